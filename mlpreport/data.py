@@ -1,0 +1,80 @@
+"""The report's data: a noisy sine, made again from its seed.
+
+NumPy's legacy generator is used because the report used it: only `numpy.random.RandomState` gives its numbers.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.random import RandomState
+
+from mlpreport.errors import InvalidInputError
+
+DOMAIN = (0.0, 4 * math.pi)
+"""The interval on which x is evenly spaced."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Points x with their targets y, float64 and read-only."""
+
+    x: Float64[np.ndarray, "n inputs"]
+    y: Float64[np.ndarray, "n outputs"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A training sample and a test sample drawn from the same source."""
+
+    train: Sample
+    test: Sample
+
+
+def noisy_sine(*, train_size: int = 100, test_size: int = 123, noise: float = 0.1, seed: int = 1) -> Dataset:
+    """Draw y = sin x + N(0, noise) at evenly spaced x in [0, 4π]; the defaults are the report's data.
+
+    Parameters
+    ----------
+    train_size, test_size
+        Numbers of points, at least 1; the test sample continues the training sample's random stream.
+    noise
+        Standard deviation of the noise, at least 0.
+    seed
+        Seed of NumPy's legacy generator, 0 to 2**32 - 1.
+
+    Returns
+    -------
+    Dataset
+        `.train.x`, `.train.y`, `.test.x`, `.test.y`, each of shape (n, 1).
+
+    Raises
+    ------
+    InvalidInputError
+        If a size, the noise or the seed is out of range.
+    """
+    _check_whole("train_size", train_size, 1, None)
+    _check_whole("test_size", test_size, 1, None)
+    _check_whole("seed", seed, 0, 2**32 - 1)
+    if isinstance(noise, bool) or not isinstance(noise, int | float) or not 0 <= noise < math.inf:
+        message = f"noise = {noise!r}: a standard deviation is a finite number of at least 0, such as 0.1"
+        raise InvalidInputError(message)
+    stream = RandomState(seed)
+    return Dataset(_draw(stream, train_size, noise), _draw(stream, test_size, noise))
+
+
+def _draw(stream: RandomState, size: int, noise: float) -> Sample:
+    x = np.linspace(*DOMAIN, size).reshape(size, 1)
+    y = np.sin(x) + stream.normal(0.0, noise, size).reshape(size, 1)
+    x.setflags(write=False)
+    y.setflags(write=False)
+    return Sample(x, y)
+
+
+def _check_whole(name: str, value: int, low: int, high: int | None) -> None:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):
+        upper = "" if high is None else f" and at most {high}"
+        message = f"{name} = {value!r}: must be a whole number of at least {low}{upper}"
+        raise InvalidInputError(message)

@@ -1,0 +1,5 @@
+"""The calculus: a forward program is differentiated into the derivation a reader reads and the code that runs."""
+
+from mlpreport.derivation.elementwise import Elementwise, elementwise, elementwise_names, register_elementwise
+
+__all__ = ["Elementwise", "elementwise", "elementwise_names", "register_elementwise"]
