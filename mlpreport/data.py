@@ -4,13 +4,13 @@ NumPy's legacy generator is used because the report used it: only `numpy.random.
 """
 
 import math
-import sys
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
 from numpy.random import RandomState
 
+from mlpreport.checks import POSITIVE, checked_whole
 from mlpreport.errors import InvalidInputError
 
 DOMAIN = (0.0, 4 * math.pi)
@@ -55,9 +55,9 @@ def noisy_sine(*, train_size: int = 100, test_size: int = 123, noise: float = 0.
     InvalidInputError
         If a size, the noise or the seed is out of range.
     """
-    _check_whole("train_size", train_size, range(1, sys.maxsize))
-    _check_whole("test_size", test_size, range(1, sys.maxsize))
-    _check_whole("seed", seed, range(2**32))
+    checked_whole("train_size", train_size, POSITIVE)
+    checked_whole("test_size", test_size, POSITIVE)
+    checked_whole("seed", seed, range(2**32))
     _check_deviation(noise)
     stream = RandomState(seed)
     return Dataset(_draw(stream, train_size, noise), _draw(stream, test_size, noise))
@@ -69,13 +69,6 @@ def _draw(stream: RandomState, size: int, noise: float) -> Sample:
     x.setflags(write=False)
     y.setflags(write=False)
     return Sample(x, y)
-
-
-def _check_whole(name: str, value: object, allowed: range) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or int(value) not in allowed:
-        bounds = f"from {allowed.start} to {allowed.stop - 1}"
-        message = f"{name} = {value!r}: must be a whole number {bounds}"
-        raise InvalidInputError(message)
 
 
 def _check_deviation(noise: object) -> None:

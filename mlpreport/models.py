@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mlpreport.checks import checked_sizes
 from mlpreport.errors import InvalidInputError, ShapeError
 
 
@@ -120,19 +121,6 @@ class MLP(_Layers):
         for layer in range(last):
             x = self.phi(self._affine(layer, x))
         return self._affine(last, x)
-
-
-def checked_sizes(sizes: object) -> tuple[int, ...]:
-    """Return `sizes` as a tuple, or raise InvalidInputError when it cannot be a list of layer sizes."""
-    values = tuple(sizes) if isinstance(sizes, Sequence) and not isinstance(sizes, str) else ()
-    if len(values) < len(("inputs", "outputs")):
-        message = f"sizes = {sizes!r}: give the number of inputs, of each layer's units, and of outputs, as in (1, 2, 1)"
-        raise InvalidInputError(message)
-    for size in values:
-        if type(size) is not int or size < 1:
-            message = f"sizes = {sizes!r}: {size!r} is not a positive whole number; every layer needs at least 1 unit"
-            raise InvalidInputError(message)
-    return values
 
 
 def _check_activation(phi: object) -> None:

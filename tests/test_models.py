@@ -92,7 +92,7 @@ def test_impossible_sizes_are_named(sizes):
 
 @pytest.mark.parametrize(("D", "C"), [(0, 2), (2, 0), (2.5, 2), (True, 2)])
 def test_impossible_logistic_regressions_are_refused(D, C):
-    with pytest.raises(InvalidInputError, match="positive whole number"):
+    with pytest.raises(InvalidInputError, match="must be a whole number of at least 1"):
         LogisticRegression(D, C)
 
 
