@@ -10,7 +10,18 @@ from types import ModuleType
 __version__ = "0.1.0"
 
 _ROOMS = frozenset(
-    {"claims", "cli", "data", "derivation", "errors", "experiments", "figures", "literate", "models", "results"}
+    {
+        "claims",
+        "cli",
+        "data",
+        "derivation",
+        "errors",
+        "experiments",
+        "figures",
+        "literate",
+        "models",
+        "results",
+    }
     | {"training"}
 )
 
