@@ -10,8 +10,19 @@ from types import ModuleType
 __version__ = "0.1.0"
 
 _ROOMS = frozenset(
-    {"claims", "cli", "data", "derivation", "errors", "experiments", "figures", "literate", "models", "results"}
-    | {"training"}
+    {
+        "claims",
+        "cli",
+        "data",
+        "derivation",
+        "errors",
+        "experiments",
+        "figures",
+        "literate",
+        "models",
+        "results",
+        "training",
+    }
 )
 
 
