@@ -37,6 +37,8 @@ _ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NU
 }
 
 _FRAMES = 6
+_PATIENCE = 1.0
+"""Seconds that a worker has to clean up after its page."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def _finished(pages: list[Page], workers: int, *, folder: Path, cwd: Path) -> It
                 if message == "step":
                     at_step[worker.page.name] = content
                     continue
+                worker.process.join(_PATIENCE)
                 running.remove(worker)
                 _end(worker)
                 yield worker.page, _run(worker.page, message, content)
