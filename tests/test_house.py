@@ -56,7 +56,7 @@ def typed_measurements(page: str) -> list[str]:
     page = re.sub(r"\A---\n.*?^---\n", "", page, flags=re.DOTALL | re.MULTILINE)
     page = re.sub(r"^( *)(`{3,}|~{3,}).*?^\1\2`*~* *$", "", page, flags=re.DOTALL | re.MULTILINE)
     page = re.sub(r"\$\$.*?\$\$|\$[^$\n]+\$|\\\[.*?\\\]|\\\(.*?\\\)", "", page, flags=re.DOTALL)
-    page = re.sub(r"(`+).+?\1|\]\([^)]*\)|<[^>]*>|https?://\S+", "", page)
+    page = re.sub(r"Python \d+\.\d+|(`+).+?\1|\]\([^)]*\)|<[^>]*>|https?://\S+", "", page)
     return re.findall(r"(?<![\w.])\d+\.\d{2,}(?![\w.]*\d*\.\d)", page)
 
 
@@ -72,7 +72,7 @@ def test_measurements_are_not_typed_into_pages():
         ("The error is `{python} f'{error:.3f}'` and `0.123` is code.", []),
         ("```python\nx = 0.123\n```\n\nSection 2.1 says 0.45.\n", ["0.45"]),
         ("---\nversion: 0.123\n---\n\n$x = 0.123$ and\n\n$$\n0.123\n$$\n", []),
-        ("Version 1.2.34 and [0.5](page-0.55.html), a width of 0.5.", []),
+        ("Python 3.11, version 1.2.34 and [0.5](page-0.55.html), a width of 0.5.", []),
     ],
 )
 def test_typed_measurements_are_found_and_nothing_else(page, numbers):
