@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mlpreport import __version__
 from mlpreport.errors import EnvironmentProblemError, InvalidInputError, MlpReportError
@@ -66,7 +67,7 @@ def _rerun(options: argparse.Namespace) -> None:
         _rerun_page(options.what, Path("docs"), options.out)
 
 
-def _rerun_experiment(name: str, changed: dict[str, object], out: Path) -> None:
+def _rerun_experiment(name: str, changed: dict[str, Any], out: Path) -> None:
     from mlpreport.experiments import experiment_named, run  # noqa: PLC0415
     from mlpreport.tables import errors, restarts  # noqa: PLC0415
 
@@ -85,3 +86,23 @@ def writable(folder: Path) -> Path:
         message = f"cannot write to {folder} ({error.strerror}); choose another folder with --out"
         raise EnvironmentProblemError(message) from error
     return folder
+
+
+def _rerun_page(what: str, docs: Path, out: Path) -> None:
+    from mlpreport.literate import execute, number, parse, weave  # noqa: PLC0415
+
+    pages = [
+        parse(path.read_text(encoding="utf-8"), path.relative_to(docs).as_posix())
+        for path in sorted(docs.rglob("*.md"))
+    ]
+    numbering = number(pages)
+    name = numbering[what].page if what in numbering else what
+    found = next((page for page in pages if page.name == name), None)
+    if found is None:
+        message = f"{what!r} is no experiment, and no page or label in {docs}/; run this in a copy of the repository"
+        raise InvalidInputError(message)
+    woven = weave(found, execute([found])[name], numbering)
+    for path, content in woven.files.items():
+        target = writable(out / Path(path).parent) / Path(path).name
+        target.write_bytes(content)
+        print(f"wrote {target}")

@@ -1,9 +1,9 @@
 """The named Experiments of the report, and `run`, which turns one into a Result."""
 
 import platform
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy
@@ -15,6 +15,9 @@ from mlpreport.errors import InvalidInputError
 from mlpreport.results import Baseline, EnsembleRecord, FunctionCurve, OptimumRecord, Result
 from mlpreport.training import Architecture, Ensemble, fit
 from mlpreport.training.optima import Optimum, group_optima
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 GRID = (0.0, 13.0, 521)
 """Where fits are drawn: the report's interval [0, 13], in steps of 1/40."""
@@ -41,8 +44,8 @@ class DataSource:
 class Experiment:
     """Frozen description of what is trained: data, architectures, method, restarts, seed.
 
-    `same_function` is the root mean square distance on the grid below which two fits count as one optimum;
-    None when optima are not grouped. `restarts` is per architecture.
+    `same_function` is the root mean square distance on the training points below which two fits count as one
+    optimum; None when optima are not grouped. `restarts` is per architecture.
     """
 
     name: str
@@ -188,19 +191,20 @@ def _record(
         hidden=hidden,
         output_weights=best.parameters[f"W{depth}"][:, 0],
         output_bias=float(best.parameters[f"b{depth}"][0]),
-        optima=_optima(ensemble, column, experiment.same_function),
+        optima=_optima(ensemble, data.train.x, column, experiment.same_function),
     )
 
 
 def _optima(
-    ensemble: Ensemble, column: Float64[np.ndarray, "grid 1"], tolerance: float | None
+    ensemble: Ensemble,
+    x: Float64[np.ndarray, "n 1"],
+    column: Float64[np.ndarray, "grid 1"],
+    tolerance: float | None,
 ) -> tuple[OptimumRecord, ...]:
     if tolerance is None:
         return ()
-    return tuple(
-        _optimum_record(optimum, ensemble, column)
-        for optimum in group_optima(ensemble, column, tolerance=tolerance)
-    )
+    groups = group_optima(ensemble, x, tolerance=tolerance)
+    return tuple(_optimum_record(optimum, ensemble, column) for optimum in groups)
 
 
 def _optimum_record(

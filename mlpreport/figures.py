@@ -4,6 +4,7 @@ Colours are Okabe and Ito's, which stay apart for colour-blind readers; dash and
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -15,7 +16,7 @@ from mlpreport.results import Baseline, EnsembleRecord, FunctionCurve, OptimumRe
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 INK, GREY = "#1a1a1a", "#767676"
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
-DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = (
+DASHES: tuple[Any, ...] = (
     "-",
     "--",
     "-.",
@@ -24,7 +25,7 @@ DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = (
     (0, (1, 1)),
 )
 
-STYLE = {
+STYLE: Any = {
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.spines.top": False,
@@ -42,6 +43,7 @@ STYLE = {
 }
 
 SINE_RANGE = (-1.75, 1.75)
+ERROR_RANGE = (2e-3, 20)
 
 
 def _panels(rows: int, columns: int, *, height: float, sharex: bool = True) -> tuple[Figure, list[Axes]]:
@@ -61,6 +63,7 @@ def _data(axes: Axes, result: Result, *, test: bool) -> None:
         )
     axes.plot(result.grid, result.truth, color=GREY, lw=1, ls=(0, (4, 2)), label="true sine")
     axes.set_ylim(*SINE_RANGE)
+    axes.set_xticks(np.pi * np.arange(5), ["0", "π", "2π", "3π", "4π"])
 
 
 def _errors(part: Baseline | EnsembleRecord | OptimumRecord) -> str:
@@ -129,7 +132,7 @@ def errors_by_width(result: Result) -> Figure:
         for place, record in enumerate(result.records):
             values = getattr(record, field)
             spread = place + shift + np.linspace(-0.07, 0.07, len(values))
-            style = {"color": colour, "marker": marker, "linestyle": "none"}
+            style: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": "none"}
             axes.plot(spread, values, ms=3.5, alpha=0.7, label=name if place == 0 else None, **style)
             axes.plot(spread[record.best], values[record.best], ms=8, mew=1.4, mfc="none", **style)
     floor = result["true sine"]
@@ -149,21 +152,22 @@ def hidden_units(result: Result, label: str) -> Figure:
     """
     record = result.record(label)
     scaled = record.hidden * record.output_weights
-    figure, (fit, raw, weighted) = _panels(3, 1, height=2.1)
+    figure, (fit, raw, weighted) = _panels(3, 1, height=2.0)
     _data(fit, result, test=False)
     fit.plot(result.grid, record.curve, color=BLUE, label="network")
     total = scaled.sum(axis=1) + record.output_bias
-    style = {"ls": "none", "marker": "o", "ms": 6, "mfc": "none", "color": VERMILION}
-    fit.plot(result.grid[::26], total[::26], label="sum of scaled units + bias", **style)
-    fit.set_title(f"{_units(record)}: {_errors(record)}")
+    style: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 6, "mfc": "none", "color": VERMILION}
+    fit.plot(result.grid[::26], total[::26], label="scaled units + bias", **style)
+    fit.set_title(f"{_units(record)}\n{_errors(record)}", fontsize=9)
     for axes, curves, name in ((raw, record.hidden, "unit value"), (weighted, scaled, "weight × unit")):
         _unit_curves(axes, result.grid, curves)
         axes.set_ylabel(name)
-    weighted.axhline(record.output_bias, color=GREY, lw=1.2, ls=(0, (1, 2)), label="bias")
+    weighted.axhline(record.output_bias, color=GREY, lw=1.2, ls=(0, (1, 2)))
+    weighted.annotate(
+        "bias", (1, record.output_bias), xycoords=("axes fraction", "data"), va="bottom", ha="right"
+    )
     weighted.set_xlabel("x")
-    with rc_context(STYLE):
-        fit.legend(loc="outside upper center" if False else "upper right", ncols=2, fontsize=8)
-        weighted.legend(fontsize=8, loc="upper right")
+    _legend(figure, fit, columns=4)
     return figure
 
 
@@ -197,10 +201,11 @@ def _error_distribution(axes: Axes, record: EnsembleRecord, constant: float) -> 
     axes.step(np.sort(record.test_losses), shares, where="post", color=VERMILION, ls="--", label="test")
     axes.axvline(constant, color=GREY, lw=1, ls=":", label="best constant")
     axes.set_xscale("log")
+    axes.set_xlim(*ERROR_RANGE)
     axes.set_xlabel("mean squared error of a restart")
     axes.set_ylabel("share of restarts below")
     with rc_context(STYLE):
-        axes.legend(fontsize=8, loc="upper left")
+        axes.legend(fontsize=8, loc="lower right")
 
 
 def activations(curves: Iterable[FunctionCurve]) -> Figure:

@@ -38,7 +38,9 @@ def _cell(value: object) -> str:
 
 def errors(result: Result) -> Table:
     """Tabulate training and test MSE of the baselines and of every architecture's best restart."""
-    parts = [(baseline.name, baseline.loss, baseline.test_loss) for baseline in result.baselines]
+    parts: list[tuple[str, float, float]] = [
+        (baseline.name, baseline.loss, baseline.test_loss) for baseline in result.baselines
+    ]
     parts += [(record.label, record.loss, record.test_loss) for record in result.records]
     return table(("model", "training MSE", "test MSE"), sorted(parts, key=lambda part: -part[1]))
 

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from mlpreport.claims.ledger import Verdict, claim
+from mlpreport.claims.ledger import Outcome, Verdict, claim
 from mlpreport.results import EnsembleRecord, Result
 
 RELU, SIGMOID = "1-3-5-4-1 relu", "1-3-5-4-1 sigmoid"
@@ -65,7 +65,7 @@ def _sigmoid_smaller_gap(result: Result) -> Verdict:
         "over all restarts that learnt, "
         f"sigmoid has the smaller gap with probability {wins:.2f}."
     )
-    outcome = "reproduced" if all(holds) else "partly" if any(holds) else "refuted"
+    outcome: Outcome = "reproduced" if all(holds) else "partly" if any(holds) else "refuted"
     numbers = (
         ("probability of a smaller gap", wins, "above 0.5"),
         ("gap of the best, sigmoid / ReLU", best[1] / best[0], "below 1"),

@@ -16,8 +16,7 @@ Outcome = Literal["reproduced", "partly", "refuted", "not testable"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a Claim fared: the outcome, the reason, and the deciding numbers with the bound "
-    "each was held against."""
+    """How a Claim fared: the outcome, the reason, the deciding numbers with the bound of each."""
 
     outcome: Outcome
     because: str
@@ -26,8 +25,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Claim:
-    """One statement with its section in the report, the Experiments it needs, and the "
-    "predicate that judges it."""
+    """One statement with its section in the report, the Experiments it needs, and its predicate."""
 
     name: str
     section: str

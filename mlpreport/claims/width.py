@@ -104,7 +104,7 @@ def _units_are_features(result: Result) -> Verdict:
         f"copies as well ({alike[2]:.4f})."
     )
     distinct = [value < 0.99 for value in alike]  # a copy, as the eye sees it
-    outcome = "reproduced" if all(distinct) else "partly" if any(distinct) else "refuted"
+    outcome: Outcome = "reproduced" if all(distinct) else "partly" if any(distinct) else "refuted"
     numbers = tuple(
         (f"{n} units: largest correlation", value, "below 0.99 is distinct")
         for n, value in zip((2, 3, 10), alike, strict=True)
