@@ -1,6 +1,5 @@
 """Small Results for tests: one that was really trained, and made-up ones with chosen numbers."""
 
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -29,7 +28,7 @@ def trained():
     return run(TINY)
 
 
-def record(label, losses, test_losses=None, *, curve=None, hidden=None, optima=()):
+def record(label, losses, test_losses=None, *, curve=None, hidden=None, optima=()):  # noqa: PLR0913 - one a field
     """One architecture with the given losses; everything else is plausible and unimportant."""
     *sizes, activation = label.replace(" ", "-").split("-")
     losses = np.array(losses, dtype=float)
@@ -47,7 +46,7 @@ def record(label, losses, test_losses=None, *, curve=None, hidden=None, optima=(
         best=int(np.argmin(losses)),
         curve=np.sin(grid) if curve is None else curve,
         hidden=np.ones((521, 1)) if hidden is None else hidden,
-        output_weights=np.ones(1),
+        output_weights=np.ones(1 if hidden is None else hidden.shape[1]),
         output_bias=0.0,
         optima=tuple(optima),
     )
@@ -62,7 +61,3 @@ def result(experiment, *records):
     grid = np.linspace(0, 13, 521)
     data = noisy_sine()
     return Result(experiment, {}, {}, data, grid, np.sin(grid), baselines(data, grid), (), records)
-
-
-def changed(original, **fields):
-    return replace(original, **fields)

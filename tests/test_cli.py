@@ -21,17 +21,17 @@ def test_rerun_of_an_experiment_prints_errors_and_saves_the_result(tmp_path, cap
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "message"),
+    ("arguments", "message"),
     [
-        (["rerun", "hidden-unit"], 2, "'hidden-unit' is no experiment"),
-        (["rerun", "fig-widths", "--seed", "1"], 2, "--seed goes with an experiment"),
-        (["rerun", "hidden-units", "--restarts", "0"], 2, "restarts = 0"),
-        (["rerun", "hidden-units", "--method", "newton"], 2, "newton"),
+        (["rerun", "hidden-unit"], "'hidden-unit' is no experiment"),
+        (["rerun", "fig-widths", "--seed", "1"], "--seed goes with an experiment"),
+        (["rerun", "hidden-units", "--restarts", "0"], "restarts = 0"),
+        (["rerun", "hidden-units", "--method", "newton"], "newton"),
     ],
 )
-def test_wrong_usage_is_one_line_and_status_two(tmp_path, monkeypatch, capsys, arguments, status, message):
+def test_wrong_usage_is_one_line_and_status_two(tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
-    assert main(arguments) == status
+    assert main(arguments) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

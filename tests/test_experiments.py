@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
 from examples import TINY, trained
+
 from mlpreport.errors import InvalidInputError
 from mlpreport.experiments import EXPERIMENTS, DataSource, experiment_named, function_curve, run
 from mlpreport.models import MLP
@@ -56,7 +56,7 @@ def test_the_torch_model_with_the_same_parameters_draws_the_same_curve():
     assert record.loss == pytest.approx(np.mean((fitted - result.data.train.y) ** 2), rel=1e-12)
 
 
-@pytest.mark.parametrize("label", ["1-1 identity", "1-2-1 sigmoid", DEEP])
+@pytest.mark.parametrize("label", ["1-1 linear", "1-2-1 sigmoid", DEEP])
 def test_scaled_hidden_units_and_the_bias_add_up_to_the_fit(label):
     record = trained().record(label)
     total = record.hidden @ record.output_weights + record.output_bias
@@ -65,7 +65,7 @@ def test_scaled_hidden_units_and_the_bias_add_up_to_the_fit(label):
 
 def test_a_network_without_hidden_units_is_the_best_line():
     result = trained()
-    assert result.record("1-1 identity").loss == pytest.approx(result["line"].loss, rel=1e-10)
+    assert result.record("1-1 linear").loss == pytest.approx(result["line"].loss, rel=1e-10)
 
 
 def test_optima_share_out_all_restarts():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-
 from examples import optimum, record, result, trained
+
 from mlpreport import figures
 from mlpreport.experiments import function_curve
 from mlpreport.results import Result

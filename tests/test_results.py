@@ -2,8 +2,8 @@ import json
 
 import numpy as np
 import pytest
-
 from examples import record, result, trained
+
 from mlpreport.errors import InvalidInputError
 from mlpreport.results import Result
 

@@ -1,4 +1,5 @@
 from examples import optimum, record, result, trained
+
 from mlpreport import tables
 
 
