@@ -11,10 +11,10 @@ from difflib import get_close_matches
 from typing import cast
 
 # pybtex ships no types.
-from pybtex.backends.html import Backend  # type: ignore[import-untyped]
-from pybtex.database import parse_string  # type: ignore[import-untyped]
-from pybtex.exceptions import PybtexError  # type: ignore[import-untyped]
-from pybtex.style.formatting.unsrt import Style  # type: ignore[import-untyped]
+from pybtex.backends.html import Backend
+from pybtex.database import parse_string
+from pybtex.exceptions import PybtexError
+from pybtex.style.formatting.unsrt import Style
 
 from mlpreport.errors import PageError
 
