@@ -5,7 +5,15 @@ from mlpreport.derivation.elementwise import (
     elementwise,
     elementwise_names,
     register_elementwise,
+    scalar_functions,
     scalar_source,
 )
 
-__all__ = ["Elementwise", "elementwise", "elementwise_names", "register_elementwise", "scalar_source"]
+__all__ = [
+    "Elementwise",
+    "elementwise",
+    "elementwise_names",
+    "register_elementwise",
+    "scalar_functions",
+    "scalar_source",
+]

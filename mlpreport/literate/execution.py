@@ -15,7 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mlpreport.errors import InvalidInputError, PageError
+from mlpreport.checks import POSITIVE, checked_whole
+from mlpreport.errors import PageError
 from mlpreport.literate.page import Cell, Page
 from mlpreport.literate.recorder import Output
 
@@ -36,6 +37,8 @@ _ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NU
 }
 
 _FRAMES = 6
+_PATIENCE = 1.0
+"""Seconds that a worker has to clean up after its page."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,7 @@ def execute(
     `on_done` hears of each page as it ends. The first page that raises, or whose process dies, ends all others
     and is a `PageError` with the page's file and line.
     """
-    if type(workers) is not int or workers < 1:
-        message = f"workers = {workers!r}: the number of processes must be an integer of at least 1"
-        raise InvalidInputError(message)
+    checked_whole("workers", workers, POSITIVE)
     waiting = list(pages)
     runs = {page.name: Run((), (), {}, 0.0) for page in waiting}
     preload()
@@ -107,6 +108,7 @@ def _finished(pages: list[Page], workers: int, *, folder: Path, cwd: Path) -> It
                 if message == "step":
                     at_step[worker.page.name] = content
                     continue
+                worker.process.join(_PATIENCE)
                 running.remove(worker)
                 _end(worker)
                 yield worker.page, _run(worker.page, message, content)
@@ -169,7 +171,7 @@ def _explain(page: Page, failure: Mapping[str, Any]) -> str:
         (page.name, cells[file] + line - 1, name)
         if file in cells
         else (page.name, step.line, name)
-        if file == "<value>"
+        if file == "<string>"
         else (file, line, name)
         for file, line, name in failure["frames"]
     ]

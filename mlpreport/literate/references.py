@@ -29,7 +29,7 @@ class Reference:
 
 
 def number(pages: Iterable[Page]) -> dict[str, Reference]:
-    """Give the labels of `pages` their numbers, pages in the order of navigation; a label used twice is a `PageError`."""
+    """Give the labels of `pages`, in the order of navigation, their numbers; one used twice is a `PageError`."""
     numbering: dict[str, Reference] = {}
     places: dict[str, str] = {}
     counters = {kind: count(1) for kind in ("fig", "eq", "tbl")}

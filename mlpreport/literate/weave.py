@@ -71,8 +71,9 @@ def _linked(text: str, page: str, numbering: Numbering, line: int) -> str:
 
 
 def _equation(body: str, reference: Reference, indent: str = "") -> str:
-    equation = f"$$\n{dedent(body).strip()}\n$$\n\n({reference.number})\n{{: .equation-number }}"
-    return _indent(outputs.block(f"div.equation#{reference.anchor}", equation), indent)
+    """Give a displayed equation its number and anchor."""
+    equation = f"$$\n{dedent(body).strip()} \\tag{{{reference.number}}}\n$$"
+    return _indent(outputs.block(f"div#{reference.anchor}", equation), indent)
 
 
 def _code(block: FilledCell) -> str:
@@ -138,8 +139,7 @@ def _labelled(block: FilledCell, content: str, page: str, numbering: Numbering) 
     """Wrap what a cell shows in a figure with its number and caption, or an equation with its number."""
     label = block.cell.options.label
     if label and label.startswith("eq-"):
-        number = f"({numbering[label].number})\n{{: .equation-number }}"
-        return outputs.block(f"div.equation#{label}", f"{content}\n\n{number}")
+        return _equation(content.strip().strip("$"), numbering[label])
     caption = _linked(block.caption, page, numbering, block.cell.line)
     if label:
         caption = f"**{numbering[label].text}.** {caption}"

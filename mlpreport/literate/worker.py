@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -88,26 +88,32 @@ def imported(package: str) -> dict[str, str]:
 @contextmanager
 def captured(recorder: Recorder, folder: Path) -> Iterator[Callable[[], None]]:
     """Send the standard streams to `recorder`; the function given collects what went past Python to the descriptors."""
-    names = {"stdout": 1, "stderr": 2}
-    for name, descriptor in names.items():
-        with (folder / name).open("wb") as file:
-            os.dup2(file.fileno(), descriptor)
-    streams = {
-        name: Stream(lambda text, name=name: recorder.write(name, text), descriptor)  # type: ignore[misc]
-        for name, descriptor in names.items()
-    }
-    with (
-        (folder / "stdout").open(errors="replace") as out,
-        (folder / "stderr").open(errors="replace") as err,
-        redirect_stdout(streams["stdout"]),
-        redirect_stderr(streams["stderr"]),
-    ):
+    with ExitStack() as stack:
+        files = {}
+        for name, descriptor in {"stdout": 1, "stderr": 2}.items():
+            written = stack.enter_context((folder / name).open("wb"))
+            stack.enter_context(_replaced(descriptor, written.fileno()))
+            files[name] = stack.enter_context((folder / name).open(encoding="utf-8", errors="replace"))
+        stack.enter_context(redirect_stdout(Stream(partial(recorder.write, "stdout"), 1)))
+        stack.enter_context(redirect_stderr(Stream(partial(recorder.write, "stderr"), 2)))
 
         def collect() -> None:
-            recorder.write("stdout", out.read())
-            recorder.write("stderr", err.read())
+            for name, file in files.items():
+                recorder.write(name, file.read())
 
         yield collect
+
+
+@contextmanager
+def _replaced(descriptor: int, other: int) -> Iterator[None]:
+    """Let `descriptor` stand for the file of `other`."""
+    before = os.dup(descriptor)
+    os.dup2(other, descriptor)
+    try:
+        yield
+    finally:
+        os.dup2(before, descriptor)
+        os.close(before)
 
 
 def open_shell(recorder: Recorder, folder: Path) -> InteractiveShell:
@@ -120,7 +126,7 @@ def open_shell(recorder: Recorder, folder: Path) -> InteractiveShell:
         (shell.displayhook, "finish_displayhook", lambda: None),
         (shell.displayhook, "write_format_data", partial(_add_result, shell, recorder)),
         (shell, "_showtraceback", partial(_add_error, recorder)),  # the hook that kernels override
-        (shell, "enable_gui", lambda gui=None: None),  # noqa: ARG005  # no event loop to join; IPython has none either
+        (shell, "enable_gui", lambda gui=None: None),  # noqa: ARG005 - no event loop to join; IPython has none either
         (shell.compile, "get_code_name", lambda raw, code, number: f"<cell {number}>"),  # noqa: ARG005
     )
     for owner, name, hook in hooks:
@@ -165,11 +171,8 @@ def _run_cell(shell: InteractiveShell, source: str) -> BaseException | None:
 
 def _evaluate(shell: InteractiveShell, expression: str, values: list[str]) -> BaseException | None:
     try:
-        with shell.builtin_trap:
-            values.append(
-                str(eval(compile(expression, "<value>", "eval"), shell.user_ns))
-            )  # a page is code we run
-    except BaseException as error:  # noqa: BLE001  # even SystemExit fails the page rather than the worker
+        values.append(str(shell.ev(expression)))  # type: ignore[no-untyped-call]
+    except BaseException as error:  # noqa: BLE001 - even SystemExit fails the page rather than the worker
         return error
     return None
 
@@ -178,7 +181,7 @@ def failure(error: BaseException) -> Failure:
     """Describe an exception: name, message, and the frames below IPython's own."""
     frames = [(frame.filename, frame.lineno or 0, frame.name) for frame in extract_tb(error.__traceback__)]
     first = next(
-        (i for i, frame in enumerate(frames) if frame[0].startswith(("<cell", "<value"))), len(frames)
+        (i for i, frame in enumerate(frames) if frame[0].startswith(("<cell", "<string"))), len(frames)
     )
     frames = frames[first:]
     if isinstance(error, SyntaxError) and (error.filename or "").startswith("<cell"):
