@@ -35,6 +35,7 @@ FIRST_DAMPING = 1e-2
 """The first damping, as a factor of the largest diagonal entry of the normal matrix."""
 LARGEST_DAMPING = 1e20
 TRUSTED_GAIN = 0.25
+PRECISION = 2.0**-52
 
 
 @inner
@@ -116,6 +117,6 @@ def levenberg_marquardt(
         else:
             damping *= growth
             growth *= 2.0
-            if damping > LARGEST_DAMPING:
+            if predicted <= PRECISION * value or not damping < LARGEST_DAMPING:
                 return iteration + 1, STALLED
     return int(options[MAX_ITERATIONS]), ITERATION_LIMIT
