@@ -51,6 +51,8 @@ def dark(svg: str) -> str:
 
 def _read(svg: str) -> ET.Element:
     root = ET.fromstring(svg)  # noqa: S314 - a cell of the site has made it
+    if root.tag == "svg":
+        root.set("xmlns", _SVG)  # needed in a file, often left out in HTML
     for metadata in root.findall(f"{{{_SVG}}}metadata"):
         root.remove(metadata)
     return root
