@@ -4,6 +4,9 @@ It brings 575 KB of styles, four scripts (two from a CDN) and its own boxes into
 the text, the code, the outputs; formulas become MathML, and pictures get the text of the cell's `#| alt:` line.
 """
 
+import posixpath
+from html import escape
+
 from bs4 import BeautifulSoup, Tag
 
 from mlpreport.errors import PageError
@@ -24,7 +27,14 @@ def tidy(html: str, page: str) -> str:
     soup = BeautifulSoup(html, "html.parser")
     cells = soup.select(".jp-Notebook-cell[id]")
     parts = [_code_cell(cell, page) if "jp-CodeCell" in cell["class"] else _text_cell(cell) for cell in cells]
-    return replace_dollars("\n".join(parts))
+    return replace_dollars("\n".join([*parts, _download(page)]))
+
+
+def _download(page: str) -> str:
+    file = posixpath.basename(page)
+    return (
+        f'<p><a class="download" href="{escape(file)}" download>Download this notebook and change it</a></p>'
+    )
 
 
 def _text_cell(cell: Tag) -> str:
