@@ -5,6 +5,7 @@ the text, the code, the outputs; formulas become MathML, and pictures get the te
 """
 
 import posixpath
+import re
 from html import escape
 
 from bs4 import BeautifulSoup, Tag
@@ -13,6 +14,8 @@ from mlpreport.errors import PageError
 from mlpreport.literate.mathematics import replace_dollars
 from mlpreport.literate.options import read_options, split_options
 
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_PLACE = re.compile(r"Cell In\[(?P<cell>\d+)\], line (?P<line>\d+)")
 _STREAM = {"application/vnd.jupyter.stderr": "output stderr"}
 
 
@@ -82,7 +85,8 @@ def _alternative(head: str, page: str) -> str:
 
 
 def explain(error: Exception) -> str:
-    """Say in one line which exception ended a notebook, and in which line of its code when that is known."""
+    """Say in one line which exception ended a notebook, and at which line of which code cell if that is known."""
     name, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
-    lines = [line for line in str(getattr(error, "traceback", "")).splitlines() if line.startswith("--")]
-    return f"a cell raised {name}: {value}" + "".join(f" ({line.strip('-> ')})" for line in lines[:1])
+    place = _PLACE.search(_ANSI.sub("", str(error)))
+    where = "a cell" if place is None else f"code cell {place['cell']}, line {place['line']},"
+    return f"{where} raised {name}: {value}"
