@@ -14,12 +14,15 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0 ok, 1 failed, 2 usage, 3 "
-    "environment, 130 interrupted."""
+    """Run the command line; the exit status is 0 ok, 1 failed, 2 usage, 3 environment, 130 interrupted."""
     options = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], None] = options.command
+    return guarded(lambda: options.command(options))
+
+
+def guarded(command: Callable[[], None]) -> int:
+    """Run `command` and return the exit status; what went wrong is one line on standard error."""
     try:
-        command(options)
+        command()
     except MlpReportError as error:
         print(f"mlpreport: {error}", file=sys.stderr)
         return error.exit_status

@@ -42,7 +42,7 @@ def errors(result: Result) -> Table:
         (baseline.name, baseline.loss, baseline.test_loss) for baseline in result.baselines
     ]
     parts += [(record.label, record.loss, record.test_loss) for record in result.records]
-    return table(("model", "training MSE", "test MSE"), sorted(parts, key=lambda part: -part[1]))
+    return table(("model", "training MSE", "test MSE"), sorted(parts, key=lambda part: part[1], reverse=True))
 
 
 def restarts(result: Result) -> Table:

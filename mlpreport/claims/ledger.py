@@ -42,17 +42,13 @@ class Judgement:
     verdict: Verdict
 
     def _repr_markdown_(self) -> str:
-        outcome = self.verdict.outcome
-        source = f"Report, section {self.claim.section}" if self.claim.section else "Ours"
-        numbers = "; ".join(f"{name} {value:.4g} ({bound})" for name, value, bound in self.verdict.numbers)
-        lines = [
-            f"*Claim ({source}).* {self.claim.statement}",
-            "",
-            f"**{outcome.capitalize()}.** {self.verdict.because}",
-        ]
-        lines += ["", f"<small>Decided by: {numbers}.</small>"] if numbers else []
-        opening = f'<div class="verdict-box {outcome.replace(" ", "-")}" markdown>'
-        return "\n".join([opening, "", *lines, "", "</div>"])
+        outcome, because = self.verdict.outcome, self.verdict.because
+        source = f"The report, section {self.claim.section}" if self.claim.section else "Ours"
+        badge = f'<span class="verdict {outcome.replace(" ", "-")}">{outcome}</span>'
+        numbers = "; ".join(f"{name}: {value:.4g} ({bound})" for name, value, bound in self.verdict.numbers)
+        lines = [f"{source}: *{self.claim.statement}*", f"**Verdict.** {badge} {because}"]
+        lines += [f"<small>Decided by {numbers}.</small>"] if numbers else []
+        return "\n\n".join(['<div class="judgement" markdown>', *lines, "</div>"])
 
 
 CLAIMS: dict[str, Claim] = {}

@@ -21,13 +21,16 @@ from mlpreport.literate.page import Cell, Page
 from mlpreport.literate.recorder import Output
 
 LIBRARIES = (
-    *("numpy", "scipy.optimize", "scipy.stats", "matplotlib.pyplot", "torch", "sympy", "numba"),
+    *("numpy", "scipy.optimize", "scipy.stats", "torch", "sympy", "numba", "yaml"),
+    *("matplotlib.pyplot", "matplotlib.backends.backend_svg", "matplotlib_inline.backend_inline"),
+    # What a shell imports when it is made; it would take half of the time of a short page.
     *(
         "IPython.core.interactiveshell",
-        "IPython.display",
-        "IPython.core.pylabtools",
-        "matplotlib_inline.config",
+        "IPython.core.magics",
+        "IPython.core.completer",
+        "IPython.core.oinspect",
     ),
+    *("IPython.core.pylabtools", "IPython.display"),
 )
 """Imported once, before any page runs. Not mlpreport: pages import it themselves, so that edits are seen."""
 
@@ -37,14 +40,18 @@ _ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NU
 }
 
 _FRAMES = 6
+_PATIENCE = 1.0
+"""Seconds that a worker has to clean up after its page."""
 
 
 @dataclass(frozen=True)
 class Run:
     """What came out of a page: outputs (nbformat) for each cell, inline values, and the mlpreport files it imported.
 
-    `modules` maps each file to the SHA-256 of its content; `seconds` is the wall time.
+    `modules` maps each file to the SHA-256 of its content; `seconds` is the wall time; `code` is what ran.
     """
+
+    code: str
 
     outputs: tuple[tuple[Output, ...], ...]
     values: tuple[str, ...]
@@ -81,7 +88,7 @@ def execute(
     """
     checked_whole("workers", workers, POSITIVE)
     waiting = list(pages)
-    runs = {page.name: Run((), (), {}, 0.0) for page in waiting}
+    runs = {page.name: Run(page.code, (), (), {}, 0.0) for page in waiting}
     preload()
     with tempfile.TemporaryDirectory(prefix="mlpreport-", ignore_cleanup_errors=True) as folder:
         for page, run in _finished(waiting, workers, folder=Path(folder), cwd=Path(cwd or ".").resolve()):
@@ -106,6 +113,7 @@ def _finished(pages: list[Page], workers: int, *, folder: Path, cwd: Path) -> It
                 if message == "step":
                     at_step[worker.page.name] = content
                     continue
+                worker.process.join(_PATIENCE)
                 running.remove(worker)
                 _end(worker)
                 yield worker.page, _run(worker.page, message, content)
@@ -154,7 +162,7 @@ def _run(page: Page, message: str, content: dict[str, Any]) -> Run:
     if message == "failed":
         raise PageError(_explain(page, content))
     outputs = tuple(tuple(outputs) for outputs in content["outputs"])
-    return Run(outputs, tuple(content["values"]), content["modules"], content["seconds"])
+    return Run(page.code, outputs, tuple(content["values"]), content["modules"], content["seconds"])
 
 
 def _explain(page: Page, failure: Mapping[str, Any]) -> str:

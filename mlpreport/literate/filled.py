@@ -1,5 +1,6 @@
 """A page with the results of its Run in their places."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -7,6 +8,9 @@ from mlpreport.literate.execution import Run
 from mlpreport.literate.inline import fill
 from mlpreport.literate.page import Cell, Page, Prose, Verbatim
 from mlpreport.literate.recorder import Output
+from mlpreport.literate.schemes import light
+
+_ADDRESS = re.compile(r"(?<= at )0x[0-9a-f]{6,}")
 
 
 @dataclass(frozen=True)
@@ -46,4 +50,16 @@ def _fill(
         return block
     index, outputs = next(cells)
     caption = fill(block.options.caption, values)
-    return FilledCell(block, index, outputs, caption, fill(block.options.alt, values))
+    return FilledCell(block, index, tuple(map(_tidy, outputs)), caption, fill(block.options.alt, values))
+
+
+def _tidy(output: Output) -> Output:
+    """Leave out what differs from build to build without saying anything: addresses, matplotlib's metadata."""
+    if output["output_type"] == "stream":
+        return output | {"text": _ADDRESS.sub("0x…", output["text"])}
+    data = dict(output["data"])
+    if isinstance(data.get("text/plain"), str):
+        data["text/plain"] = _ADDRESS.sub("0x…", data["text/plain"])
+    if "image/svg+xml" in data:
+        data["image/svg+xml"] = light(data["image/svg+xml"])
+    return output | {"data": data}

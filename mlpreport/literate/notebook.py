@@ -8,9 +8,7 @@ from typing import Any
 
 from mlpreport.literate.filled import FilledBlock, FilledCell, FilledProse
 from mlpreport.literate.page import EQUATION, Verbatim
-from mlpreport.literate.recorder import Output, joined
 from mlpreport.literate.references import Reference, as_words, resolve
-from mlpreport.literate.schemes import light
 
 _METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -80,15 +78,9 @@ def _code_cell(block: FilledCell) -> dict[str, Any]:
         "cell_type": "code",
         "execution_count": block.index,
         "metadata": {"jupyter": {"source_hidden": True}} if hidden else {},
-        "outputs": [_without_metadata(output) for output in block.outputs],
+        "outputs": list(block.outputs),
         "source": block.cell.source.strip("\n"),
     }
-
-
-def _without_metadata(output: Output) -> Output:
-    """Drop matplotlib's note about itself from an SVG image."""
-    svg = output.get("data", {}).get("image/svg+xml")
-    return output | {"data": output["data"] | {"image/svg+xml": light(joined(svg))}} if svg else output
 
 
 def _identity(i: int, cell: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from mlpreport.literate.inline import Template, read_template
 
 _PREFIX = re.compile(r"#\|[ \t]?")
 _LABEL = re.compile(r"(?:fig|tbl|eq)-[A-Za-z0-9](?:[\w-]*\w)?")
+_COMMENT = re.compile(r"""^(caption|alt|fold)[ \t]*:[ \t]+(?![ \t"'|>])[^\n]*?(\s\#.*)$""", re.MULTILINE)
 _NAMES = ("label", "caption", "alt", "echo", "fold")
 
 
@@ -58,6 +59,10 @@ def read_options(text: str, *, page: str, line: int) -> Options:
 
 def _mapping(text: str, where: str) -> Mapping[str, Any]:
     names = re.findall(r"^(\w+)[ \t]*:", text, re.MULTILINE)
+    cut = _COMMENT.search(text)
+    if cut:
+        message = f"{where}: YAML takes {cut[2].strip()!r} for a comment; put the {cut[1]} in quotes"
+        raise PageError(message)
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         message = f"{where}: the option {twice[0]!r} is given twice; keep one"

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from mlpreport.literate.recorder import Output, joined
-from mlpreport.literate.schemes import dark, light
+from mlpreport.literate.schemes import dark
 
 _IMAGES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg", "image/gif": "gif"}
 _ORDER = (*_IMAGES, "text/markdown", "text/html", "text/latex", "text/plain")
@@ -40,7 +40,7 @@ def image(output: Output, *, stem: str, folder: str, alt: str) -> Image:
     if mime != "image/svg+xml":
         name = f"{stem}.{_IMAGES[mime]}"
         return Image({name: base64.b64decode(content)}, f"![{alt}]({folder}/{name}){{ .raster }}")
-    files = {f"{stem}-light.svg": light(content).encode(), f"{stem}-dark.svg": dark(content).encode()}
+    files = {f"{stem}-light.svg": content.encode(), f"{stem}-dark.svg": dark(content).encode()}
     shown = (f"![{alt}]({folder}/{stem}-{scheme}.svg#only-{scheme})" for scheme in ("light", "dark"))
     return Image(files, "\n".join(shown))
 

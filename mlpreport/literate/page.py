@@ -90,6 +90,13 @@ class Page:
         return tuple(step for step in self.steps if isinstance(step, Value))
 
     @property
+    def code(self) -> str:
+        """What is executed, as one text: pages with the same code have the same results."""
+        return "\0".join(
+            step.source if isinstance(step, Cell) else f"={step.expression}" for step in self.steps
+        )
+
+    @property
     def steps(self) -> tuple[Cell | Value, ...]:
         """What is executed, in order: the values of a caption follow their cell."""
         return tuple(chain.from_iterable(map(_steps, self.blocks)))

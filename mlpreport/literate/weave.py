@@ -85,7 +85,7 @@ def _code(block: FilledCell) -> str:
     code = f"{fence}python\n{source}\n{fence}"
     if options.fold is None:
         return code
-    title = options.fold.replace('"', "”")
+    title = options.fold.replace('"', "&quot;")
     return f'??? code "{title}"\n\n' + _indent(code, "    ")
 
 

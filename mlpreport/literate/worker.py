@@ -78,11 +78,16 @@ def forget(package: str) -> None:
         del sys.modules[name]
 
 
+def hash_file(file: Path) -> str:
+    """Give the SHA-256 of the content of `file` in hexadecimal."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 def imported(package: str) -> dict[str, str]:
     """Give the files of the imported modules of `package`, each with the SHA-256 of its content."""
     modules = [module for name, module in sys.modules.items() if name.partition(".")[0] == package]
     files = {file for module in modules if (file := getattr(module, "__file__", None))}
-    return {file: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in sorted(files)}
+    return {file: hash_file(Path(file)) for file in sorted(files)}
 
 
 @contextmanager

@@ -14,7 +14,7 @@ class _Elements(html.parser.HTMLParser):
         self.tags: list[str] = []
         self.text: list[str] = []
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
+    def handle_starttag(self, tag: str, _attrs: object) -> None:
         self.tags.append(tag)
 
     def handle_data(self, data: str) -> None:
