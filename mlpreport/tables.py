@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpreport.results import EnsembleRecord, Result
+from mlpreport.results import Baseline, EnsembleRecord, Result
 
 
 @dataclass(frozen=True)
