@@ -7,13 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
+from keyword import iskeyword
 
 import sympy as sp
 
+from mlpreport.derivation.stable import by_value, python_code, stable
 from mlpreport.errors import InvalidInputError
 
 U = sp.Symbol("u", real=True)
 """The argument in which every elementwise function is written."""
+
+H = sp.Symbol("h", real=True)
+"""The function's own value, in which some derivatives are written."""
+
+RESERVED = frozenset({"exp", "log", "max", "mean", "min", "softmax", "logsumexp", "sum"})
+"""Names that mean something else in the forward language."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +36,52 @@ class Elementwise:
         """The derivative with respect to `U`, computed by SymPy."""
         return sp.diff(self.expression, U)
 
+    @cached_property
+    def derivative_by_value(self) -> sp.Expr | None:
+        """The derivative as a polynomial in `U` and the function's own value `H`; None if there is no such form."""
+        return by_value(self.expression, self.derivative, U, H)
+
 
 _REGISTERED: dict[str, Elementwise] = {}
 
 
 def register_elementwise(name: str, definition: Callable[[sp.Symbol], sp.Expr]) -> Elementwise:
-    """Define the elementwise function `name` by a SymPy expression in `u`; a later definition replaces it."""
-    function = Elementwise(name, sp.sympify(definition(U)))
+    """Define the elementwise function `name` by a SymPy expression in `u`; a later definition replaces it.
+
+    Floating-point numbers in the definition become exact fractions, so that proofs stay exact.
+
+    Raises
+    ------
+    InvalidInputError
+        If the name is no identifier or is taken by the language, or the result is no SymPy expression in `u` alone.
+    """
+    if not isinstance(name, str) or not name.isidentifier() or iskeyword(name) or name in RESERVED:
+        message = (
+            f"elementwise name {name!r}: use a Python identifier other than {', '.join(sorted(RESERVED))}"
+        )
+        raise InvalidInputError(message)
+    function = Elementwise(name, _checked(name, definition))
     _REGISTERED[name] = function
     return function
+
+
+def _checked(name: str, definition: Callable[[sp.Symbol], sp.Expr]) -> sp.Expr:
+    remedy = f"the definition of {name!r} must return a SymPy expression in u alone, such as 1 / (1 + sympy.exp(-u))"
+    try:
+        expression = sp.sympify(definition(U))
+    except Exception as error:  # a definition is the caller's code and may raise anything
+        message = f"{remedy}; it raised {type(error).__name__}: {error}"
+        raise InvalidInputError(message) from error
+    if not isinstance(expression, sp.Expr) or not expression.free_symbols <= {U}:
+        message = f"{remedy}; it returned {expression!r}"
+        raise InvalidInputError(message)
+    if expression.has(sp.nan, sp.zoo, sp.oo, sp.I) or expression.atoms(sp.core.function.AppliedUndef):
+        message = f"{remedy}, with known real functions; it returned {expression!r}"
+        raise InvalidInputError(message)
+    # Max and Min have slope 1/2 at a tie; torch, and so this project, decides for one side.
+    exact = sp.nsimplify(expression, rational=True)
+    exact = exact.replace(lambda e: isinstance(e, sp.Max | sp.Min), lambda e: e.rewrite(sp.Piecewise))
+    return exact.replace(lambda e: isinstance(e, sp.sinh | sp.cosh), lambda e: e.rewrite(sp.exp))
 
 
 def elementwise(name: str) -> Elementwise:
@@ -52,6 +97,26 @@ def elementwise(name: str) -> Elementwise:
 def elementwise_names() -> tuple[str, ...]:
     """Names of all registered functions, sorted."""
     return tuple(sorted(_REGISTERED))
+
+
+def scalar_source(name: str) -> str:
+    """Python source of the scalar functions `value(u)` and `slope(u, h)` with h = value(u), for numba to compile.
+
+    Only `math`, arithmetic and conditionals are used; no overflow gives NaN (exponentials saturate instead).
+    """
+    function = elementwise(name)
+    slope = function.derivative_by_value
+    slope = stable(function.derivative, U) if slope is None else slope
+    value_body = python_code(stable(function.expression, U), "math")
+    slope_body = python_code(slope, "math")
+    return f"import math\n\n\ndef value(u):\n{value_body}\n\n\ndef slope(u, h):\n{slope_body}\n"
+
+
+def scalar_functions(name: str) -> tuple[Callable[[float], float], Callable[[float, float], float]]:
+    """Return the Python functions `value(u)` and `slope(u, h)` that `scalar_source` defines."""
+    namespace: dict[str, Callable[..., float]] = {}
+    exec(scalar_source(name), namespace)  # noqa: S102 - the source was generated from the SymPy expression
+    return namespace["value"], namespace["slope"]
 
 
 register_elementwise("identity", lambda u: u)

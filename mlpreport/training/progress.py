@@ -17,7 +17,8 @@ def progress(
     label: str, total: int, *, stream: TextIO | None = None, delay: float = DELAY
 ) -> Iterator[Callable[[int], None]]:
     """Yield a function to call with the number of restarts just finished; writes to standard error by default."""
-    target = sys.stderr if stream is None else stream
+    # Not sys.stderr, which a notebook or a page shows among its outputs: how long it took is no result.
+    target = (sys.__stderr__ or sys.stderr) if stream is None else stream
     if target.isatty():
         with _bar(label, total, target, delay) as update:
             yield update

@@ -1,0 +1,186 @@
+"""Elementwise expressions rewritten so that floating-point numbers neither overflow nor cancel, and their code."""
+
+import sympy as sp
+from sympy.printing.str import StrPrinter
+
+
+class Sigmoid(sp.Function):  # type: ignore[misc]
+    """1 / (1 + exp(-w)), computed without overflow."""
+
+    nargs = 1
+
+
+class Softplus(sp.Function):  # type: ignore[misc]
+    """log(1 + exp(w)), computed without overflow."""
+
+    nargs = 1
+
+
+def by_value(formula: sp.Expr, slope: sp.Expr, u: sp.Symbol, h: sp.Symbol) -> sp.Expr | None:
+    """Write the slope of h = formula(u) as a polynomial in u and h, or return None.
+
+    A transcendental part that enters the formula linearly is eliminated, so there is one branch only; the result
+    is checked again at negative and positive u, because a form such as 3 h^(2/3) for u^3 holds on one side.
+    """
+    for part in sorted(formula.atoms(sp.Function), key=sp.default_sort_key):
+        mark = sp.Dummy()
+        equation = sp.expand(sp.numer(sp.together(formula.subs(part, mark) - h)))
+        if not equation.is_polynomial(mark) or sp.degree(equation, mark) != 1:
+            continue
+        solved = -equation.coeff(mark, 0) / equation.coeff(mark, 1)
+        form = sp.factor_terms(sp.expand(sp.cancel(slope.subs(part, mark).subs(mark, solved))))
+        if form.has(h) and form.is_polynomial(u, h) and _agree(form, slope, formula, u, h):
+            return form
+    return None
+
+
+def _agree(form: sp.Expr, slope: sp.Expr, formula: sp.Expr, u: sp.Symbol, h: sp.Symbol) -> bool:
+    points = [sp.Rational(n, 7) for n in (-17, -5, 3, 12)]
+    gaps = [(form.subs(h, formula) - slope).subs(u, point).evalf(30, chop=True) for point in points]
+    return all(abs(gap) < sp.Float("1e-20") for gap in gaps)
+
+
+def stable(expression: sp.Expr, u: sp.Symbol) -> sp.Expr:
+    """Rewrite in Sigmoid and Softplus what is rational in exp(k u), and logarithms of such; the value is the same."""
+    if isinstance(expression, sp.Piecewise):
+        return sp.Piecewise(*((stable(branch, u), condition) for branch, condition in expression.args))
+    expression = expression.replace(sp.log, lambda inner: _stable_log(inner, u))
+    terms = [_in_sigmoid(term, u) for term in sp.Add.make_args(expression)]
+    whole = sp.Add(*(term for term in terms if term is not None)) if None not in terms else None
+    whole = _in_sigmoid(expression, u) if whole is None else whole
+    return expression if whole is None else whole
+
+
+def _in_sigmoid(expression: sp.Expr, u: sp.Symbol) -> sp.Expr | None:
+    """Write a rational function of exp(k u) in the sigmoid; None if that has a pole or it is no such function."""
+    exponents = sorted(
+        (e.exp for e in expression.atoms(sp.exp) if _affine(e.exp, u)), key=sp.default_sort_key
+    )
+    if not exponents:
+        return expression
+    mark, s = sp.Dummy(positive=True), sp.Dummy()
+    unit = exponents[0] * sp.sign(sp.LC(exponents[0], u))
+    powers = {sp.exp(e): mark ** sp.nsimplify(sp.cancel(e / unit), rational=True) for e in exponents}
+    if not all(power.is_rational_function(mark) for power in powers.values()):
+        return None
+    step, rational = _common_power(sp.cancel(sp.together(expression.subs(powers))), mark)
+    form = sp.cancel(rational.subs(mark, s / (1 - s)))
+    if not _finite(sp.denom(form), s):
+        return None
+    return sp.factor_terms(form).subs(s, Sigmoid(sp.expand(step * unit)))
+
+
+def _stable_log(inner: sp.Expr, u: sp.Symbol) -> sp.Expr:
+    grown = sp.expand(inner - 1)
+    if isinstance(grown, sp.exp):
+        return Softplus(grown.exp)
+    form = stable(inner, u)
+    for sign, candidate in ((-1, form), (1, sp.expand(1 - form))):
+        if isinstance(candidate, Sigmoid):  # log s(w) = -softplus(-w) and log(1 - s(w)) = -softplus(w)
+            return -Softplus(sign * candidate.args[0])
+    return sp.log(inner)
+
+
+def _affine(exponent: sp.Expr, u: sp.Symbol) -> bool:
+    return bool(exponent.is_polynomial(u) and sp.degree(exponent, u) == 1)
+
+
+def _common_power(rational: sp.Expr, mark: sp.Symbol) -> tuple[sp.Integer, sp.Expr]:
+    numerator, denominator = (sp.Poly(part, mark) for part in sp.fraction(rational))
+    step = (
+        sp.gcd([sp.Integer(power) for part in (numerator, denominator) for (power,) in part.monoms()])
+        or sp.S.One
+    )
+    shrunk = [
+        sum(c * mark ** (power / step) for (power,), c in part.terms()) for part in (numerator, denominator)
+    ]
+    return step, shrunk[0] / shrunk[1]
+
+
+def _finite(denominator: sp.Expr, s: sp.Symbol) -> bool:
+    """Whether a denominator polynomial in s has no zero on [0, 1]."""
+    if not denominator.free_symbols <= {s} or not denominator.is_polynomial(s):
+        return False
+    poly = sp.Poly(denominator, s)
+    return poly.degree() == 0 or bool(
+        (poly.domain.is_QQ or poly.domain.is_ZZ) and poly.count_roots(0, 1) == 0
+    )
+
+
+_FORMS = {
+    "math": {
+        "exp": "math.exp(min({0}, 709.0))",
+        "Sigmoid": "(1 / (1 + math.exp(-min(max({0}, -700.0), 700.0))))",
+        "Softplus": "(max({0}, 0.0) + math.log1p(math.exp(-abs({0}))))",
+        "Abs": "abs({0})",
+        "sign": "((1.0 if {0} > 0 else -1.0) if {0} != 0 else 0.0)",
+        "Piecewise": "({1} if {0} else {2})",
+    },
+    "np": {
+        "exp": "np.exp(np.minimum({0}, 709.0))",
+        "Sigmoid": "(1 / (1 + np.exp(-np.clip({0}, -700, 700))))",
+        "Softplus": "(np.maximum({0}, 0.0) + np.log1p(np.exp(-np.abs({0}))))",
+        "erf": "erf({0})",
+        "Abs": "np.abs({0})",
+        "sign": "np.sign({0})",
+        "Piecewise": "np.where({0}, {1}, {2})",
+    },
+    "torch": {
+        "exp": "torch.exp(torch.clamp({0}, max=709.0))",
+        "Sigmoid": "(1 / (1 + torch.exp(-torch.clamp({0}, -700, 700))))",
+        "Softplus": "(torch.clamp({0}, min=0) + torch.log1p(torch.exp(-torch.abs({0}))))",
+        "Abs": "torch.abs({0})",
+        "sign": "torch.sign({0})",
+        "Piecewise": "torch.where({0}, {1}, {2})",
+    },
+}
+
+
+class _Code(StrPrinter):  # type: ignore[misc]
+    """Prints an elementwise expression as Python for the library `math`, `np` or `torch`."""
+
+    def __init__(self, library: str) -> None:
+        super().__init__()
+        self.library = library
+
+    def _print_Function(self, expr: sp.Expr) -> str:  # noqa: N802 (SymPy's name)
+        name = type(expr).__name__
+        form = _FORMS[self.library].get(name, f"{self.library}.{name}({{0}})")
+        if name == "exp" and expr.args[0].is_nonpositive:
+            form = f"{self.library}.exp({{0}})"
+        return str(form.format(*map(self._print, expr.args)))
+
+    def _print_Piecewise(self, expr: sp.Piecewise) -> str:  # noqa: N802
+        *cases, (last, _) = expr.args
+        code = self._branch(last)
+        for branch, condition in reversed(cases):
+            form = _FORMS[self.library]["Piecewise"]
+            code = form.format(self._print(condition), self._branch(branch), code)
+        return code
+
+    def _branch(self, branch: sp.Expr) -> str:
+        return repr(float(branch)) if branch.is_number else str(self._print(branch))
+
+    def _print_Pow(self, expr: sp.Pow, rational: bool = True) -> str:  # noqa: ARG002, N802
+        return str(super()._print_Pow(expr, rational=True))
+
+    def _print_Rational(self, expr: sp.Rational) -> str:  # noqa: N802
+        # Compilers have 64-bit integers; a larger one becomes a float.
+        large = max(abs(expr.p), expr.q) >= 2**53
+        return repr(float(expr)) if large else str(super()._print_Rational(expr))
+
+    _print_Integer = _print_Rational  # noqa: N815
+
+    def _print_NumberSymbol(self, expr: sp.Expr) -> str:  # noqa: N802
+        return repr(float(expr))
+
+    _print_Exp1 = _print_Pi = _print_NumberSymbol  # noqa: N815
+
+
+def python_code(expression: sp.Expr, library: str, indent: str = "    ") -> str:
+    """Print an expression as the body of a Python function; shared parts are named first."""
+    printer = _Code(library)
+    shared, (result,) = sp.cse([expression], symbols=sp.numbered_symbols("a"))
+    lines = [f"{name} = {printer.doprint(part)}" for name, part in shared]
+    lines.append(f"return {repr(float(result)) if result.is_number else printer.doprint(result)}")
+    return "\n".join(indent + line for line in lines)

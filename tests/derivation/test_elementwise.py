@@ -1,0 +1,159 @@
+"""The elementwise functions: definition, computed slope, stable code."""
+
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from mlpreport.derivation import elementwise, elementwise_names, register_elementwise, scalar_source
+from mlpreport.derivation.elementwise import _REGISTERED, H, U
+from mlpreport.errors import InvalidInputError
+
+BUILT_IN = ("identity", "sigmoid", "tanh", "relu", "softplus", "gelu")
+MORE = {
+    "swish": lambda u: u / (1 + sp.exp(-u)),
+    "gauss": lambda u: sp.exp(-(u**2)),
+    "cube": lambda u: u**3,
+    "leaky": lambda u: sp.Piecewise((0.01 * u, u <= 0), (u, True)),
+    "leaky_max": lambda u: sp.Max(u / 100, u),
+    "mish": lambda u: u * sp.tanh(sp.log(1 + sp.exp(u))),
+    "logsigmoid": lambda u: sp.log(1 / (1 + sp.exp(-u))),
+    "log_one_minus": lambda u: sp.log(1 - 1 / (1 + sp.exp(-u))),
+    "hyperbolic": lambda u: sp.sinh(u) / sp.cosh(u),
+    "shifted": lambda u: 1 / (1 + sp.exp(-(u - 1) / 0.3)),
+    "softsign": lambda u: u / (1 + sp.Abs(u)),
+    "hard": lambda u: sp.Piecewise((0, u < -3), (1, u > 3), (u / 6 + sp.S.Half, True)),
+    "incommensurable": lambda u: 1 / (1 + sp.exp(-u) + sp.exp(-sp.sqrt(2) * u)),
+    "constant": lambda u: 2,  # noqa: ARG005 (a definition takes u)
+    "log_square": lambda u: sp.log(3 + u**2),
+    "mixed": lambda u: 1 / (2 + u**2 + sp.exp(-u)),
+    "pole": lambda u: 1 / (2 - sp.exp(u)),
+}
+
+
+@pytest.fixture(scope="module")
+def registered():
+    before = dict(_REGISTERED)
+    for name, definition in MORE.items():
+        register_elementwise(name, definition)
+    yield dict(_REGISTERED)
+    _REGISTERED.clear()
+    _REGISTERED.update(before)
+
+
+@pytest.fixture(autouse=True)
+def _restore(registered):
+    yield
+    _REGISTERED.clear()
+    _REGISTERED.update(registered)
+
+
+@cache
+def compiled(function):
+    scope = {}
+    exec(scalar_source(function.name), scope)
+    return scope["value"], scope["slope"]
+
+
+def functions(name):
+    return compiled(elementwise(name))
+
+
+@pytest.mark.parametrize("name", [*BUILT_IN, *MORE])
+@pytest.mark.parametrize("u", [-30.0, -2.0, -1e-3, 0.0, 0.3, 0.75, 30.0])
+def test_scalar_code_agrees_with_sympy_in_forty_digits(name, u):
+    value, slope = functions(name)
+    function = elementwise(name)
+    exact = {U: sp.Rational(u)}
+    assert value(u) == pytest.approx(float(function.expression.subs(exact).evalf(40)), rel=4e-15, abs=1e-15)
+    expected = float(function.derivative.subs(exact).evalf(40))
+    assert slope(u, value(u)) == pytest.approx(expected, rel=4e-15, abs=1e-14)
+
+
+@pytest.mark.parametrize("name", sorted({*BUILT_IN, *MORE} - {"pole", "incommensurable"}))
+@pytest.mark.parametrize("u", [-1e4, -1e3, -720.0, 720.0, 1e3, 1e4])
+def test_scalar_code_is_finite_for_large_arguments(name, u):
+    value, slope = functions(name)
+    assert math.isfinite(value(u))
+    assert math.isfinite(slope(u, value(u)))
+
+
+def test_numba_compiles_the_scalar_code():
+    numba = pytest.importorskip("numba")
+    value, slope = (numba.njit(error_model="numpy")(f) for f in functions("swish"))
+    s = 1 / (1 + math.exp(-0.4))
+    assert value(0.4) == pytest.approx(0.4 * s, rel=1e-15)
+    assert slope(0.4, value(0.4)) == pytest.approx(s + 0.4 * s * (1 - s), rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("sigmoid", H * (1 - H)),
+        ("tanh", 1 - H**2),
+        ("gauss", -2 * U * H),
+        ("shifted", sp.Rational(10, 3) * H * (1 - H)),
+        ("cube", None),
+        ("relu", None),
+        ("gelu", None),
+        ("softplus", None),
+        ("swish", None),
+    ],
+)
+def test_slope_is_written_with_the_value_only_where_that_is_polynomial(name, form):
+    found = elementwise(name).derivative_by_value
+    assert (found is None) if form is None else sp.expand(found - form) == 0
+
+
+def test_a_form_that_holds_on_one_side_only_is_refused():
+    register_elementwise("one_sided", lambda u: sp.Piecewise((sp.exp(u), u < 0), (1 + u, True)))
+    assert elementwise("one_sided").derivative_by_value is None
+
+
+def test_relu_has_slope_zero_at_zero():
+    value, slope = functions("relu")
+    assert slope(0.0, value(0.0)) == 0
+
+
+def test_redefining_sigmoid_changes_its_slope():
+    register_elementwise("sigmoid", lambda u: 1 / (1 + sp.exp(-2 * u)))
+    assert sp.expand(elementwise("sigmoid").derivative_by_value - 2 * H * (1 - H)) == 0
+    value, slope = functions("sigmoid")
+    assert slope(0.2, value(0.2)) == pytest.approx(2 * value(0.2) * (1 - value(0.2)), rel=1e-15)
+
+
+def test_floats_in_a_definition_become_exact():
+    assert elementwise("leaky").expression.subs(U, -1) == sp.Rational(-1, 100)
+
+
+@pytest.mark.parametrize("name", ["", "1st", "a b", "lambda", "exp", "softmax", None])
+def test_a_bad_name_is_refused(name):
+    with pytest.raises(InvalidInputError, match="elementwise name"):
+        register_elementwise(name, lambda u: u)
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        np.exp,
+        lambda u: u + sp.Symbol("w"),
+        lambda u: "text" if u else u,
+        lambda u: u > 0,
+        sp.Function("f"),
+        lambda u: sp.I * u,
+        lambda u: [u],
+    ],
+)
+def test_a_definition_that_is_no_expression_in_u_is_refused(definition):
+    with pytest.raises(InvalidInputError, match="SymPy expression in u alone"):
+        register_elementwise("wrong", definition)
+    assert "wrong" not in elementwise_names()
+
+
+def test_an_unknown_name_suggests_the_nearest():
+    with pytest.raises(InvalidInputError, match="did you mean 'sigmoid'"):
+        elementwise("sigmoyd")
+    with pytest.raises(InvalidInputError, match="register_elementwise"):
+        elementwise("qqq")
