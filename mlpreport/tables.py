@@ -1,6 +1,6 @@
 """Results as Markdown tables; nothing is computed here that a Result does not hold."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +33,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
 
 
 def _cell(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
+    return f"{value:#.4g}" if isinstance(value, float | np.floating) else str(value)
 
 
 def errors(result: Result) -> Table:
@@ -58,6 +58,19 @@ def restarts(result: Result) -> Table:
     return table(header, (_spread(record) for record in result.records))
 
 
+def compare(results: Mapping[str, Result], label: str) -> Table:
+    """Tabulate one architecture's best errors and median test error in several Results, by name."""
+    records = {name: result.record(label) for name, result in results.items()}
+    header = (label, "training MSE", "test MSE", "median test MSE")
+    return table(
+        header,
+        (
+            (name, record.loss, record.test_loss, float(np.median(record.test_losses)))
+            for name, record in records.items()
+        ),
+    )
+
+
 def _spread(record: EnsembleRecord) -> tuple[object, ...]:
     reasons = {reason: record.stop_reasons.count(reason) for reason in sorted(set(record.stop_reasons))}
     why = ", ".join(f"{reason} ({count})" for reason, count in reasons.items())
@@ -76,8 +89,10 @@ def optima(result: Result, label: str, *, most: int) -> Table:
                 f"{optimum.loss:.6f}",
                 optimum.test_loss,
                 optimum.count,
-                f"{100 * optimum.share:.1f} %",
-                "{:.1f} to {:.1f} %".format(*(100 * bound for bound in optimum.share_interval)),
+                f"{100 * optimum.share:.1f}\N{NO-BREAK SPACE}%",
+                "{:.1f} to {:.1f}\N{NO-BREAK SPACE}%".format(
+                    *(100 * bound for bound in optimum.share_interval)
+                ),
                 optimum.parameter_norm,
             )
             for optimum in sorted(found, key=lambda optimum: optimum.loss)
