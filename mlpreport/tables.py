@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpreport.results import EnsembleRecord, Result
+from mlpreport.results import Baseline, EnsembleRecord, Result
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,14 @@ def _cell(value: object) -> str:
 
 def errors(result: Result) -> Table:
     """Tabulate training and test MSE of the baselines and of every architecture's best restart."""
-    parts: list[tuple[str, float, float]] = [
-        (baseline.name, baseline.loss, baseline.test_loss) for baseline in result.baselines
+    named = [
+        *((part.name, part) for part in result.baselines),
+        *((part.label, part) for part in result.records),
     ]
-    parts += [(record.label, record.loss, record.test_loss) for record in result.records]
-    return table(("model", "training MSE", "test MSE"), sorted(parts, key=lambda part: part[1], reverse=True))
+    rows = sorted(
+        ((name, part.loss, part.test_loss) for name, part in named), key=lambda row: row[1], reverse=True
+    )
+    return table(("model", "training MSE", "test MSE"), rows)
 
 
 def restarts(result: Result) -> Table:

@@ -1,6 +1,7 @@
 """The rules of the house that no linter knows."""
 
 import ast
+import json
 import re
 import statistics
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "mlpreport").rglob("*.py"))
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.ipynb")])
 
 
 def functions(path: Path) -> Iterator[tuple[str, int]]:
@@ -51,17 +52,27 @@ def test_importing_the_package_does_not_import(library):
     assert subprocess.run((sys.executable, "-c", program), cwd=ROOT, check=False).returncode == 0
 
 
+def prose(page: Path) -> str:
+    """Read a page, or what a notebook has in its Markdown cells."""
+    text = page.read_text("utf-8")
+    if page.suffix == ".md":
+        return text
+    return "\n\n".join(
+        "".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown"
+    )
+
+
 def typed_measurements(page: str) -> list[str]:
     """Find numbers with two or more decimals outside code, computed values, mathematics and front matter."""
     page = re.sub(r"\A---\n.*?^---\n", "", page, flags=re.DOTALL | re.MULTILINE)
     page = re.sub(r"^( *)(`{3,}|~{3,}).*?^\1\2`*~* *$", "", page, flags=re.DOTALL | re.MULTILINE)
-    page = re.sub(r"\$\$.*?\$\$|\$[^$\n]+\$|\\\[.*?\\\]|\\\(.*?\\\)", "", page, flags=re.DOTALL)
-    page = re.sub(r"Python \d+\.\d+|(`+).+?\1|\]\([^)]*\)|<[^>]*>|https?://\S+", "", page)
+    page = re.sub(r"\$\$.*?\$\$|\$(?:[^$\n]|\n(?!\n))+\$|\\\[.*?\\\]|\\\(.*?\\\)", "", page, flags=re.DOTALL)
+    page = re.sub(r"Python \d+\.\d+|(`+).+?\1|\]\([^)]*\)|<[^>\s][^>]*>|https?://\S+", "", page)
     return re.findall(r"(?<![\w.])\d+\.\d{2,}(?![\w.]*\d*\.\d)", page)
 
 
 def test_measurements_are_not_typed_into_pages():
-    found = {path.name: typed_measurements(path.read_text("utf-8")) for path in PAGES}
+    found = {path.name: typed_measurements(prose(path)) for path in PAGES}
     assert {name: numbers for name, numbers in found.items() if numbers} == {}
 
 
@@ -72,6 +83,7 @@ def test_measurements_are_not_typed_into_pages():
         ("The error is `{python} f'{error:.3f}'` and `0.123` is code.", []),
         ("```python\nx = 0.123\n```\n\nSection 2.1 says 0.45.\n", ["0.45"]),
         ("---\nversion: 0.123\n---\n\n$x = 0.123$ and\n\n$$\n0.123\n$$\n", []),
+        ("With $x =\n0.123$ and x < 0.45 but y > 1: $0.67$.", ["0.45"]),
         ("Python 3.11, version 1.2.34 and [0.5](page-0.55.html), a width of 0.5.", []),
     ],
 )
