@@ -1,4 +1,8 @@
 #!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["nox>=2025.2.9"]
+# ///
 """Everything one does with mlpreport: `python3 noxfile.py -s docs`, or `nox -s docs` where nox is installed.
 
 The only thing needed beforehand is Python. Two private environments are made in `.nox/`: one for nox itself (when it
@@ -27,7 +31,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - an older Python must be told, an
 ROOT = Path(__file__).resolve().parent
 LOCK, NOX_LOCK = ROOT / "requirements.txt", ROOT / "requirements-nox.txt"
 ENVIRONMENT, NOX_ENVIRONMENT = ROOT / ".nox" / "mlpreport", ROOT / ".nox" / "bootstrap"
-SITE, NEW_SITE, OLD_SITE = ROOT / "site", ROOT / "build" / "site", ROOT / "build" / "site-before"
+SITE, NEW_SITE = ROOT / "site", ROOT / "build" / "site"
 
 LOCKED = ("-qq", "--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement")
 NOX_INSTALLS = ((*LOCKED, str(NOX_LOCK)),)
@@ -57,7 +61,7 @@ def _create(folder: Path, python: Path, installs: tuple[tuple[str, ...], ...]) -
             f"{sys.executable} cannot make environments, because its venv or ensurepip is missing; "
             "install it (Debian, Ubuntu: `apt install python3-venv`) and try again"
         )
-    sys.stderr.write(f"mlpreport: making {folder.relative_to(ROOT)}; this is done once\n")
+    sys.stderr.write(f"mlpreport: making {os.path.relpath(folder, ROOT)}; this is done once\n")
     pip = (python, "-m", "pip", "--disable-pip-version-check", "install", "--no-compile")
     try:
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
@@ -85,7 +89,6 @@ import nox  # noqa: E402 - it is certain to be there only from here on
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "none"  # all sessions share the environment made above
-nox.options.sessions = ["docs", "tests", "lint"]
 
 # One thread a process: the work is spread over processes, and sums keep their order.
 THREADS = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
@@ -103,25 +106,37 @@ def docs(session: nox.Session) -> None:
     """Build the site into site/; a build that fails leaves the site that was there."""
     if not os.access(SITE if SITE.exists() else ROOT, os.W_OK):
         stop(f"the site goes to {SITE}, which cannot be written; give yourself the right to, or remove it")
-    run(session, "mkdocs", "build", "--strict", "--site-dir", str(NEW_SITE), *session.posargs, **_epoch())
-    shutil.rmtree(OLD_SITE, ignore_errors=True)
-    if SITE.exists():
-        SITE.rename(OLD_SITE)
-    NEW_SITE.rename(SITE)
-    shutil.rmtree(OLD_SITE, ignore_errors=True)
+    run(session, "mkdocs", "build", "--strict", "--site-dir", str(NEW_SITE), *session.posargs, **_epoch(ROOT))
+    try:
+        _replace(SITE, NEW_SITE)
+    except OSError as error:
+        stop(f"{NEW_SITE} could not take the place of {SITE} ({error}); move it there yourself")
 
 
-def _epoch() -> dict[str, str]:
+def _replace(old: Path, new: Path) -> None:
+    aside = new.with_name(f"{old.name}-before")
+    shutil.rmtree(aside, ignore_errors=True)
+    if old.exists():
+        old.rename(aside)
+    try:
+        new.rename(old)
+    except OSError:
+        if aside.exists():
+            aside.rename(old)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _epoch(folder: Path) -> dict[str, str]:
     """Date the site by the last commit, so that two builds of one commit are the same."""
     if "SOURCE_DATE_EPOCH" in os.environ or shutil.which("git") is None:
         return {}
-    log = subprocess.run(
-        ["git", "-C", ROOT, "log", "-1", "--format=%ct"], capture_output=True, text=True, check=False
-    )
-    return {"SOURCE_DATE_EPOCH": log.stdout.strip()} if log.stdout.strip() else {}
+    command = ("git", "-C", folder, "log", "-1", "--format=%ct")
+    seconds = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return {"SOURCE_DATE_EPOCH": seconds} if seconds else {}
 
 
-@nox.session
+@nox.session(default=False)
 def serve(session: nox.Session) -> None:
     """Show the site at a local address, and build pages again when they change."""
     run(session, "mkdocs", "serve", "--strict", *session.posargs)
@@ -133,7 +148,7 @@ def tests(session: nox.Session) -> None:
     run(session, "pytest", *(session.posargs or ["--cov"]))
 
 
-@nox.session
+@nox.session(default=False)
 def browser(session: nox.Session) -> None:
     """Run the tests that look at the site in Chromium."""
     if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))):
@@ -141,7 +156,7 @@ def browser(session: nox.Session) -> None:
     run(session, "pytest", "-m", "browser", *session.posargs)
 
 
-@nox.session
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure speed as ratios, and print them."""
     run(session, "pytest", "-m", "bench", "-s", *session.posargs)
@@ -158,13 +173,16 @@ def lint(session: nox.Session) -> None:
     run(session, "codespell")
 
 
-@nox.session
+@nox.session(default=False)
 def lock(session: nox.Session) -> None:
     """Write both lock files, keeping the versions in them; `-- --upgrade` takes the newest ones."""
     uv = environment(ROOT / ".nox" / "lock", (("--quiet", "uv==0.13.9"),)) / "uv"
     form = ("--universal", "--python-version=3.11", "--fork-strategy=fewest", "--generate-hashes")
     form += ("--no-header", "--annotation-style=line", "--quiet", *session.posargs)
-    for output, *what in ((LOCK, "pyproject.toml", "--group=all"), (NOX_LOCK, "--group=nox")):
+    for output, *what in (
+        (LOCK, "pyproject.toml", "--group=dev"),
+        (NOX_LOCK, "--group=nox", f"-c={LOCK.name}"),
+    ):
         session.run(str(uv), "pip", "compile", *what, *form, f"--output-file={output.name}", external=True)
 
 

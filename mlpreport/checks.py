@@ -24,7 +24,10 @@ def checked_sizes(sizes: object) -> tuple[int, ...]:
     """Return layer sizes (inputs, units of each hidden layer, outputs) as a tuple of int, else raise."""
     values = tuple(sizes) if isinstance(sizes, Sequence | np.ndarray) and not isinstance(sizes, str) else ()
     if len(values) < len(("inputs", "outputs")):
-        message = f"sizes = {sizes!r}: give the number of inputs, of units per hidden layer, of outputs, as in (1, 2, 1)"
+        message = (
+            f"sizes = {sizes!r}: give the number of inputs, of units per hidden layer, of "
+            "outputs, as in (1, 2, 1)"
+        )
         raise InvalidInputError(message)
     return tuple(
         checked_whole(f"sizes = {sizes!r}: size {layer}", size, POSITIVE) for layer, size in enumerate(values)

@@ -134,7 +134,7 @@ def _check_input(x: object, width: int, weight: Tensor) -> None:
         message = f"x is a {type(x).__name__}, not a tensor; convert it with torch.as_tensor(x, dtype={weight.dtype})"
         raise InvalidInputError(message)
     if x.dtype != weight.dtype:
-        message = f"x has dtype {x.dtype}, the parameters {weight.dtype}; convert with x.to({weight.dtype}) or model.to({x.dtype})"
+        message = f"x has dtype {x.dtype}, the parameters {weight.dtype}; convert with x.to({weight.dtype})"
         raise InvalidInputError(message)
     if x.ndim not in (1, 2) or x.shape[-1] != width:
         message = f"x has shape {tuple(x.shape)}: expected one vector ({width},) or a batch (N, {width})"

@@ -5,16 +5,14 @@ page cites come after them in the order of the BibTeX file.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import cast
 
-# pybtex ships no types.
-from pybtex.backends.html import Backend  # type: ignore[import-untyped]
-from pybtex.database import parse_string  # type: ignore[import-untyped]
-from pybtex.exceptions import PybtexError  # type: ignore[import-untyped]
-from pybtex.style.formatting.unsrt import Style  # type: ignore[import-untyped]
+from pybtex.backends.html import Backend
+from pybtex.database import parse_string
+from pybtex.exceptions import PybtexError
+from pybtex.style.formatting.unsrt import Style
 
 from mlpreport.errors import PageError
 
@@ -35,6 +33,11 @@ class Citation:
     key: str
     locator: str
     line: int
+
+    @property
+    def place(self) -> str:
+        """What follows the number: a comma and the locator, if there is one."""
+        return f", {self.locator}" if self.locator else ""
 
 
 def read_references(text: str, name: str = "references.bib") -> dict[str, str]:
@@ -73,8 +76,7 @@ def number_references(pages: Mapping[str, str], references: Mapping[str, str]) -
     """
     cited = [(page, citation) for page, text in pages.items() for citation in find_citations(text, page)]
     for page, citation in cited:
-        if citation.key not in references:
-            raise PageError(_unknown(page, citation, references))
+        _check(citation, references, page)
     order = dict.fromkeys([citation.key for _, citation in cited] + list(references))
     return {key: number for number, key in enumerate(order, start=1)}
 
@@ -85,12 +87,26 @@ def cite(markdown: str, numbers: Mapping[str, int], *, page: str, target: str) -
     The first link to each source carries the id ``cite-key``, to which the list of references points back.
     """
     seen: set[str] = set()
-    pieces, end = [], 0
-    for group in _GROUP.finditer(_mask_code(markdown)):
-        links = [_link(citation, numbers, seen, target) for citation in _read_group(group["items"], page, 0)]
-        pieces += [markdown[end : group.start()], r"\[", "; ".join(links), r"\]"]
-        end = group.end()
-    return "".join([*pieces, markdown[end:]])
+
+    def link(citation: Citation) -> str:
+        anchor = "" if citation.key in seen else f" #cite-{citation.key}"
+        seen.add(citation.key)
+        return (
+            f"[{numbers[citation.key]}]({target}#ref-{citation.key}){{ .citation{anchor} }}{citation.place}"
+        )
+
+    return _replace(markdown, numbers, page, lambda links: rf"\[{links}\]", link)
+
+
+def cite_plainly(markdown: str, numbers: Mapping[str, int], *, page: str) -> str:
+    """Replace the citations of a page by their numbers in brackets, without links, as in its notebook."""
+    return _replace(
+        markdown,
+        numbers,
+        page,
+        lambda items: f"[{items}]",
+        lambda citation: f"{numbers[citation.key]}{citation.place}",
+    )
 
 
 def list_references(
@@ -118,21 +134,34 @@ def _read_group(items: str, page: str, line: int) -> list[Citation]:
     return [Citation(match["key"], match["locator"] or "", line) for _, match in matches if match is not None]
 
 
-def _link(citation: Citation, numbers: Mapping[str, int], seen: set[str], target: str) -> str:
-    anchor = "" if citation.key in seen else f" #cite-{citation.key}"
-    seen.add(citation.key)
-    locator = f", {citation.locator}" if citation.locator else ""
-    return f"[{numbers[citation.key]}]({target}#ref-{citation.key}){{ .citation{anchor} }}{locator}"
-
-
 def _back_links(key: str, pages: Mapping[str, str]) -> str:
     links = ", ".join(f"[{title}]({page}#cite-{key})" for title, page in pages.items())
     return f' <span class="cited-on">Cited in {links}.</span>' if links else ""
 
 
-def _unknown(page: str, citation: Citation, references: Mapping[str, str]) -> str:
-    nearest = cast("list[str]", get_close_matches(citation.key, references, n=1, cutoff=0.0))
-    advice = f"did you mean @{nearest[0]}?" if nearest else "the bibliography is empty"
-    return (
-        f"{page}:{citation.line}: there is no reference @{citation.key}; {advice} Add it to the BibTeX file"
-    )
+def _replace(
+    markdown: str,
+    numbers: Mapping[str, int],
+    page: str,
+    enclose: Callable[[str], str],
+    show: Callable[[Citation], str],
+) -> str:
+    prose, pieces, end = _mask_code(markdown), [], 0
+    for group in _GROUP.finditer(prose):
+        citations = _read_group(group["items"], page, 1 + prose.count("\n", 0, group.start()))
+        for citation in citations:
+            _check(citation, numbers, page)
+        pieces += [markdown[end : group.start()], enclose("; ".join(map(show, citations)))]
+        end = group.end()
+    return "".join([*pieces, markdown[end:]])
+
+
+def _check(citation: Citation, known: Mapping[str, object], page: str) -> None:
+    if citation.key not in known:
+        nearest = get_close_matches(citation.key, known, n=1, cutoff=0.0)
+        advice = f"did you mean @{nearest[0]}?" if nearest else "the bibliography is empty"
+        where = f"{page}:{citation.line}"
+        message = (
+            f"{where}: there is no reference @{citation.key}; {advice} Otherwise add it to the BibTeX file"
+        )
+        raise PageError(message)

@@ -25,7 +25,7 @@ _DOLLARS = re.compile(
 _VERBATIM = re.compile(r"<(?P<end>/?)(?:pre|code|script|style|svg|math|textarea)\b", re.IGNORECASE)
 
 
-def to_mathml(latex: str, display: bool = False) -> str:
+def to_mathml(latex: str, *, display: bool = False) -> str:
     """Convert one LaTeX formula (without its dollars) to a MathML Core element.
 
     Parameters
@@ -46,16 +46,23 @@ def to_mathml(latex: str, display: bool = False) -> str:
     try:
         return _CONVERTER.convert_with_local_state(latex, displaystyle=display)
     except LatexError as error:
-        message = f"the formula {latex.strip()!r} is not understood at character {error}; correct its LaTeX"
+        place, _, reason = str(error).partition(": ")
+        formula = " ".join(latex.split())
+        message = (
+            f"the formula ${formula}$ is not LaTeX at character {place}: {reason.rstrip('.')}; correct it"
+        )
         raise PageError(message) from error
 
 
 def replace_arithmatex(html: str) -> str:
     """Replace every formula that arithmatex marked in rendered HTML by MathML."""
     numbers = count(1)
-    return _ARITHMATEX.sub(
-        lambda match: _render(unescape(match["latex"]), match["open"] == "[", numbers), html
-    )
+
+    def render(match: re.Match[str]) -> str:
+        latex = unescape(match["latex"])
+        return to_mathml(latex) if match["open"] == "(" else _display(latex, numbers)
+
+    return _ARITHMATEX.sub(render, html)
 
 
 def replace_dollars(html: str) -> str:
@@ -74,14 +81,13 @@ def replace_dollars(html: str) -> str:
 
 
 def _render_dollars(match: re.Match[str], numbers: "count[int]") -> str:
-    latex = match["display"] or match["inline"]
-    return _render(unescape(latex), match["display"] is not None, numbers)
+    if match["inline"]:
+        return to_mathml(unescape(match["inline"]))
+    return _display(unescape(match["display"]), numbers)
 
 
-def _render(latex: str, display: bool, numbers: "count[int]") -> str:
+def _display(latex: str, numbers: "count[int]") -> str:
     r"""Put a display into its own scrolling box, its ``\tag`` beside the box so that it stays in sight."""
-    if not display:
-        return to_mathml(latex)
     tag = _TAG.search(latex)
     mathml = to_mathml(_TAG.sub("", latex), display=True)
     label = f"Formula {next(numbers)}" if tag is None else f"Equation {tag['number']}"

@@ -50,7 +50,7 @@ class Recorder:
             self._shown.setdefault(name, []).append(output)
         self.add(output)
 
-    def clear(self, wait: bool = False) -> None:  # noqa: FBT001, FBT002 - IPython's signature
+    def clear(self, wait: bool = False) -> None:
         """Remove the outputs of the cell, now or when the next one comes."""
         self._clear_next = wait
         if not wait:

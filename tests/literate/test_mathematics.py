@@ -14,7 +14,7 @@ class _Elements(html.parser.HTMLParser):
         self.tags: list[str] = []
         self.text: list[str] = []
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
+    def handle_starttag(self, tag: str, _attrs: object) -> None:
         self.tags.append(tag)
 
     def handle_data(self, data: str) -> None:
@@ -57,7 +57,7 @@ def test_the_formulas_of_the_report_are_understood(latex: str) -> None:
 def test_a_formula_that_is_not_latex_is_named(latex: str) -> None:
     with pytest.raises(PageError) as caught:
         to_mathml(latex)
-    assert repr(latex) in str(caught.value)
+    assert f"${latex}$" in str(caught.value)
 
 
 @pytest.mark.parametrize("latex", ["", "  \n"])

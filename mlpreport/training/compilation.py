@@ -1,0 +1,169 @@
+"""Compiling the kernels, with a disk cache that no edit, crash or foreign folder can spoil.
+
+Numba's cache sees edits of a kernel's own file only, not of kernels it calls. The folder is therefore named by a
+hash of all kernel sources and numba's version. A cache that cannot be read is deleted and made again; without a
+folder to write, kernels are compiled in memory.
+"""
+
+import hashlib
+import math
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import numba
+from numba import float64, int64, njit, types, uint8
+
+from mlpreport.training.kernels_exponential import exponential
+from mlpreport.training.kernels_linear import Kernel, inner
+
+VECTOR = types.Array(float64, 1, "C")
+MATRIX = types.Array(float64, 2, "C")
+ACTIVATION = types.void(MATRIX, MATRIX)
+# A function in first place would make numba warn that functions in tuples are experimental.
+PROBLEM = types.Tuple(  # type: ignore[no-untyped-call]
+    (
+        types.Array(int64, 1, "C"),
+        types.FunctionType(ACTIVATION),
+        MATRIX,
+        MATRIX,
+        float64,
+        types.Array(float64, 3, "C"),
+    )
+)
+OBJECTIVE = float64(VECTOR, PROBLEM, VECTOR)
+RESIDUALS = types.void(VECTOR, PROBLEM, VECTOR, MATRIX)
+OUTPUT = types.void(VECTOR, PROBLEM, MATRIX)
+
+
+def _method(oracle: Any) -> Any:
+    return types.UniTuple(int64, 2)(types.FunctionType(oracle), PROBLEM, VECTOR, VECTOR)  # type: ignore[no-untyped-call]
+
+
+def _each(oracle: Any) -> Any:
+    counts = types.Array(int64, 1, "C")
+    method, flags = types.FunctionType(_method(oracle)), types.Array(uint8, 1, "C")
+    return types.void(method, types.FunctionType(oracle), PROBLEM, VECTOR, MATRIX, counts, counts, flags)
+
+
+ENTRIES = {
+    "predict": ("kernels_network", "predict", OUTPUT),
+    "objective": ("kernels_network", "value_and_gradient", OBJECTIVE),
+    "residuals": ("kernels_network", "residuals_and_jacobian", RESIDUALS),
+    "bfgs": ("kernels_bfgs", "bfgs", _method(OBJECTIVE)),
+    "levenberg-marquardt": ("kernels_levenberg_marquardt", "levenberg_marquardt", _method(RESIDUALS)),
+    "adam": ("kernels_descent", "adam", _method(OBJECTIVE)),
+    "gradient-descent": ("kernels_descent", "gradient_descent", _method(OBJECTIVE)),
+    "evaluate": (
+        "kernels_restarts",
+        "evaluate",
+        types.void(types.FunctionType(OBJECTIVE), PROBLEM, MATRIX, VECTOR, VECTOR, VECTOR),
+    ),
+    "each restart with objective": ("kernels_restarts", "each_restart", _each(OBJECTIVE)),
+    "each restart with residuals": ("kernels_restarts", "each_restart", _each(RESIDUALS)),
+}
+"""What is compiled: name -> module, function, signature."""
+
+ACTIVATION_SOURCE = """
+
+def activation(z, slopes):
+    for unit in range(z.shape[0]):
+        row, slope_row = z[unit], slopes[unit]
+        for n in range(row.size):
+            h = value(row[n])
+            slope_row[n] = slope(row[n], h)
+            row[n] = h
+"""
+
+_LOCK = RLock()
+
+
+def compiled(name: str) -> Kernel:
+    """Return a compiled kernel of `ENTRIES`; the first call in a process compiles it or loads it from the cache."""
+    with _LOCK:
+        return _compiled(name)
+
+
+def compiled_activation(source: str) -> Kernel:
+    """Compile the loop over a layer around `value(u)` and `slope(u, h)`, given as Python source that uses math."""
+    with _LOCK:
+        return _compiled_activation(source)
+
+
+@cache
+def _compiled(name: str) -> Kernel:
+    module, function, signature = ENTRIES[name]
+    return _with_cache(getattr(import_module(f"mlpreport.training.{module}"), function), signature)
+
+
+@cache
+def _compiled_activation(source: str) -> Kernel:
+    text = source.rstrip().replace("math.exp(", "exponential(") + ACTIVATION_SOURCE
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    folder = cache_folder()
+    path = folder / f"activation_{digest}.py" if folder else Path("<activation>")
+    if folder and not path.exists():
+        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary.write_text(text)
+        temporary.replace(path)
+    names: dict[str, Any] = {"math": math, "exponential": exponential}
+    exec(compile(text, str(path), "exec"), names)  # noqa: S102 - printed by our own derivation, not by a user
+    names["value"], names["slope"] = inner(names["value"]), inner(names["slope"])
+    return _with_cache(names["activation"], ACTIVATION)
+
+
+def _with_cache(function: Kernel, signature: Any) -> Kernel:
+    folder = cache_folder()
+    if folder is not None:
+        for _ in range(2):
+            try:
+                return _jit(function, signature, folder)
+            # Unreadable files raise anything from EOFError to MemoryError; a fault of the kernel is raised below.
+            except Exception:  # noqa: BLE001
+                shutil.rmtree(folder / "numba", ignore_errors=True)
+    return _jit(function, signature, None)
+
+
+def _jit(function: Kernel, signature: Any, folder: Path | None) -> Kernel:
+    with warnings.catch_warnings(), _numba_cache(folder):
+        # Kernels take each other as arguments through numba's first-class functions, which it calls experimental.
+        warnings.simplefilter("ignore", numba.NumbaExperimentalFeatureWarning)
+        kernel: Kernel = njit(signature, nogil=True, error_model="numpy", cache=folder is not None)(function)
+    return kernel
+
+
+@contextmanager
+def _numba_cache(folder: Path | None) -> Iterator[None]:
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(folder / "numba") if folder else before
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before
+
+
+def cache_folder() -> Path | None:
+    """Return the folder for compiled kernels of exactly these sources, or None if it cannot be written."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = root / "mlpreport" / f"kernels-{_sources_hash()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+@cache
+def _sources_hash() -> str:
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

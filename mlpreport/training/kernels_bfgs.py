@@ -1,0 +1,147 @@
+"""Compiled BFGS: inverse-Hessian update in O(P²) and a strong-Wolfe line search, for any compiled objective.
+
+Nocedal and Wright, Numerical Optimization (2006), algorithms 3.5, 3.6 and 6.1, with SciPy's constants, first
+steps and stopping rule, so that it follows the report's optimiser.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from mlpreport.training.kernels_linear import Kernel, Matrix, Vector, dot, inner, largest
+from mlpreport.training.stopping import (
+    CONVERGED,
+    DECREMENT_TOLERANCE,
+    GRADIENT_TOLERANCE,
+    ITERATION_LIMIT,
+    MAX_ITERATIONS,
+    NOT_FINITE,
+    STALLED,
+)
+
+SUFFICIENT_DECREASE = 1e-4
+CURVATURE = 0.9
+EVALUATIONS = 40
+
+
+@inner
+def cubic_minimiser(
+    a: float, value_a: float, slope_a: float, b: float, value_b: float, slope_b: float
+) -> float:
+    """Return the minimiser of the cubic through two points with slopes; NaN if there is none."""
+    d1 = slope_a + slope_b - 3.0 * (value_a - value_b) / (a - b)
+    d2 = math.copysign(math.sqrt(d1 * d1 - slope_a * slope_b), b - a)
+    return b - (b - a) * (slope_b + d2 - d1) / (slope_b - slope_a + 2.0 * d2)
+
+
+@inner
+def next_trial(
+    low: float, low_value: float, low_slope: float, high: float, high_value: float, high_slope: float
+) -> float:
+    """Return a step between two ends of a bracket: the cubic's minimiser, kept off the ends, or the middle."""
+    trial = cubic_minimiser(low, low_value, low_slope, high, high_value, high_slope)
+    left, right = min(low, high), max(low, high)
+    margin = 0.1 * (right - left)
+    if left + margin <= trial <= right - margin:
+        return trial
+    return 0.5 * (left + right)
+
+
+@inner
+def line_search(
+    objective: Kernel,
+    problem: tuple[Any, ...],
+    start: Vector,
+    direction: Vector,
+    value: float,
+    slope: float,
+    step: float,
+    point: Vector,
+    gradient: Vector,
+) -> tuple[float, float]:
+    """Find a step with the strong Wolfe conditions; return it, or 0, with the value; fills point and gradient."""
+    low, low_value, low_slope = 0.0, value, slope
+    high, high_value, high_slope = np.inf, value, slope
+    for _ in range(EVALUATIONS):
+        for i in range(start.size):
+            point[i] = start[i] + step * direction[i]
+        trial_value = objective(point, problem, gradient)
+        trial_slope = dot(gradient, direction)
+        # Written so that NaN counts as too high.
+        sufficient = trial_value <= value + SUFFICIENT_DECREASE * step * slope
+        if not sufficient or not trial_value < low_value:
+            high, high_value, high_slope = step, trial_value, trial_slope
+        elif abs(trial_slope) <= -CURVATURE * slope:
+            return step, trial_value
+        else:
+            if trial_slope * (high - low) >= 0.0:
+                high, high_value, high_slope = low, low_value, low_slope
+            low, low_value, low_slope = step, trial_value, trial_slope
+        if high == np.inf:
+            step *= 2.0
+        else:
+            step = next_trial(low, low_value, low_slope, high, high_value, high_slope)
+            if abs(high - low) * largest(direction) <= 1e-16 * largest(start):
+                break
+    return 0.0, value
+
+
+@inner
+def update_inverse(inverse: Matrix, step: Vector, change: Vector, image: Vector) -> None:
+    """Apply the BFGS update for a step and the change of gradient it made; image is scratch."""
+    curvature = dot(step, change)
+    for i in range(step.size):
+        image[i] = dot(inverse[i], change)
+    factor = (1.0 + dot(change, image) / curvature) / curvature
+    for i in range(step.size):
+        row = inverse[i]
+        a, b = factor * step[i] - image[i] / curvature, step[i] / curvature
+        for j in range(step.size):
+            row[j] += a * step[j] - b * image[j]
+
+
+def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameters: Vector) -> tuple[int, int]:
+    """Minimise from parameters, in place; return the number of iterations and the stop code."""
+    iterations, gradient_tolerance, decrement_tolerance = (
+        int(options[MAX_ITERATIONS]),
+        options[GRADIENT_TOLERANCE],
+        options[DECREMENT_TOLERANCE],
+    )
+    size = parameters.size
+    inverse = np.eye(size)
+    gradient, new_gradient = np.empty(size), np.empty(size)
+    direction, point, scratch = np.empty(size), np.empty(size), np.empty(size)
+    value = objective(parameters, problem, gradient)
+    previous = value + 0.5 * np.sqrt(dot(gradient, gradient))
+    for iteration in range(iterations):
+        norm = largest(gradient)
+        if not norm < np.inf or not abs(value) < np.inf:
+            return iteration, NOT_FINITE
+        for i in range(size):
+            direction[i] = -dot(inverse[i], gradient)
+        slope = dot(gradient, direction)
+        if norm <= gradient_tolerance or -0.5 * slope <= decrement_tolerance * value:
+            return iteration, CONVERGED
+        first = min(1.0, 2.02 * (value - previous) / slope)
+        step, new_value = line_search(
+            objective,
+            problem,
+            parameters,
+            direction,
+            value,
+            slope,
+            first if first > 0.0 else 1.0,
+            point,
+            new_gradient,
+        )
+        if step == 0.0:
+            return iteration, STALLED
+        for i in range(size):
+            direction[i] = point[i] - parameters[i]
+            parameters[i] = point[i]
+            gradient[i] = new_gradient[i] - gradient[i]
+        update_inverse(inverse, direction, gradient, scratch)
+        gradient, new_gradient = new_gradient, gradient
+        previous, value = value, new_value
+    return iterations, ITERATION_LIMIT
