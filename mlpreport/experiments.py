@@ -45,7 +45,8 @@ class Experiment:
     """Frozen description of what is trained: data, architectures, method, restarts, seed.
 
     `same_function` is the root mean square distance on the training points below which two fits count as one
-    optimum; None when optima are not grouped. `restarts` is per architecture.
+    optimum; None when optima are not grouped. `restarts` is per architecture; `max_iterations` None is the method's own
+    (10 000 for BFGS, as in the report).
     """
 
     name: str
@@ -54,6 +55,8 @@ class Experiment:
     restarts: int
     seed: int
     data: DataSource = DataSource()
+    max_iterations: int | None = None
+    weight_decay: float = 0.0
     same_function: float | None = None
 
 
@@ -69,7 +72,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment(
             "widths", tuple(_sigmoid(n) for n in (1, 2, 3, 10, 50, 100)), "bfgs", restarts=10, seed=23
         ),
-        Experiment("fifty-units", (_sigmoid(50),), "levenberg-marquardt", restarts=10, seed=23),
+        Experiment("fifty-stopped", (_sigmoid(50),), "bfgs", restarts=10, seed=23, max_iterations=1000),
+        Experiment("fifty-decayed", (_sigmoid(50),), "bfgs", restarts=10, seed=23, weight_decay=1e-6),
         Experiment("hidden-units", tuple(_sigmoid(n) for n in (2, 3, 10)), "bfgs", restarts=10, seed=23),
         Experiment(
             "activations",
@@ -170,7 +174,13 @@ def _record(
     experiment: Experiment, architecture: Architecture, data: Dataset, grid: Float64[np.ndarray, " grid"]
 ) -> EnsembleRecord:
     ensemble = fit(
-        architecture, data, restarts=experiment.restarts, seed=experiment.seed, method=experiment.method
+        architecture,
+        data,
+        restarts=experiment.restarts,
+        seed=experiment.seed,
+        method=experiment.method,
+        max_iterations=experiment.max_iterations,
+        weight_decay=experiment.weight_decay,
     )
     best = ensemble.best()
     column = grid[:, None]

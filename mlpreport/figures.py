@@ -39,7 +39,8 @@ STYLE: Any = {
     "ytick.labelcolor": INK,
     "lines.linewidth": 1.8,
     "legend.frameon": False,
-    "figure.facecolor": "white",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
 }
 
 SINE_RANGE = (-1.75, 1.75)

@@ -1,11 +1,11 @@
 """Results as Markdown tables; nothing is computed here that a Result does not hold."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mlpreport.results import EnsembleRecord, Result
+from mlpreport.results import Baseline, EnsembleRecord, Result
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,19 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
 
 
 def _cell(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
+    return f"{value:#.4g}" if isinstance(value, float | np.floating) else str(value)
 
 
 def errors(result: Result) -> Table:
     """Tabulate training and test MSE of the baselines and of every architecture's best restart."""
-    parts: list[tuple[str, float, float]] = [
-        (baseline.name, baseline.loss, baseline.test_loss) for baseline in result.baselines
+    named = [
+        *((part.name, part) for part in result.baselines),
+        *((part.label, part) for part in result.records),
     ]
-    parts += [(record.label, record.loss, record.test_loss) for record in result.records]
-    return table(("model", "training MSE", "test MSE"), sorted(parts, key=lambda part: part[1], reverse=True))
+    rows = sorted(
+        ((name, part.loss, part.test_loss) for name, part in named), key=lambda row: row[1], reverse=True
+    )
+    return table(("model", "training MSE", "test MSE"), rows)
 
 
 def restarts(result: Result) -> Table:
@@ -56,6 +59,19 @@ def restarts(result: Result) -> Table:
         "stopped because",
     )
     return table(header, (_spread(record) for record in result.records))
+
+
+def compare(results: Mapping[str, Result], label: str) -> Table:
+    """Tabulate one architecture's best errors and median test error in several Results, by name."""
+    records = {name: result.record(label) for name, result in results.items()}
+    header = (label, "training MSE", "test MSE", "median test MSE")
+    return table(
+        header,
+        (
+            (name, record.loss, record.test_loss, float(np.median(record.test_losses)))
+            for name, record in records.items()
+        ),
+    )
 
 
 def _spread(record: EnsembleRecord) -> tuple[object, ...]:
@@ -76,8 +92,10 @@ def optima(result: Result, label: str, *, most: int) -> Table:
                 f"{optimum.loss:.6f}",
                 optimum.test_loss,
                 optimum.count,
-                f"{100 * optimum.share:.1f} %",
-                "{:.1f} to {:.1f} %".format(*(100 * bound for bound in optimum.share_interval)),
+                f"{100 * optimum.share:.1f}\N{NO-BREAK SPACE}%",
+                "{:.1f} to {:.1f}\N{NO-BREAK SPACE}%".format(
+                    *(100 * bound for bound in optimum.share_interval)
+                ),
                 optimum.parameter_norm,
             )
             for optimum in sorted(found, key=lambda optimum: optimum.loss)

@@ -30,4 +30,10 @@ def test_the_most_frequent_optima_are_listed_lowest_first():
         result("two", record("1-2-1 sigmoid", [0.1], optima=found)), "1-2-1 sigmoid", most=2
     )
     assert [row[0] for row in shown.rows] == ["0.100000", "0.300000"]
-    assert shown.rows[1][2:5] == ("50", "83.3 %", "41.7 to 83.3 %")
+    assert shown.rows[1][2:5] == ("50", "83.3\N{NO-BREAK SPACE}%", "41.7 to 83.3\N{NO-BREAK SPACE}%")
+
+
+def test_one_architecture_is_compared_across_results():
+    long = result("a", record("1-50-1 sigmoid", [0.2, 0.1], [5, 9]))
+    shown = tables.compare({"long": long}, "1-50-1 sigmoid")
+    assert shown.rows == (("long", "0.1000", "9.000", "7.000"),)

@@ -1,5 +1,7 @@
 """The calculus: a forward program is differentiated into the derivation a reader reads and the code that runs."""
 
+from mlpreport.derivation.backward import Derivation, Line, Step
+from mlpreport.derivation.codegen import ValueAndGrad, value_and_grad
 from mlpreport.derivation.elementwise import (
     Elementwise,
     elementwise,
@@ -8,12 +10,22 @@ from mlpreport.derivation.elementwise import (
     scalar_functions,
     scalar_source,
 )
+from mlpreport.derivation.program import Program
+from mlpreport.derivation.reading import read_program, trace
 
 __all__ = [
+    "Derivation",
     "Elementwise",
+    "Line",
+    "Program",
+    "Step",
+    "ValueAndGrad",
     "elementwise",
     "elementwise_names",
+    "read_program",
     "register_elementwise",
     "scalar_functions",
     "scalar_source",
+    "trace",
+    "value_and_grad",
 ]

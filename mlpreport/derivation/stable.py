@@ -61,9 +61,10 @@ def _in_sigmoid(expression: sp.Expr, u: sp.Symbol) -> sp.Expr | None:
     mark, s = sp.Dummy(positive=True), sp.Dummy()
     unit = exponents[0] * sp.sign(sp.LC(exponents[0], u))
     powers = {sp.exp(e): mark ** sp.nsimplify(sp.cancel(e / unit), rational=True) for e in exponents}
-    if not all(power.is_rational_function(mark) for power in powers.values()):
+    replaced = expression.subs(powers)
+    if not replaced.is_rational_function(mark):
         return None
-    step, rational = _common_power(sp.cancel(sp.together(expression.subs(powers))), mark)
+    step, rational = _common_power(sp.cancel(sp.together(replaced)), mark)
     form = sp.cancel(rational.subs(mark, s / (1 - s)))
     if not _finite(sp.denom(form), s):
         return None
@@ -175,6 +176,11 @@ class _Code(StrPrinter):  # type: ignore[misc]
         return repr(float(expr))
 
     _print_Exp1 = _print_Pi = _print_NumberSymbol  # noqa: N815
+
+
+def code(expression: sp.Expr, library: str) -> str:
+    """Print an expression for the library `math`, `np` or `torch`."""
+    return str(_Code(library).doprint(expression))
 
 
 def python_code(expression: sp.Expr, library: str, indent: str = "    ") -> str:

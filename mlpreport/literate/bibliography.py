@@ -161,5 +161,7 @@ def _check(citation: Citation, known: Mapping[str, object], page: str) -> None:
         nearest = get_close_matches(citation.key, known, n=1, cutoff=0.0)
         advice = f"did you mean @{nearest[0]}?" if nearest else "the bibliography is empty"
         where = f"{page}:{citation.line}"
-        message = f"{where}: there is no reference @{citation.key}; {advice} Or add it to the BibTeX file"
+        message = (
+            f"{where}: there is no reference @{citation.key}; {advice} Otherwise add it to the BibTeX file"
+        )
         raise PageError(message)

@@ -1,9 +1,7 @@
 """All pages of a site at once: run, woven, their citations numbered across them."""
 
-import hashlib
 import posixpath
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,22 +14,22 @@ from mlpreport.literate.bibliography import (
     number_references,
     read_references,
 )
-from mlpreport.literate.execution import Run, execute
-from mlpreport.literate.page import Cell, Page, parse
+from mlpreport.literate.execution import Run
+from mlpreport.literate.page import Page, parse
 from mlpreport.literate.references import Reference, number
+from mlpreport.literate.reuse import execute_changed
 from mlpreport.literate.weave import Woven, weave
-
-_TITLE = re.compile(r"^# +(?P<title>.+?)(?:[ \t]*\{[^}\n]*\})?[ \t]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Sources:
     """What a site is made of: the text of each Markdown page by name, in reading order, and the bibliography.
 
-    `references_page` is the name of the page on which the entries of the BibTeX file `bibtex` are listed.
+    `titles` names pages as the navigation does; `references_page` is the page that lists the entries of `bibtex`.
     """
 
     pages: Mapping[str, str]
+    titles: Mapping[str, str]
     bibtex: str
     bibtex_name: str
     references_page: str
@@ -39,18 +37,24 @@ class Sources:
 
 @dataclass(frozen=True)
 class Chapters:
-    """Pages ready to be rendered, Markdown and generated files by name, with the Pages and Runs behind them."""
+    """Pages ready to be rendered, Markdown and generated files by name, with the Runs behind them."""
 
     markdown: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
-    pages: Mapping[str, Page] = field(default_factory=dict)
     runs: Mapping[str, Run] = field(default_factory=dict)
 
 
-def compose(sources: Sources, *, workers: int, cwd: Path, earlier: Chapters) -> Chapters:
-    """Run and weave the pages, `workers` at a time, in the folder `cwd`.
+def compose(
+    sources: Sources,
+    *,
+    workers: int,
+    cwd: Path,
+    earlier: Mapping[str, Run],
+    on_done: Callable[[Page, Run], object] | None = None,
+) -> Chapters:
+    """Run and weave the pages, `workers` at a time, in the folder `cwd`; `on_done` hears of each that has run.
 
-    A page whose code and whose imported modules of mlpreport are as in the `earlier` Chapters does not run again.
+    A page whose code and whose imported modules of mlpreport are those of its `earlier` Run does not run again.
 
     Raises
     ------
@@ -61,7 +65,7 @@ def compose(sources: Sources, *, workers: int, cwd: Path, earlier: Chapters) -> 
     numbering = number(pages.values())
     references = read_references(sources.bibtex, sources.bibtex_name)
     numbers = number_references(sources.pages, references)
-    runs = _run(pages, earlier, workers=workers, cwd=cwd)
+    runs = execute_changed(pages.values(), earlier, workers=workers, cwd=cwd, on_done=on_done)
     woven = {name: _weave(page, runs[name], numbering, numbers) for name, page in pages.items()}
     listing = list_references(references, numbers, _cited_on(sources))
     markdown = {
@@ -75,28 +79,7 @@ def compose(sources: Sources, *, workers: int, cwd: Path, earlier: Chapters) -> 
         for file, content in result.files.items()
         if pages[name].cells or file != result.notebook
     }
-    return Chapters(markdown, files, pages, runs)
-
-
-def _run(pages: Mapping[str, Page], earlier: Chapters, *, workers: int, cwd: Path) -> dict[str, Run]:
-    kept = {name: earlier.runs[name] for name, page in pages.items() if _is_current(page, earlier)}
-    return kept | execute(
-        [page for name, page in pages.items() if name not in kept], workers=workers, cwd=cwd
-    )
-
-
-def _is_current(page: Page, earlier: Chapters) -> bool:
-    if page.name not in earlier.runs or _code(page) != _code(earlier.pages[page.name]):
-        return False
-    return all(_digest(Path(file)) == digest for file, digest in earlier.runs[page.name].modules.items())
-
-
-def _code(page: Page) -> list[str]:
-    return [step.source if isinstance(step, Cell) else step.expression for step in page.steps]
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+    return Chapters(markdown, files, runs)
 
 
 def _weave(page: Page, run: Run, numbering: Mapping[str, Reference], numbers: Mapping[str, int]) -> Woven:
@@ -117,10 +100,9 @@ def _cited_on(sources: Sources) -> dict[str, dict[str, str]]:
     """Map each cited key to the titles of the pages that cite it, each with its path from the list of references."""
     places: dict[str, dict[str, str]] = {}
     for name, text in sources.pages.items():
-        title = _TITLE.search(text)
-        for citation in find_citations(text, name):
+        for citation in find_citations(text, name) if name != sources.references_page else ():
             here = places.setdefault(citation.key, {})
-            here[title["title"] if title else name] = _relative(name, sources.references_page)
+            here[sources.titles.get(name, name)] = _relative(name, sources.references_page)
     return places
 
 

@@ -36,7 +36,8 @@ LIBRARIES = (
 
 # One thread each: threads of a library do not survive the fork, and the workers share the cores anyway.
 _ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1") | {
-    "MPLBACKEND": "module://matplotlib_inline.backend_inline"
+    "MLPREPORT_PROGRESS": "off",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
 
 _FRAMES = 6

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from xml.etree.ElementTree import ParseError
 
+from mlpreport.errors import PageError
 from mlpreport.literate.execution import Run
 from mlpreport.literate.inline import fill
 from mlpreport.literate.page import Cell, Page, Prose, Verbatim
@@ -38,11 +41,14 @@ FilledBlock = FilledProse | Verbatim | FilledCell
 def fill_page(page: Page, run: Run) -> tuple[FilledBlock, ...]:
     """Put the outputs and values of `run` where they belong in `page`."""
     cells, values = iter(enumerate(run.outputs, start=1)), iter(run.values)
-    return tuple(_fill(block, cells, values) for block in page.blocks)
+    return tuple(_fill(block, cells, values, page.name) for block in page.blocks)
 
 
 def _fill(
-    block: Prose | Verbatim | Cell, cells: Iterator[tuple[int, tuple[Output, ...]]], values: Iterator[str]
+    block: Prose | Verbatim | Cell,
+    cells: Iterator[tuple[int, tuple[Output, ...]]],
+    values: Iterator[str],
+    page: str,
 ) -> FilledBlock:
     if isinstance(block, Prose):
         return FilledProse(fill(block.template, values), block.line)
@@ -50,16 +56,26 @@ def _fill(
         return block
     index, outputs = next(cells)
     caption = fill(block.options.caption, values)
-    return FilledCell(block, index, tuple(map(_tidy, outputs)), caption, fill(block.options.alt, values))
+    tidy = tuple(_tidy(output, f"{page}:{block.line}") for output in outputs)
+    return FilledCell(block, index, tidy, caption, fill(block.options.alt, values))
 
 
-def _tidy(output: Output) -> Output:
+def _tidy(output: Output, where: str) -> Output:
     """Leave out what differs from build to build without saying anything: addresses, matplotlib's metadata."""
-    if output["output_type"] == "stream":
+    if "text" in output:
         return output | {"text": _ADDRESS.sub("0x…", output["text"])}
-    data = dict(output["data"])
-    if isinstance(data.get("text/plain"), str):
-        data["text/plain"] = _ADDRESS.sub("0x…", data["text/plain"])
-    if "image/svg+xml" in data:
-        data["image/svg+xml"] = light(data["image/svg+xml"])
-    return output | {"data": data}
+    tidy = {"text/plain": partial(_ADDRESS.sub, "0x…"), "image/svg+xml": partial(_light, where=where)}
+    data = {mime: tidy.get(mime, _same)(content) for mime, content in output.get("data", {}).items()}
+    return output | {"data": data} if data else output
+
+
+def _light(svg: str, where: str) -> str:
+    try:
+        return light(svg)
+    except ParseError as error:
+        message = f"{where}: the SVG image that the cell shows is not well-formed XML ({error}); correct what draws it"
+        raise PageError(message) from None
+
+
+def _same(content: str) -> str:
+    return content

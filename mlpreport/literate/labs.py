@@ -4,12 +4,18 @@ It brings 575 KB of styles, four scripts (two from a CDN) and its own boxes into
 the text, the code, the outputs; formulas become MathML, and pictures get the text of the cell's `#| alt:` line.
 """
 
+import posixpath
+import re
+from html import escape
+
 from bs4 import BeautifulSoup, Tag
 
 from mlpreport.errors import PageError
 from mlpreport.literate.mathematics import replace_dollars
 from mlpreport.literate.options import read_options, split_options
 
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_PLACE = re.compile(r"Cell In\[(?P<cell>\d+)\], line (?P<line>\d+)")
 _STREAM = {"application/vnd.jupyter.stderr": "output stderr"}
 
 
@@ -24,7 +30,14 @@ def tidy(html: str, page: str) -> str:
     soup = BeautifulSoup(html, "html.parser")
     cells = soup.select(".jp-Notebook-cell[id]")
     parts = [_code_cell(cell, page) if "jp-CodeCell" in cell["class"] else _text_cell(cell) for cell in cells]
-    return replace_dollars("\n".join(parts))
+    return replace_dollars("\n".join([*parts, _download(page)]))
+
+
+def _download(page: str) -> str:
+    file = posixpath.basename(page)
+    return (
+        f'<p><a class="download" href="{escape(file)}" download>Download this notebook and change it</a></p>'
+    )
 
 
 def _text_cell(cell: Tag) -> str:
@@ -72,7 +85,8 @@ def _alternative(head: str, page: str) -> str:
 
 
 def explain(error: Exception) -> str:
-    """Say in one line which exception ended a notebook, and in which line of its code when that is known."""
+    """Say in one line which exception ended a notebook, and at which line of which code cell if that is known."""
     name, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
-    lines = [line for line in str(getattr(error, "traceback", "")).splitlines() if line.startswith("--")]
-    return f"a cell raised {name}: {value}" + "".join(f" ({line.strip('-> ')})" for line in lines[:1])
+    place = _PLACE.search(_ANSI.sub("", str(error)))
+    where = "a cell" if place is None else f"code cell {place['cell']}, line {place['line']},"
+    return f"{where} raised {name}: {value}"

@@ -46,7 +46,11 @@ def to_mathml(latex: str, *, display: bool = False) -> str:
     try:
         return _CONVERTER.convert_with_local_state(latex, displaystyle=display)
     except LatexError as error:
-        message = f"the formula {latex.strip()!r} is not understood at character {error}; correct its LaTeX"
+        place, _, reason = str(error).partition(": ")
+        formula = " ".join(latex.split())
+        message = (
+            f"the formula ${formula}$ is not LaTeX at character {place}: {reason.rstrip('.')}; correct it"
+        )
         raise PageError(message) from error
 
 

@@ -50,6 +50,8 @@ def markdown(output: Output) -> str:
     if output["output_type"] == "stream":
         kind = " .stderr" if output["name"] == "stderr" else ""
         return text_block(joined(output["text"]), kind)
+    if output["output_type"] == "error":
+        return text_block("\n".join(output["traceback"]), " .stderr")
     mime = best(output)
     content = joined(output["data"].get(mime, ""))
     if mime == "text/html":

@@ -19,7 +19,7 @@ from mkdocs.config.config_options import Type
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.livereload import LiveReloadServer
-from mkdocs.plugins import BasePlugin, event_priority
+from mkdocs.plugins import BasePlugin, event_priority, get_plugin_logger
 from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page as SitePage
@@ -30,13 +30,16 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 import mlpreport
 from mlpreport.errors import MlpReportError, PageError
 from mlpreport.literate.chapters import Chapters, Sources, compose
+from mlpreport.literate.execution import Run
 from mlpreport.literate.labs import explain, tidy
 from mlpreport.literate.mathematics import replace_arithmatex
+from mlpreport.literate.page import Page
 from mlpreport.literate.publishing import prepare, publish, stamp
 
 Rendered = tuple[str | None, TableOfContents, str | None]
 """What mkdocs-jupyter makes of a notebook: HTML, contents, title."""
 
+_log = get_plugin_logger("mlpreport")
 _AFTER_ALL_OTHERS = -200
 
 
@@ -95,8 +98,10 @@ class LiteratePlugin(BasePlugin[LiterateConfig]):  # type: ignore[no-untyped-cal
         with _told_by_mkdocs():
             sources = self._sources(nav, config, files)
             cwd = Path(config.config_file_path).parent
-            earlier = self._chapters if self._command == "serve" else Chapters()
-            self._chapters = compose(sources, workers=self.config.workers, cwd=cwd, earlier=earlier)
+            earlier = self._chapters.runs if self._command == "serve" else {}
+            self._chapters = compose(
+                sources, workers=self.config.workers, cwd=cwd, earlier=earlier, on_done=_report
+            )
         for name, content in self._chapters.files.items():
             files.append(File.generated(config, name, content=content, inclusion=InclusionLevel.INCLUDED))
         return nav
@@ -104,6 +109,7 @@ class LiteratePlugin(BasePlugin[LiterateConfig]):  # type: ignore[no-untyped-cal
     def _sources(self, nav: Navigation, config: MkDocsConfig, files: Files) -> Sources:
         path = Path(config.docs_dir, self.config.bibliography)
         listed = [page.file for page in nav.pages]
+        titles = {page.file.src_uri: page.title for page in nav.pages if page.title}
         pages = {
             file.src_uri: file.content_string
             for file in [*listed, *(file for file in files.documentation_pages() if file not in listed)]
@@ -114,7 +120,7 @@ class LiteratePlugin(BasePlugin[LiterateConfig]):  # type: ignore[no-untyped-cal
         except OSError as error:
             message = f"the bibliography {path} cannot be read ({error.strerror}); name it in mkdocs.yml"
             raise PageError(message) from error
-        return Sources(pages, bibtex, self.config.bibliography, self.config.references)
+        return Sources(pages, titles, bibtex, self.config.bibliography, self.config.references)
 
     def on_page_markdown(self, markdown: str, /, *, page: SitePage, **_: object) -> str:
         """Give MkDocs the woven page."""
@@ -187,6 +193,10 @@ def _told_by_mkdocs(page: str = "") -> Iterator[None]:
     except MlpReportError as error:
         message = str(error) if str(error).startswith(page) else f"{page}: {error}"
         raise PluginError(message) from error
+
+
+def _report(page: Page, run: Run) -> None:
+    _log.info("Ran %s in %.1f s", page.name, run.seconds)
 
 
 def _modules() -> list[Path]:

@@ -50,7 +50,7 @@ def _reference(label: Label, page: str, counters: Mapping[str, "count[int]"]) ->
     if label.kind == "sec":
         title = _TITLE_NUMBER.match(label.title)
         here = title["number"] if title else ""
-        return Reference("sec", here, page, label.name, f"Section {here}" if here else f"“{label.title}”")
+        return Reference("sec", here, page, label.name, f"Section {here or f'“{label.title}”'}")
     here = str(next(counters[label.kind]))
     text = {"fig": f"Figure {here}", "tbl": f"Table {here}", "eq": f"Equation ({here})"}[label.kind]
     return Reference(label.kind, here, page, label.name, text)

@@ -22,9 +22,7 @@ _EXACT = {WHITE: SLATE, "#000000": INK}
 _NAMED = {"white": WHITE, "black": "#000000"}
 _TEXT_CONTRAST = 4.5
 _NEUTRAL_CHROMA = 0.05
-_COLOUR = re.compile(
-    r"#(?:[0-9a-fA-F]{6}|[0-9a-fA-F]{3})(?![0-9a-zA-Z])|(?<=[:\s])(?:white|black)(?=\s*(?:;|$))"
-)
+_COLOUR = re.compile(r"#(?:[0-9a-fA-F]{6}|[0-9a-fA-F]{3})(?![0-9a-zA-Z])|(?<![\w-])(?:white|black)(?![\w-])")
 _PAINTED = ("style", "fill", "stroke", "stop-color", "color")
 # Where matplotlib draws colour maps as areas: their order matters more than the contrast of one of them.
 _COLOUR_MAPS = ("QuadMesh", "QuadContourSet", "TriMesh")
@@ -44,13 +42,15 @@ def dark(svg: str) -> str:
     Embedded raster images and the areas of colour maps stay as they are.
     """
     root = _read(svg)
-    root.set("fill", root.get("fill", INK))  # matplotlib leaves out the fill of what is black
+    root.set("fill", root.get("fill", "#000000"))  # matplotlib leaves out the fill of what is black
     _recolour(root, mapped=False)
     return _written(root)
 
 
 def _read(svg: str) -> ET.Element:
     root = ET.fromstring(svg)  # noqa: S314 - a cell of the site has made it
+    if root.tag == "svg":
+        root.set("xmlns", _SVG)  # needed in a file, often left out in HTML
     for metadata in root.findall(f"{{{_SVG}}}metadata"):
         root.remove(metadata)
     return root
@@ -81,9 +81,10 @@ def dark_colour(colour: str) -> str:
     lightness, a, b = _oklab(rgb)
     on_white = contrast(rgb, _linear(WHITE))
     if a * a + b * b < _NEUTRAL_CHROMA**2:
-        return _reach(0.0, (a, b), min(on_white, contrast(_linear(INK), _linear(SLATE))))
+        start = (_oklab(_linear(SLATE))[0], a, b)
+        return _reach(start, min(on_white, contrast(_linear(INK), _linear(SLATE))))
     wanted = min(on_white, _TEXT_CONTRAST)
-    return colour if contrast(rgb, _linear(SLATE)) >= wanted else _reach(lightness, (a, b), wanted)
+    return colour if contrast(rgb, _linear(SLATE)) >= wanted else _reach((lightness, a, b), wanted)
 
 
 def contrast(one: Colour, other: Colour) -> float:
@@ -92,17 +93,25 @@ def contrast(one: Colour, other: Colour) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def _reach(lightness: float, hue: tuple[float, float], wanted: float) -> str:
-    """Raise the lightness, from `lightness` up, until the contrast with the dark page is `wanted`."""
+def _reach(start: Colour, wanted: float) -> str:
+    """Mix the OKLab colour `start` with as little white as brings its contrast with the dark page to `wanted`.
+
+    Towards white the hue stays and the chroma falls, so that the colours on the way can be shown.
+    """
     page = _linear(SLATE)
-    low, high = max(lightness, _oklab(page)[0]), 1.0
+    low, high = 0.0, 1.0
     for _ in range(20):
         middle = (low + high) / 2
-        if contrast(_rgb(middle, *hue), page) < wanted:
+        if contrast(_mixed(start, middle), page) < wanted:
             low = middle
         else:
             high = middle
-    return _hex(_rgb(high, *hue))
+    return _hex(_mixed(start, high))
+
+
+def _mixed(start: Colour, white: float) -> Colour:
+    lightness, a, b = start
+    return _rgb(lightness + (1 - lightness) * white, a * (1 - white), b * (1 - white))
 
 
 def _linear(colour: str) -> Colour:

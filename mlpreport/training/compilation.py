@@ -21,11 +21,12 @@ from typing import Any
 import numba
 from numba import float64, int64, njit, types, uint8
 
+from mlpreport.training.kernels_exponential import exponential
 from mlpreport.training.kernels_linear import Kernel, inner
 
 VECTOR = types.Array(float64, 1, "C")
 MATRIX = types.Array(float64, 2, "C")
-ACTIVATION = types.void(VECTOR, VECTOR)
+ACTIVATION = types.void(MATRIX, MATRIX)
 # A function in first place would make numba warn that functions in tuples are experimental.
 PROBLEM = types.Tuple(  # type: ignore[no-untyped-call]
     (
@@ -73,10 +74,12 @@ ENTRIES = {
 ACTIVATION_SOURCE = """
 
 def activation(z, slopes):
-    for i in range(z.size):
-        h = value(z[i])
-        slopes[i] = slope(z[i], h)
-        z[i] = h
+    for unit in range(z.shape[0]):
+        row, slope_row = z[unit], slopes[unit]
+        for n in range(row.size):
+            h = value(row[n])
+            slope_row[n] = slope(row[n], h)
+            row[n] = h
 """
 
 _LOCK = RLock()
@@ -102,7 +105,7 @@ def _compiled(name: str) -> Kernel:
 
 @cache
 def _compiled_activation(source: str) -> Kernel:
-    text = source.rstrip() + ACTIVATION_SOURCE
+    text = source.rstrip().replace("math.exp(", "exponential(") + ACTIVATION_SOURCE
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     folder = cache_folder()
     path = folder / f"activation_{digest}.py" if folder else Path("<activation>")
@@ -110,7 +113,7 @@ def _compiled_activation(source: str) -> Kernel:
         temporary = path.with_suffix(f".{os.getpid()}")
         temporary.write_text(text)
         temporary.replace(path)
-    names: dict[str, Any] = {"math": math}
+    names: dict[str, Any] = {"math": math, "exponential": exponential}
     exec(compile(text, str(path), "exec"), names)  # noqa: S102 - printed by our own derivation, not by a user
     names["value"], names["slope"] = inner(names["value"]), inner(names["slope"])
     return _with_cache(names["activation"], ACTIVATION)

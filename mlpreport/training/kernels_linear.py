@@ -52,22 +52,54 @@ def largest(a: Vector) -> float:
     result = 0.0
     for i in range(a.size):
         size = abs(a[i])
-        if not size <= result:
+        if size > result or np.isnan(size):
             result = size
     return result
 
 
+@reduction
+def dot_2_by_2(a: Vector, b: Vector, c: Vector, d: Vector) -> tuple[float, float, float, float]:
+    """Return the inner products ac, ad, bc, bd of four vectors, each loaded once."""
+    ac = ad = bc = bd = 0.0
+    for i in range(a.size):
+        ac += a[i] * c[i]
+        ad += a[i] * d[i]
+        bc += b[i] * c[i]
+        bd += b[i] * d[i]
+    return ac, ad, bc, bd
+
+
+@inner
+def finish_row(a: Matrix, factor: Matrix, row: int, start: int) -> bool:
+    """Compute the entries of one row of a Cholesky factor from column start; return whether the pivot is positive."""
+    for j in range(start, row):
+        factor[row, j] = (a[row, j] - dot(factor[row, :j], factor[j, :j])) / factor[j, j]
+    pivot = a[row, row] - dot(factor[row, :row], factor[row, :row])
+    if not 0.0 < pivot < np.inf:
+        return False
+    factor[row, row] = np.sqrt(pivot)
+    return True
+
+
 @inner
 def cholesky(a: Matrix, factor: Matrix) -> bool:
-    """Write the lower Cholesky factor of a into factor; return whether a is numerically positive definite."""
-    for i in range(a.shape[0]):
-        for j in range(i):
-            factor[i, j] = (a[i, j] - dot(factor[i, :j], factor[j, :j])) / factor[j, j]
-        pivot = a[i, i] - dot(factor[i, :i], factor[i, :i])
-        if not 0.0 < pivot < np.inf:
-            return False
-        factor[i, i] = np.sqrt(pivot)
-    return True
+    """Write the lower Cholesky factor of a into factor; return whether a is numerically positive definite.
+
+    Two rows and two columns at a time.
+    """
+    size = a.shape[0]
+    for i in range(0, size - 1, 2):
+        for j in range(0, i, 2):
+            ac, ad, bc, bd = dot_2_by_2(factor[i, :j], factor[i + 1, :j], factor[j, :j], factor[j + 1, :j])
+            left, corner, right = factor[j, j], factor[j + 1, j], factor[j + 1, j + 1]
+            factor[i, j] = (a[i, j] - ac) / left
+            factor[i, j + 1] = (a[i, j + 1] - ad - factor[i, j] * corner) / right
+            factor[i + 1, j] = (a[i + 1, j] - bc) / left
+            factor[i + 1, j + 1] = (a[i + 1, j + 1] - bd - factor[i + 1, j] * corner) / right
+        for k in range(i, i + 2):
+            if not finish_row(a, factor, k, i):
+                return False
+    return size % 2 == 0 or finish_row(a, factor, size - 1, 0)
 
 
 @inner

@@ -19,48 +19,51 @@ Problem = tuple[Counts, Kernel, Matrix, Matrix, float, Matrix]
 
 
 @inner
-def affine(values: Matrix, weights: Matrix, biases: Vector, result: Matrix) -> None:
-    """Set result = weightsᵀ values + biases for one layer."""
-    for unit in range(result.shape[0]):
+def affine(values: Matrix, parameters: Vector, start: int, result: Matrix) -> None:
+    """Set result = weightsᵀ values + biases for the layer whose parameters begin at start."""
+    units, sources = result.shape[0], values.shape[0]
+    for unit in range(units):
         row = result[unit]
-        row[:] = biases[unit]
-        for source in range(values.shape[0]):
-            weight = weights[source, unit]
+        bias = parameters[start + sources * units + unit]
+        for n in range(row.size):
+            row[n] = bias
+        for source in range(sources):
+            weight, before = parameters[start + source * units + unit], values[source]
             for n in range(row.size):
-                row[n] += weight * values[source, n]
+                row[n] += weight * before[n]
 
 
 @inner
 def forward(parameters: Vector, problem: Problem) -> Matrix:
     """Fill work[0] with the values of all units and work[1] with the slopes of the hidden ones; return the output."""
     sizes, activation, x, _, _, work = problem
-    values, position, unit = x, 0, 0
+    values, start, unit = x, 0, 0
     for layer in range(1, sizes.size):
         fan_in, fan_out = sizes[layer - 1], sizes[layer]
-        weights = parameters[position : position + fan_in * fan_out].reshape(fan_in, fan_out)
-        position += fan_in * fan_out
         target = work[0, unit : unit + fan_out]
-        affine(values, weights, parameters[position : position + fan_out], target)
+        affine(values, parameters, start, target)
         if layer < sizes.size - 1:
-            activation(target.reshape(target.size), work[1, unit : unit + fan_out].reshape(target.size))
-        position += fan_out
+            activation(target, work[1, unit : unit + fan_out])
+        start += (fan_in + 1) * fan_out
         unit += fan_out
         values = target
     return values
 
 
 @inner
-def pull_back(weights: Matrix, cotangents: Matrix, slopes: Matrix, result: Matrix) -> None:
-    """Carry the cotangents of one layer's units to the units before it."""
+def pull_back(cotangents: Matrix, parameters: Vector, start: int, slopes: Matrix, result: Matrix) -> None:
+    """Carry the cotangents of the layer whose parameters begin at start to the units before it."""
+    units = cotangents.shape[0]
     for source in range(result.shape[0]):
-        row = result[source]
-        row[:] = 0.0
-        for unit in range(cotangents.shape[0]):
-            weight = weights[source, unit]
-            for n in range(row.size):
-                row[n] += weight * cotangents[unit, n]
+        row, slope = result[source], slopes[source]
         for n in range(row.size):
-            row[n] *= slopes[source, n]
+            row[n] = 0.0
+        for unit in range(units):
+            weight, behind = parameters[start + source * units + unit], cotangents[unit]
+            for n in range(row.size):
+                row[n] += weight * behind[n]
+        for n in range(row.size):
+            row[n] *= slope[n]
 
 
 def predict(parameters: Vector, problem: Problem, output: Matrix) -> None:
@@ -92,8 +95,7 @@ def value_and_gradient(parameters: Vector, problem: Problem, gradient: Vector) -
             gradient[start + fan_in * fan_out + k] = total(cotangents[k])
         if layer > 1:
             before = slice(unit - fan_in, unit)
-            weights = parameters[start : end - fan_out].reshape(fan_in, fan_out)
-            pull_back(weights, cotangents, work[1, before], work[2, before])
+            pull_back(cotangents, parameters, start, work[1, before], work[2, before])
         end = start
     for i in range(parameters.size):
         gradient[i] += 2.0 * penalty * parameters[i]
@@ -132,12 +134,11 @@ def output_jacobian(
         cotangents = work[2, unit : unit + fan_out]
         for k in range(fan_out):
             for i in range(fan_in):
-                row = jacobian[start + i * fan_out + k]
+                row, value, cotangent = jacobian[start + i * fan_out + k], values[i], cotangents[k]
                 for n in range(row.size):
-                    row[n] = values[i, n] * cotangents[k, n]
+                    row[n] = value[n] * cotangent[n]
             jacobian[start + fan_in * fan_out + k] = cotangents[k]
         if layer > 1:
             before = slice(unit - fan_in, unit)
-            weights = parameters[start : end - fan_out].reshape(fan_in, fan_out)
-            pull_back(weights, cotangents, work[1, before], work[2, before])
+            pull_back(cotangents, parameters, start, work[1, before], work[2, before])
         end = start

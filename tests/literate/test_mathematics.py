@@ -57,7 +57,7 @@ def test_the_formulas_of_the_report_are_understood(latex: str) -> None:
 def test_a_formula_that_is_not_latex_is_named(latex: str) -> None:
     with pytest.raises(PageError) as caught:
         to_mathml(latex)
-    assert repr(latex) in str(caught.value)
+    assert f"${latex}$" in str(caught.value)
 
 
 @pytest.mark.parametrize("latex", ["", "  \n"])

@@ -1,0 +1,306 @@
+"""From the loss back to the inputs: every cotangent, derived line by line.
+
+For each edge u ← v: the entry formula of u, its derivative by an entry of v, the collapse of deltas, the node's own value;
+then the chain rule's sum over all users of v, fusion with a known cotangent, and recognition as a matrix expression.
+"""
+
+from collections.abc import ItemsView, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import sympy as sp
+
+from mlpreport.derivation.elementwise import Elementwise, U, elementwise
+from mlpreport.derivation.indices import (
+    Partial,
+    Phi,
+    cell,
+    collapse,
+    entry,
+    index,
+    inner_partials,
+    outermost,
+    peel,
+    phi_formula,
+    with_own_value,
+)
+from mlpreport.derivation.matrices import COTANGENT, recognise, tidy
+from mlpreport.derivation.program import Equation, Program
+from mlpreport.derivation.terms import ONE, Shape, Term, build, cost, num
+from mlpreport.errors import ProgramError
+
+RULES = {sp.Pow: "power rule", sp.Mul: "product rule", sp.Add: "sum rule"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One equality `lhs = rhs`, the rule that gives it, and why it applies."""
+
+    lhs: sp.Basic
+    rhs: sp.Basic
+    rule: str
+    because: str
+
+    def _repr_markdown_(self) -> str:
+        from mlpreport.derivation.latex import markdown  # noqa: PLC0415 (latex knows Line)
+
+        return markdown((self,))
+
+
+@dataclass(frozen=True)
+class Step:
+    """The derivation of one variable's cotangent: its lines, and the cotangent as a matrix expression."""
+
+    target: str
+    shape: Shape
+    lines: tuple[Line, ...]
+    cotangent: Term
+    assumptions: tuple[str, ...] = ()
+
+    def _repr_markdown_(self) -> str:
+        from mlpreport.derivation.latex import markdown  # noqa: PLC0415 (latex knows Step)
+
+        return markdown(self.lines)
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """All steps; `backward` is the program that computes them, `results` the inputs' derivatives in it."""
+
+    program: Program
+    steps: Mapping[str, Step]
+    backward: Program
+    results: Mapping[str, str]
+    value: str
+    functions: tuple[Elementwise, ...]
+
+    def __getitem__(self, name: str) -> Step:
+        """Return the step of a variable; an unknown name is an error that suggests the nearest."""
+        if name not in self.steps:
+            near = get_close_matches(str(name), self.steps, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            message = f"the derivation has no step for {name!r} (it has {', '.join(self.steps)}){hint}"
+            raise ProgramError(message)
+        return self.steps[name]
+
+    def items(self) -> ItemsView[str, Step]:
+        """Pairs of variable and step, from the loss back to the inputs."""
+        return self.steps.items()
+
+
+def cotangent(loss: str, name: str) -> str:
+    """Name of the cotangent ∂loss/∂name."""
+    return f"{COTANGENT}{loss}/{COTANGENT}{name}"
+
+
+def vjp(program: Program) -> Derivation:
+    """Derive every cotangent of a program, from the loss back to the inputs."""
+    steps: dict[str, Step] = {}
+    for name in backward_order(program):
+        steps[name] = _step(program, name, steps)
+    names = {name: cotangent(program.loss, name) for name in steps}
+    equations = tuple(Equation(names[name], step.cotangent) for name, step in steps.items())
+    extended = Program(program.inputs, program.equations + equations, program.assumptions, program.source)
+    results = {name: names[name] for name in program.inputs}
+    return Derivation(program, steps, extended, results, program.loss, functions_of(program))
+
+
+def functions_of(program: Program) -> tuple[Elementwise, ...]:
+    """Registered functions that a program calls, as they are defined now."""
+    calls = {
+        t.name
+        for e in program.equations
+        for t in sp.preorder_traversal(e.term)
+        if getattr(t, "op", "") == "call"
+    }
+    return tuple(elementwise(name) for name in sorted(calls - {"exp", "log"}))
+
+
+def backward_order(program: Program) -> list[str]:
+    """Loss first; then, equation by equation backwards, its inputs (last first) and its other operands."""
+    order = dict.fromkeys([program.loss])
+    for equation in reversed(program.equations):
+        operands = [name for name, users in program.users.items() if equation.name in users]
+        leaves = [name for name in reversed(operands) if name in program.inputs]
+        nodes = [name for name in operands if name not in program.inputs]
+        order |= dict.fromkeys(name for name in leaves + nodes if program.users[name][0] == equation.name)
+    return list(order | dict.fromkeys(reversed(program.shapes)))
+
+
+def _step(program: Program, name: str, steps: Mapping[str, Step]) -> Step:
+    """Derive one cotangent, given those of all users."""
+    loss, shape = program.loss, program.shapes[name]
+    to = indices(shape, "pq")
+    lhs = cell(cotangent(loss, name), shape, *to)
+    if name == loss:
+        line = Line(lhs, sp.S.One, "seed", "the derivative of a variable with respect to itself is 1")
+        return Step(name, shape, (line,), num(1))
+    users = [u for u in program.users[name] if u == loss or (u in steps and not is_zero(steps[u].cotangent))]
+    if not users:
+        line = Line(lhs, sp.S.Zero, "no path", f"{name} does not enter {loss}, so its gradient is 0")
+        return Step(name, shape, (line,), build("*", num(0), build("ones", *shape)))
+    lines, formula = _chain(program, name, users, lhs, to)
+    shapes = program.shapes | {cotangent(loss, other): program.shapes[other] for other in steps}
+    term = recognise(formula, *to, shapes, shape)
+    if len(users) == 1 and users != [loss]:
+        fused = _fused(program, formula, users[0], steps)
+        candidate = term if fused is None else recognise(fused, *to, shapes, shape)
+        if fused is not None and cost(candidate) <= cost(term):
+            lines.append(
+                Line(
+                    lhs, fused, "fusion", f"insert the cotangent of {users[0]}, which is known, and simplify"
+                )
+            )
+            formula, term = fused, candidate
+    formula, assumed = _assumed(program, formula)
+    term = recognise(formula, *to, shapes, shape) if assumed else term
+    lines += [
+        Line(lhs, formula, "assumption", f"assumed: the rows of {name_of(a)} sum to 1") for a in assumed
+    ]
+    lines.append(
+        Line(build("var", cotangent(loss, name), *shape), term, "matrix form", "for all entries at once")
+    )
+    return Step(name, shape, tuple(lines), term, assumed)
+
+
+def is_zero(term: Term) -> bool:
+    """Whether a cotangent was found to be 0 because no path leads to the loss."""
+    return term.op == "*" and term.operands[0] == num(0)
+
+
+def name_of(assumption: str) -> str:
+    """Variable that an assumption is about."""
+    return assumption.partition(":")[2]
+
+
+def indices(shape: Shape, letters: str) -> tuple[sp.Expr, sp.Expr]:
+    """Fresh indices for the entries of a shape; 1 along an axis of size 1."""
+    i, j = (ONE if size == 1 else index(letter) for size, letter in zip(shape, letters, strict=True))
+    return i, j
+
+
+def over(formula: sp.Expr, at: Shape, shape: Shape) -> sp.Expr:
+    """Sum a formula over all entries of a shape."""
+    for k, size in reversed(list(zip(at, shape, strict=True))):
+        formula = formula if size == 1 else sp.Sum(formula, (k, 1, size))
+    return formula
+
+
+def _chain(
+    program: Program, name: str, users: list[str], lhs: sp.Expr, to: Shape
+) -> tuple[list[Line], sp.Expr]:
+    """Sum over all users of a variable: its cotangent as an index formula, and the lines that lead there."""
+    loss, lines, partials, locals_ = program.loss, [], [], []
+    target = cell(name, program.shapes[name], *to)
+    for user in users:
+        shape = program.shapes[user]
+        at = indices(shape, "ij")
+        edge_lines, local = edge(program, user, name, at, to)
+        lines += edge_lines
+        weight = ONE if user == loss else cell(cotangent(loss, user), shape, *at)
+        partials.append(over(weight * Partial(cell(user, shape, *at), target), at, shape))
+        locals_.append(over(weight * local, at, shape))
+    formula = tidy(sp.Add(*map(collapse, locals_)))
+    if users == [loss]:
+        return [*lines, Line(lhs, formula, "substitution", f"{loss} depends on {name} directly")], formula
+    chain = Line(
+        lhs,
+        sp.Add(*partials),
+        "chain rule",
+        f"{name} enters {loss} through {' and '.join(users)}: sum over all entries",
+    )
+    return [
+        chain,
+        *lines,
+        Line(lhs, formula, "substitution", "insert and carry out the sums over deltas"),
+    ], formula
+
+
+def edge(program: Program, user: str, name: str, at: Shape, to: Shape) -> tuple[list[Line], sp.Expr]:
+    """Differentiate the entry `at` of a node by the entry `to` of one of its operands, rule by rule."""
+    term, shape = program.definitions[user], program.shapes[user]
+    left, target = cell(user, shape, *at), cell(name, program.shapes[name], *to)
+    formula = entry(term, *at)
+    lhs = Partial(left, target)
+    lines = [
+        Line(
+            left,
+            formula,
+            "definition",
+            f"the loss {user}" if user == program.loss else f"this is how {user} is computed",
+        )
+    ]
+    lines += _rules(formula, lhs, target)
+    local = sp.diff(formula, target)
+    if lines[-1].rhs != local:
+        lines.append(
+            Line(
+                lhs,
+                local,
+                "coordinate rule",
+                f"two entries of {name} depend on each other only if they are the same",
+            )
+        )
+    collapsed = collapse(local)
+    if collapsed != local:
+        lines.append(Line(lhs, collapsed, "collapse", "a sum over a Kronecker delta keeps one term"))
+    lines += [
+        _slope(phi) for phi in sorted(collapsed.atoms(Phi) - formula.atoms(Phi), key=sp.default_sort_key)
+    ]
+    own = with_own_value(collapsed, formula, lambda a, b: cell(user, shape, a, b), at, to)
+    if own is not None and own != collapsed:
+        lines.append(Line(lhs, own, "own value", f"written with {user}, which is known already"))
+    return lines, collapsed if own is None else own
+
+
+def _rules(formula: sp.Expr, lhs: Partial, target: sp.Indexed) -> list[Line]:
+    """Lines for the outermost operation and for what is inside it."""
+    peeled = peel(formula, target)
+    core = outermost(formula, target)
+    if isinstance(core, sp.Indexed) or core.is_Add:
+        return []
+    rule = RULES.get(core.func, "outer function")
+    lines = [Line(lhs, peeled, rule, "differentiate the outer operation, then what is inside")]
+    for partial in inner_partials(peeled):
+        slope = sp.diff(*partial.args)
+        sign = sp.Mul(*(f for f in sp.Mul.make_args(slope) if not f.has(sp.KroneckerDelta)))
+        because = f"the inner derivative is {sign}" if sign.is_number else "the inner derivative"
+        lines.append(Line(partial, slope, "inner derivative", because))
+    return lines
+
+
+def _slope(phi: Phi) -> Line:
+    """State the derivative of a registered function, computed from its definition."""
+    name, order, _ = phi.args
+    formula = phi_formula(name, order)
+    pieces = formula.atoms(sp.Piecewise)
+    because = f"differentiating the definition of {name}"
+    if pieces:
+        because += f"; at u = 0 it is {formula.subs(U, 0)}, by definition"
+    return Line(Phi(name, order, U), formula, "derivative of a function", because)
+
+
+def _fused(program: Program, formula: sp.Expr, user: str, steps: Mapping[str, Step]) -> sp.Expr | None:
+    """Insert the user's own cotangent into a formula; None if that is no elementwise expression."""
+    term = steps[user].cotangent
+    if cost(term) == 0 or any(getattr(t, "op", "") == "@" for t in sp.preorder_traversal(term)):
+        return None
+    base = sp.IndexedBase(cotangent(program.loss, user))
+    known = {e: entry(term, *e.indices) for e in formula.atoms(sp.Indexed) if e.base == base}
+    return tidy(collapse(formula.xreplace(known)))
+
+
+def _assumed(program: Program, formula: sp.Expr) -> tuple[sp.Expr, tuple[str, ...]]:
+    """Use the program's assumptions where they apply."""
+    used = []
+    for assumption in program.assumptions:
+        base = sp.IndexedBase(name_of(assumption))
+        sums = {
+            s
+            for s in formula.atoms(sp.Sum)
+            if s.function.args[0] == base and s.function.args[-1] == s.limits[0][0]
+        }
+        if sums:
+            formula = tidy(collapse(formula.xreplace(dict.fromkeys(sums, sp.S.One))))
+            used.append(assumption)
+    return formula, tuple(used)

@@ -1,0 +1,288 @@
+"""A derivation as code: one readable function for all sizes, each intermediate computed once, numerically stable."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from mlpreport.derivation.backward import Derivation
+from mlpreport.derivation.elementwise import U, elementwise
+from mlpreport.derivation.indices import Phi, entry, phi_formula
+from mlpreport.derivation.printing import code_names, helper_name, show
+from mlpreport.derivation.program import Program, needed
+from mlpreport.derivation.stable import Sigmoid, Softplus, python_code, stable
+from mlpreport.derivation.terms import ELEMENTWISE, Shape, Term, build, cost, show_shape, variables
+from mlpreport.errors import InvalidInputError, ShapeError
+
+_LIBRARIES = {"numpy": "np", "torch": "torch"}
+_COPIES = {
+    "np": (".copy()", "np.full((1, 1), float({0}))"),
+    "torch": (".clone()", "torch.full((1, 1), float({0}), dtype=torch.float64)"),
+}
+
+_HELPERS = {
+    "softmax": """def softmax(z):
+    e = {0}.exp(z - {1})
+    return e / e.sum(axis=1, keepdims=True)""",
+    "log_softmax": """def log_softmax(z):
+    shifted = z - {1}
+    return shifted - {0}.log({0}.exp(shifted).sum(axis=1, keepdims=True))""",
+    "logsumexp": """def logsumexp(z, axis):
+    if axis is None:
+        z, axis = z.reshape(1, -1), 1
+    peak = {2}
+    return peak + {0}.log({0}.exp(z - peak).sum(axis=axis, keepdims=True))""",
+}
+_PEAKS = {
+    "np": ("z.max(axis=1, keepdims=True)", "z.max(axis=axis, keepdims=True)"),
+    "torch": ("z.amax(dim=1, keepdim=True)", "z.amax(dim=axis, keepdim=True)"),
+}
+
+
+@dataclass(frozen=True)
+class ValueAndGrad:
+    """A compiled function `f(**arrays) -> (value, derivatives)`; `source` is its readable text."""
+
+    source: str
+    backend: str
+    inputs: Mapping[str, Shape]
+    compiled: Callable[..., tuple[Any, dict[str, Any]]]
+
+    def __call__(self, **arrays: Any) -> tuple[float, dict[str, Any]]:
+        """Compute the loss and its derivatives at float64 arrays, one keyword for each input.
+
+        Raises
+        ------
+        InvalidInputError, ShapeError
+            If an input is missing, unknown or no array of numbers, or its shape does not fit.
+        """
+        if arrays.keys() != self.inputs.keys():
+            missing, extra = self.inputs.keys() - arrays.keys(), arrays.keys() - self.inputs.keys()
+            message = (
+                f"inputs are {', '.join(self.inputs)}; missing: {sorted(missing)}, unknown: {sorted(extra)}"
+            )
+            raise InvalidInputError(message)
+        values = [_as_array(name, arrays[name], self.backend) for name in self.inputs]
+        sizes: dict[sp.Expr, int] = {}
+        for (name, shape), array in zip(self.inputs.items(), values, strict=True):
+            _check_shape(name, shape, array.shape, sizes)
+        value, derivatives = self.compiled(*values)
+        return float(value), derivatives
+
+
+def _as_array(name: str, value: Any, backend: str) -> Any:
+    try:
+        if backend == "torch":
+            torch = import_module("torch")
+            return torch.as_tensor(value, dtype=torch.float64).detach()
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        message = f"{name} is no array of real numbers ({error})"
+        raise InvalidInputError(message) from error
+
+
+def _check_shape(name: str, shape: Shape, found: tuple[int, ...], sizes: dict[sp.Expr, int]) -> None:
+    """Compare an array's shape with the declared one; a symbolic size takes the first value met."""
+    if len(found) != 2:  # noqa: PLR2004
+        remedy = "reshape(1, -1)" if shape[0] == 1 else "reshape(-1, 1)"
+        message = (
+            f"{name} has shape {found}, but arrays have two axes: {show_shape(shape)}; use {name}.{remedy}"
+        )
+        raise ShapeError(message)
+    for size, actual in zip(shape, found, strict=True):
+        expected = sizes.setdefault(size, actual) if size.is_Symbol else int(size)
+        if actual != expected:
+            message = f"{name} has shape {tuple(found)}, declared {show_shape(shape)}: {size} is {expected}, not {actual}"
+            raise ShapeError(message)
+
+
+def value_and_grad(derivation: Derivation, backend: str = "numpy") -> ValueAndGrad:
+    """Compile a derivation into a function of arrays that returns the loss and the derivatives.
+
+    Parameters
+    ----------
+    derivation
+        From `vjp` (gradients of the loss for every input), `hvp` or `jvp`.
+    backend
+        "numpy" or "torch".
+
+    Returns
+    -------
+    ValueAndGrad
+        `f(x=…, W1=…) -> (value, {name: array shaped like its variable})`, with its text in `.source`.
+
+    Raises
+    ------
+    InvalidInputError
+        If the backend is unknown, or a function was redefined after the derivation was made.
+    """
+    if backend not in _LIBRARIES:
+        message = f"backend {backend!r} is unknown; use {' or '.join(map(repr, _LIBRARIES))}"
+        raise InvalidInputError(message)
+    check_current(derivation)
+    library = _LIBRARIES[backend]
+    source = source_of(derivation, library)
+    scope: dict[str, Any] = {}
+    exec(source, scope)  # noqa: S102 (the text is printed from a checked program, never taken from outside)
+    names = code_names(derivation.backward)
+    inputs = {
+        name if name.isidentifier() else names[name]: s for name, s in derivation.backward.inputs.items()
+    }
+    return ValueAndGrad(source, backend, inputs, scope["value_and_grad"])
+
+
+def check_current(derivation: Derivation) -> None:
+    """Refuse a derivation whose elementwise functions were redefined since it was made."""
+    for function in derivation.functions:
+        if elementwise(function.name) != function:
+            message = (
+                f"{function.name} was redefined after this derivation was made; derive the program again"
+            )
+            raise InvalidInputError(message)
+
+
+def source_of(derivation: Derivation, library: str) -> str:
+    """Print a derivation as a Python module for `np` or `torch`."""
+    program, results = derivation.backward, set(derivation.results.values())
+    named: dict[sp.Expr, str] = {}
+    definitions = {
+        name: stabilised(term, program.definitions, named) for name, term in program.definitions.items()
+    }
+    terms = shared(needed(definitions, [derivation.value, *results]))
+    helpers = _helpers(terms.values(), library)
+    names = code_names(program, ["np", "torch", "erf", "value_and_grad", *helpers], [*terms])
+    lines = [f"def value_and_grad({', '.join(names[name] for name in program.inputs)}):"]
+    lines += _size_lines(program, terms.values(), names)
+    copy, full = _COPIES[library]
+    for name, term in terms.items():
+        code = show(term, names, library)
+        if term.op == "num":
+            code = full.format(code)
+        lines.append(f"    {names[name]} = {code}{copy if term.op == 'var' and name in results else ''}")
+    pairs = ", ".join(f"{key!r}: {names[name]}" for key, name in derivation.results.items())
+    lines.append(f"    return {names[derivation.value]}[0, 0], {{{pairs}}}")
+    imports = "import numpy as np" if library == "np" else "import torch"
+    if any("erf(" in helper for helper in helpers.values()) and library == "np":
+        imports += "\nfrom scipy.special import erf"
+    return "\n\n\n".join([imports, *helpers.values(), "\n".join(lines)]) + "\n"
+
+
+def shared(definitions: Mapping[str, Term]) -> dict[str, Term]:
+    """Give every part that occurs more than once a definition of its own."""
+    seen: Counter[Term] = Counter()
+
+    def visit(term: Term) -> None:
+        seen[term] += 1
+        if seen[term] == 1:
+            for part in term.operands:
+                visit(part)
+
+    done: dict[Term, Term] = {}
+    result: dict[str, Term] = {}
+
+    def rebuild(term: Term, name: str) -> Term:
+        if term in done:
+            return done[term]
+        new = Term(*(rebuild(part, "") if isinstance(part, Term) else part for part in term.args))
+        if cost(term) and (name or seen[term] > 1):
+            key = name or f"shared({sum(map(_is_shared, result)) + 1})"
+            result[key] = new
+            done[term] = build("var", key, *term.shape)
+            return done[term]
+        return new
+
+    for term in definitions.values():
+        visit(term)
+    for name, term in definitions.items():
+        new = rebuild(term, name)
+        result.setdefault(name, new)
+    return result
+
+
+def _is_shared(name: str) -> bool:
+    return name.startswith("shared(")
+
+
+def _calls(terms: Iterable[Term]) -> list[Term]:
+    nodes = (t for term in terms for t in sp.preorder_traversal(term) if isinstance(t, Term))
+    kinds = {"softmax", "log_softmax", "logsumexp", "map"}
+    return [t for t in nodes if t.op in kinds or (t.op == "call" and t.name not in {"exp", "log"})]
+
+
+def _helpers(terms: Iterable[Term], library: str) -> dict[str, str]:
+    """Definitions of the functions that terms call."""
+    helpers: dict[str, str] = {}
+    for term in _calls(terms):
+        name = helper_name(term)
+        if term.op in _HELPERS:
+            helpers[name] = _HELPERS[term.op].format(library, *_PEAKS[library])
+        else:
+            formula = term.parts[1] if term.op == "map" else phi_formula(term.name, term.parts[1])
+            helpers[name] = f"def {name}(u):\n{python_code(stable(formula, U), library)}"
+    return helpers
+
+
+def _size_lines(program: Program, terms: Iterable[Term], names: Mapping[str, str]) -> list[str]:
+    """Read the sizes that terms mention off the inputs' shapes."""
+    nodes = (
+        t for term in terms for t in sp.preorder_traversal(term) if getattr(t, "op", "") in {"num", "ones"}
+    )
+    used = {s for t in nodes for s in t.free_symbols}
+    lines = {}
+    for name, shape in program.inputs.items():
+        for axis, size in enumerate(shape):
+            if size in used:
+                lines.setdefault(size, f"    {names[f'size {size}']} = {names[name]}.shape[{axis}]")
+    return list(lines.values())
+
+
+def stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term:
+    """Replace what would overflow: the logarithm of a softmax, and functions of one variable rational in exp."""
+    if term.op == "call" and term.name == "log" and term.operands[0].op == "var":
+        inner = definitions.get(term.operands[0].name)
+        if inner is not None and inner.op == "softmax":
+            return build("log_softmax", inner.operands[0])
+    mapped = _one_variable(term, definitions, named)
+    if mapped is not None:
+        return mapped
+    return Term(
+        *(stabilised(part, definitions, named) if isinstance(part, Term) else part for part in term.args)
+    )
+
+
+def _one_variable(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term | None:
+    """Write an elementwise term in one variable as one stable function, looking through the variable's definition."""
+    nodes = [t for t in sp.preorder_traversal(term) if isinstance(t, Term)]
+    exponential = any(t.op == "call" and t.name in {"exp", "log"} for t in nodes)
+    if (
+        not exponential
+        or len(variables(term)) != 1
+        or any(t.op not in ELEMENTWISE | {"var", "num", "call"} for t in nodes)
+    ):
+        return None
+    (leaf,) = {t for t in nodes if t.op == "var"}
+    formula = _formula(term, leaf)
+    if formula.free_symbols != {U}:
+        return None
+    inner = definitions.get(leaf.name)
+    if inner is not None and inner.op == "call" and formula.has(sp.log):
+        composed = stable(formula.subs(U, _formula(inner, inner.operands[0])), U)
+        if composed.has(Softplus):
+            return _mapped(composed, inner.operands[0], named)
+    improved = stable(formula, U)
+    return _mapped(improved, leaf, named) if improved.has(Sigmoid, Softplus) else None
+
+
+def _mapped(formula: sp.Expr, operand: Term, named: dict[sp.Expr, str]) -> Term:
+    return build("map", named.setdefault(formula, f"stable{len(named) + 1}"), formula, operand)
+
+
+def _formula(term: Term, leaf: Term) -> sp.Expr:
+    """Index formula of an elementwise term in one variable, as an expression in U with all definitions inserted."""
+    i, j = sp.symbols("i j")
+    formula = entry(term, i, j).xreplace({entry(leaf, i, j): U})
+    return formula.replace(lambda e: isinstance(e, Phi), lambda e: e.formula())

@@ -1,0 +1,128 @@
+"""Matrix expressions of the forward language: immutable SymPy trees that know their shape.
+
+SymPy's own matrix expressions broadcast nothing and turn `g*g` into a matrix power; these only record what was written.
+"""
+
+from functools import lru_cache
+
+import sympy as sp
+from sympy.core.symbol import Str
+
+from mlpreport.errors import ShapeError
+
+Shape = tuple[sp.Expr, sp.Expr]
+
+ONE = sp.Integer(1)
+ALL = sp.Integer(-1)
+"""The axis of a sum over rows and columns."""
+
+ELEMENTWISE = frozenset({"+", "-", "*", "/", "**", "neg"})
+"""Operations that act entry by entry, broadcasting sizes of 1."""
+
+
+class Term(sp.Basic):  # type: ignore[misc]
+    """An operation with its operands: `var` (name, rows, cols), `num`, `ones` (rows, cols), `@`, `sum`, `call`, …"""
+
+    @property
+    def op(self) -> str:
+        """Name of the operation."""
+        return str(self.args[0].name)
+
+    @property
+    def parts(self) -> tuple[sp.Basic, ...]:
+        """Operands: terms, then names, orders, axes or sizes."""
+        return tuple(self.args[1:])
+
+    @property
+    def operands(self) -> tuple["Term", ...]:
+        """The operands that are terms."""
+        return tuple(part for part in self.args[1:] if isinstance(part, Term))
+
+    @property
+    def shape(self) -> Shape:
+        """Rows and columns."""
+        return _shape(self)
+
+    @property
+    def name(self) -> str:
+        """Name of a variable or of a called function."""
+        return str(self.args[1].name)
+
+
+def build(op: str, *parts: sp.Basic | str | int) -> Term:
+    """Make a term; operands whose shapes do not fit are a ShapeError."""
+    term = Term(Str(op), *(Str(part) if isinstance(part, str) else sp.sympify(part) for part in parts))
+    _shape(term)
+    return term
+
+
+def num(value: sp.Expr | int) -> Term:
+    """Make a number (or an expression in sizes), of shape (1, 1)."""
+    return build("num", value)
+
+
+def transpose(term: Term) -> Term:
+    """Transpose, undoing a transpose."""
+    return term.operands[0] if term.op == "T" else term if term.shape == (1, 1) else build("T", term)
+
+
+def variables(term: Term) -> tuple[str, ...]:
+    """Names of the variables in a term, in order of appearance."""
+    names = [t.name for t in sp.preorder_traversal(term) if isinstance(t, Term) and t.op == "var"]
+    return tuple(dict.fromkeys(names))
+
+
+def cost(term: Term) -> int:
+    """Number of operations a reader or a machine carries out; reading a variable or its transpose is free."""
+    own = 0 if term.op in {"var", "num", "ones", "T"} else 1
+    return own + sum(cost(part) for part in term.operands)
+
+
+def replace(term: Term, names: dict[str, Term]) -> Term:
+    """Replace variables by terms."""
+    if term.op == "var":
+        return names.get(term.name, term)
+    return Term(*(replace(part, names) if isinstance(part, Term) else part for part in term.args))
+
+
+def show_shape(shape: Shape) -> str:
+    """Write a shape as (N, D)."""
+    return f"({shape[0]}, {shape[1]})"
+
+
+@lru_cache(maxsize=None)
+def _shape(term: Term) -> Shape:
+    op, parts = term.op, term.parts
+    if op in {"var", "ones"}:
+        return parts[-2], parts[-1]
+    if op == "num":
+        return ONE, ONE
+    if op == "T":
+        return parts[0].shape[::-1]
+    if op == "@":
+        return _matmul(parts[0].shape, parts[1].shape)
+    if op in {"sum", "mean", "logsumexp"}:
+        rows, cols = parts[0].shape
+        return {ALL: (ONE, ONE), sp.S.Zero: (ONE, cols), ONE: (rows, ONE)}[parts[1]]
+    if op in ELEMENTWISE and len(parts) > 1:
+        return _broadcast(op, parts[0].shape, parts[1].shape)
+    return term.operands[0].shape
+
+
+def _matmul(left: Shape, right: Shape) -> Shape:
+    if left[1] == right[0]:
+        return left[0], right[1]
+    hint = "transpose one of them with .T, or change the declared shape"
+    message = f"@ needs as many columns on the left as rows on the right: {show_shape(left)} @ {show_shape(right)}; {hint}"
+    raise ShapeError(message)
+
+
+def _broadcast(op: str, left: Shape, right: Shape) -> Shape:
+    for a, b in zip(left, right, strict=True):
+        if ONE not in (a, b) and a != b:
+            message = (
+                f"{op} needs equal sizes or 1: {show_shape(left)} {op} {show_shape(right)}; {a} is not {b}"
+            )
+            raise ShapeError(message)
+    rows, cols = (b if a == ONE else a for a, b in zip(left, right, strict=True))
+    return rows, cols

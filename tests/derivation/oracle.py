@@ -1,0 +1,65 @@
+"""Independent oracles: torch.autograd on the same source text, and random inputs for a program."""
+
+import math
+
+import numpy as np
+import torch
+
+
+def _sum(a, axis=None):
+    return a.sum().reshape(1, 1) if axis is None else a.sum(dim=axis, keepdim=True)
+
+
+def _mean(a, axis=None):
+    return a.mean().reshape(1, 1) if axis is None else a.mean(dim=axis, keepdim=True)
+
+
+FUNCTIONS = {
+    "sum": _sum,
+    "mean": _mean,
+    "exp": torch.exp,
+    "log": torch.log,
+    "softmax": lambda z, axis=1: torch.softmax(z, dim=axis),
+    "identity": lambda u: u,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "softplus": lambda u: torch.logaddexp(torch.zeros_like(u), u),
+    "gelu": torch.nn.functional.gelu,
+    "swish": torch.nn.functional.silu,
+    "gauss": lambda u: torch.exp(-(u**2)),
+    "cube": lambda u: u**3,
+    "leaky": lambda u: torch.nn.functional.leaky_relu(u, 0.01),
+}
+
+
+def autograd(source, sizes, **arrays):
+    """Value and gradients of a program's source by torch.autograd; the source is run as Python on tensors."""
+    leaves = {
+        name: torch.tensor(np.asarray(a, dtype=float), requires_grad=True) for name, a in arrays.items()
+    }
+    scope = dict(leaves)
+    exec(source, dict(FUNCTIONS) | sizes, scope)
+    loss = list(scope.values())[-1]
+    grads = torch.autograd.grad(loss.sum(), list(leaves.values()), allow_unused=True)
+    zero = {name: np.zeros(leaf.shape) for name, leaf in leaves.items()}
+    return loss.item(), {
+        name: zero[name] if g is None else g.numpy() for name, g in zip(leaves, grads, strict=True)
+    }
+
+
+def draw(program, seed=0, **sizes):
+    """Random inputs of a program for sizes such as N=3."""
+    rng = np.random.default_rng(seed)
+    shapes = {name: [int(sizes.get(str(s), s)) for s in shape] for name, shape in program.inputs.items()}
+    return {name: rng.normal(size=shape) / math.sqrt(shape[0]) for name, shape in shapes.items()}
+
+
+def error(found, expected):
+    """Largest difference relative to the largest entry of the expected array."""
+    scale = max(np.abs(expected).max(), 1e-300)
+    return (
+        float(np.abs(np.asarray(found) - expected).max() / scale)
+        if np.any(expected)
+        else float(np.abs(found).max())
+    )
