@@ -31,7 +31,6 @@ if sys.version_info < (3, 11):  # noqa: UP036 - an older Python must be told, an
 ROOT = Path(__file__).resolve().parent
 LOCK, NOX_LOCK = ROOT / "requirements.txt", ROOT / "requirements-nox.txt"
 ENVIRONMENT, NOX_ENVIRONMENT = ROOT / ".nox" / "mlpreport", ROOT / ".nox" / "bootstrap"
-SITE, NEW_SITE = ROOT / "site", ROOT / "build" / "site"
 
 LOCKED = ("-qq", "--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement")
 NOX_INSTALLS = ((*LOCKED, str(NOX_LOCK)),)
@@ -104,27 +103,7 @@ def run(session: nox.Session, program: str, *arguments: str, **env: str) -> None
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the site into site/; a build that fails leaves the site that was there."""
-    if not os.access(SITE if SITE.exists() else ROOT, os.W_OK):
-        stop(f"the site goes to {SITE}, which cannot be written; give yourself the right to, or remove it")
-    run(session, "mkdocs", "build", "--strict", "--site-dir", str(NEW_SITE), *session.posargs, **_epoch(ROOT))
-    try:
-        _replace(SITE, NEW_SITE)
-    except OSError as error:
-        stop(f"{NEW_SITE} could not take the place of {SITE} ({error}); move it there yourself")
-
-
-def _replace(old: Path, new: Path) -> None:
-    aside = new.with_name(f"{old.name}-before")
-    shutil.rmtree(aside, ignore_errors=True)
-    if old.exists():
-        old.rename(aside)
-    try:
-        new.rename(old)
-    except OSError:
-        if aside.exists():
-            aside.rename(old)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
+    run(session, "mkdocs", "build", "--strict", *session.posargs, **_epoch(ROOT))
 
 
 def _epoch(folder: Path) -> dict[str, str]:

@@ -78,26 +78,6 @@ def test_an_environment_is_made_again_when_it_was_interrupted_or_is_outdated(nox
         noxfile.environment(folder, (), lock)
 
 
-def test_the_new_site_takes_the_place_of_the_old_one(noxfile, tmp_path):
-    old, new = tmp_path / "site", tmp_path / "build" / "site"
-    for text in ("first", "second"):
-        new.mkdir(parents=True)
-        (new / "index.html").write_text(text)
-        noxfile._replace(old, new)
-        assert (old / "index.html").read_text() == text
-    assert list(new.parent.iterdir()) == []
-
-
-def test_a_site_that_cannot_be_replaced_is_left_as_it_was(noxfile, tmp_path):
-    old = tmp_path / "site"
-    old.mkdir()
-    (tmp_path / "build").mkdir()
-    (old / "index.html").write_text("first")
-    with pytest.raises(OSError, match="No such file"):
-        noxfile._replace(old, tmp_path / "build" / "site")
-    assert (old / "index.html").read_text() == "first"
-
-
 def test_the_site_is_dated_by_the_last_commit(noxfile, tmp_path, monkeypatch):
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
     assert noxfile._epoch(tmp_path) == {}
