@@ -67,7 +67,7 @@ def _sigmoid(*widths: int) -> Architecture:
 EXPERIMENTS: dict[str, Experiment] = {
     experiment.name: experiment
     for experiment in (
-        Experiment("first-units", tuple(_sigmoid(n) for n in (1, 2, 3)), "bfgs", restarts=200, seed=20),
+        Experiment("first-units", tuple(_sigmoid(n) for n in (1, 2, 3)), "bfgs", restarts=100, seed=20),
         Experiment("two-units", (_sigmoid(2),), "bfgs", restarts=1000, seed=22, same_function=1e-3),
         Experiment(
             "widths", tuple(_sigmoid(n) for n in (1, 2, 3, 10, 50, 100)), "bfgs", restarts=10, seed=23

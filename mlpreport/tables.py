@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 
@@ -38,27 +39,24 @@ def _cell(value: object) -> str:
 
 def errors(result: Result) -> Table:
     """Tabulate training and test MSE of the baselines and of every architecture's best restart."""
-    named = [
-        *((part.name, part) for part in result.baselines),
-        *((part.label, part) for part in result.records),
-    ]
+    parts: list[tuple[str, Baseline | EnsembleRecord]] = [(part.name, part) for part in result.baselines]
+    parts += [(record.label, record) for record in result.records]
     rows = sorted(
-        ((name, part.loss, part.test_loss) for name, part in named), key=lambda row: row[1], reverse=True
+        ((name, part.loss, part.test_loss) for name, part in parts), key=itemgetter(1), reverse=True
     )
     return table(("model", "training MSE", "test MSE"), rows)
 
 
 def restarts(result: Result) -> Table:
-    """Tabulate, per architecture, the spread of the errors over all restarts and why restarts stopped."""
-    header = (
-        "network",
-        "restarts",
-        "best training MSE",
-        "median training MSE",
-        "median test MSE",
-        "stopped because",
-    )
-    return table(header, (_spread(record) for record in result.records))
+    """Tabulate, per architecture, the spread of the errors over all restarts and why how many of them stopped."""
+    reasons = sorted({reason for record in result.records for reason in record.stop_reasons})
+    header = ("network", "restarts", "best training MSE", "median training MSE", "median test MSE", *reasons)
+    return table(header, (_spread(record, reasons) for record in result.records))
+
+
+def _spread(record: EnsembleRecord, reasons: Sequence[str]) -> tuple[object, ...]:
+    medians = (float(np.median(record.losses)), float(np.median(record.test_losses)))
+    return (record.label, len(record.losses), record.loss, *medians, *map(record.stop_reasons.count, reasons))
 
 
 def compare(results: Mapping[str, Result], label: str) -> Table:
@@ -72,13 +70,6 @@ def compare(results: Mapping[str, Result], label: str) -> Table:
             for name, record in records.items()
         ),
     )
-
-
-def _spread(record: EnsembleRecord) -> tuple[object, ...]:
-    reasons = {reason: record.stop_reasons.count(reason) for reason in sorted(set(record.stop_reasons))}
-    why = ", ".join(f"{reason} ({count})" for reason, count in reasons.items())
-    medians = (float(np.median(record.losses)), float(np.median(record.test_losses)))
-    return (record.label, len(record.losses), record.loss, *medians, why)
 
 
 def optima(result: Result, label: str, *, most: int) -> Table:

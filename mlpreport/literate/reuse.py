@@ -27,7 +27,8 @@ def execute_changed(
         if page.name in before and is_current(page, before[page.name])
     }
     changed = [page for page in pages if page.name not in kept]
-    return kept | execute(changed, workers=workers, cwd=cwd, on_done=on_done)
+    runs = kept | execute(changed, workers=workers, cwd=cwd, on_done=on_done)
+    return {page.name: runs[page.name] for page in pages}
 
 
 def is_current(page: Page, run: Run) -> bool:

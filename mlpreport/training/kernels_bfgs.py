@@ -62,6 +62,8 @@ def line_search(
 ) -> tuple[float, float]:
     """Find a step with the strong Wolfe conditions; return it, or 0, with the value; fills point and gradient."""
     low, low_value, low_slope = 0.0, value, slope
+    if not slope < 0.0:
+        return 0.0, value
     high, high_value, high_slope = np.inf, value, slope
     for _ in range(EVALUATIONS):
         for i in range(start.size):
@@ -88,9 +90,10 @@ def line_search(
 
 
 @inner
-def update_inverse(inverse: Matrix, step: Vector, change: Vector, image: Vector) -> None:
-    """Apply the BFGS update for a step and the change of gradient it made; image is scratch."""
-    curvature = dot(step, change)
+def update_inverse(inverse: Matrix, start: Vector, end: Vector, before: Vector, after: Vector) -> None:
+    """Apply the BFGS update for the step from start to end, with the gradients before and after it."""
+    step, change = end - start, after - before
+    curvature, image = dot(step, change), np.empty(step.size)
     for i in range(step.size):
         image[i] = dot(inverse[i], change)
     factor = (1.0 + dot(change, image) / curvature) / curvature
@@ -101,47 +104,39 @@ def update_inverse(inverse: Matrix, step: Vector, change: Vector, image: Vector)
             row[j] += a * step[j] - b * image[j]
 
 
+@inner
+def first_trial(change: float, slope: float) -> float:
+    """Return the step that would repeat the last change of the objective, at most 1, as SciPy does."""
+    trial = 2.02 * change / slope
+    return trial if 0.0 < trial < 1.0 else 1.0
+
+
 def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameters: Vector) -> tuple[int, int]:
     """Minimise from parameters, in place; return the number of iterations and the stop code."""
-    iterations, gradient_tolerance, decrement_tolerance = (
-        int(options[MAX_ITERATIONS]),
-        options[GRADIENT_TOLERANCE],
-        options[DECREMENT_TOLERANCE],
-    )
-    size = parameters.size
-    inverse = np.eye(size)
+    size, iterations = parameters.size, int(options[MAX_ITERATIONS])
+    inverse, direction, point = np.eye(size), np.empty(size), np.empty(size)
     gradient, new_gradient = np.empty(size), np.empty(size)
-    direction, point, scratch = np.empty(size), np.empty(size), np.empty(size)
     value = objective(parameters, problem, gradient)
-    previous = value + 0.5 * np.sqrt(dot(gradient, gradient))
+    change = -0.5 * np.sqrt(dot(gradient, gradient))
     for iteration in range(iterations):
         norm = largest(gradient)
         if not norm < np.inf or not abs(value) < np.inf:
             return iteration, NOT_FINITE
+        if norm <= options[GRADIENT_TOLERANCE]:
+            return iteration, CONVERGED
         for i in range(size):
             direction[i] = -dot(inverse[i], gradient)
         slope = dot(gradient, direction)
-        if norm <= gradient_tolerance or -0.5 * slope <= decrement_tolerance * value:
+        if 0.0 < -0.5 * slope <= options[DECREMENT_TOLERANCE] * value:
             return iteration, CONVERGED
-        first = min(1.0, 2.02 * (value - previous) / slope)
+        trial = first_trial(change, slope)
         step, new_value = line_search(
-            objective,
-            problem,
-            parameters,
-            direction,
-            value,
-            slope,
-            first if first > 0.0 else 1.0,
-            point,
-            new_gradient,
+            objective, problem, parameters, direction, value, slope, trial, point, new_gradient
         )
         if step == 0.0:
             return iteration, STALLED
-        for i in range(size):
-            direction[i] = point[i] - parameters[i]
-            parameters[i] = point[i]
-            gradient[i] = new_gradient[i] - gradient[i]
-        update_inverse(inverse, direction, gradient, scratch)
+        update_inverse(inverse, parameters, point, gradient, new_gradient)
+        parameters[:] = point
         gradient, new_gradient = new_gradient, gradient
-        previous, value = value, new_value
+        change, value = new_value - value, new_value
     return iterations, ITERATION_LIMIT

@@ -103,7 +103,7 @@ def value_and_gradient(parameters: Vector, problem: Problem, gradient: Vector) -
 
 
 def residuals_and_jacobian(parameters: Vector, problem: Problem, residuals: Vector, jacobian: Matrix) -> None:
-    """Write the residuals and their Jacobian, (parameter, residual); the squares of the residuals sum to the objective."""
+    """Write the residuals, whose squares sum to the objective, and their Jacobian, (parameter, residual)."""
     _, _, _, y, penalty, _ = problem
     output = forward(parameters, problem)
     scale, points = 1.0 / np.sqrt(y.size), y.shape[1]

@@ -30,14 +30,12 @@ class Method:
     """How a minimiser is made ready for a problem, and the settings it has when the caller gives none."""
 
     prepare: Callable[[Problem, Settings], Minimiser]
-    max_iterations: int = 10_000
-    decrement_tolerance: float = 0.0
-    learning_rate: float = 0.0
+    settings: Settings
 
 
 def find_method(name: str) -> Method:
     """Look up a method; an unknown name is an error that suggests the nearest."""
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         near = get_close_matches(str(name), METHODS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "choose one of these"
         message = f"method = {name!r} is not a training method (known: {', '.join(METHODS)}); {hint}"
@@ -60,7 +58,7 @@ def compiled_minimiser(problem: Problem, settings: Settings, *, kernel: str, ora
             results = (rows[part], iterations[part], codes[part])
             loop(method, function, problem.for_kernels(), options, *results, cancelled)
 
-        _share(minimise_part, len(rows), settings.threads, advance)
+        _share(minimise_part, len(rows), settings.threads or available_threads(), advance)
         return iterations, codes
 
     return minimise
@@ -106,17 +104,19 @@ def available_threads() -> int:
 
 
 METHODS = {
-    "scipy-bfgs": Method(bfgs_minimiser),
-    "bfgs": Method(partial(compiled_minimiser, kernel="bfgs", oracle="objective")),
+    "scipy-bfgs": Method(bfgs_minimiser, Settings()),
+    "bfgs": Method(partial(compiled_minimiser, kernel="bfgs", oracle="objective"), Settings()),
     "levenberg-marquardt": Method(
         partial(compiled_minimiser, kernel="levenberg-marquardt", oracle="residuals"),
-        max_iterations=1_000,
-        decrement_tolerance=1e-9,
+        Settings(max_iterations=1_000, decrement_tolerance=1e-9),
     ),
-    "l-bfgs": Method(l_bfgs_minimiser),
-    "adam": Method(partial(compiled_minimiser, kernel="adam", oracle="objective"), learning_rate=0.01),
+    "l-bfgs": Method(l_bfgs_minimiser, Settings()),
+    "adam": Method(
+        partial(compiled_minimiser, kernel="adam", oracle="objective"), Settings(learning_rate=0.01)
+    ),
     "gradient-descent": Method(
-        partial(compiled_minimiser, kernel="gradient-descent", oracle="objective"), learning_rate=0.1
+        partial(compiled_minimiser, kernel="gradient-descent", oracle="objective"),
+        Settings(learning_rate=0.1),
     ),
 }
 """The only list of methods."""

@@ -54,7 +54,9 @@ def checked_points(name: str, values: object, width: int) -> Float64[np.ndarray,
         message = f"{name} is not an array of numbers ({error}); give float64 of shape (n, {width})"
         raise InvalidInputError(message) from None
     if points.ndim != 2 or points.shape[1] != width or not len(points):  # noqa: PLR2004 - points and their entries
-        message = f"{name} has shape {points.shape}: expected (n, {width}) with at least one point; try reshape(-1, {width})"
+        message = (
+            f"{name} has shape {points.shape}: expected (n, {width}), n at least 1; try reshape(-1, {width})"
+        )
         raise ShapeError(message)
     if not np.isfinite(points).all():
         row = int(np.argwhere(~np.isfinite(points))[0, 0])

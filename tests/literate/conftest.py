@@ -1,4 +1,6 @@
 import pytest
+from jupyter_client.manager import KernelManager
+from nbclient import NotebookClient
 
 from mlpreport.literate import preload
 
@@ -10,3 +12,21 @@ LIBRARIES = ("matplotlib.pyplot", "matplotlib.backends.backend_svg", "matplotlib
 def libraries():
     """Pages are forked from one process that all tests share."""
     preload((*LIBRARIES, "IPython.core.interactiveshell", "IPython.core.magics", "IPython.display"))
+
+
+@pytest.fixture(scope="session")
+def jupyter(tmp_path_factory):
+    """A function that runs a notebook in Jupyter; one kernel serves all tests, because it takes seconds to start."""
+    folder = tmp_path_factory.mktemp("jupyter")
+    manager = KernelManager(kernel_name="python3", connection_file=str(folder / "kernel.json"))
+    manager.start_kernel(cwd=str(folder))
+
+    def run(notebook):
+        client = NotebookClient(notebook, km=manager, timeout=60)
+        try:
+            return client.execute()
+        finally:
+            client.kc.stop_channels()
+
+    yield run
+    manager.shutdown_kernel(now=True)
