@@ -56,13 +56,12 @@ def _rows(record: GraphRecord) -> dict[str, float]:
 def _box(axes: Axes, node: GraphNode, row: float) -> None:
     left, width = (EQUATION_COLUMN, EQUATION_WIDTH) if node.operands else (INPUT_COLUMN, INPUT_WIDTH)
     axes.add_patch(FancyBboxPatch((left, row - HEIGHT / 2), width, HEIGHT, **OUTLINE))
-    for place, (text, style) in enumerate(
-        (
-            (node.label, {"color": INK, "weight": "bold"}),
-            (_numbers(node.value), {"color": BLUE}),
-            (_numbers(node.cotangent), {"color": VERMILION}),
-        )
-    ):
+    styled: list[tuple[str, dict[str, Any]]] = [
+        (node.label, {"color": INK, "weight": "bold"}),
+        (_numbers(node.value), {"color": BLUE}),
+        (_numbers(node.cotangent), {"color": VERMILION}),
+    ]
+    for place, (text, style) in enumerate(styled):
         axes.text(left + 0.08, row + 0.235 * (place - 1), text, fontsize=8, va="center", **style)
 
 
