@@ -162,6 +162,15 @@ def test_what_cannot_be_shown_and_empty_output_leave_no_trace():
     assert woven(cell(echo="false"), outputs).markdown == "\n"
 
 
+def test_what_a_cell_shows_is_apart_from_the_text_around_it():
+    table = "|a|b|\n|-|-|\n|c|d|"
+    page = html("text\n" + cell(echo="false") + "text\n", [display(markdown=table)])
+    assert [tag.name for tag in page.find_all(recursive=False)] == ["p", "table", "p"]
+    assert woven("text\n<!-- c -->\ntext").markdown == "text\n<!-- c -->\ntext"
+    page = html("text\n$$ a $$ {#eq-a}\ntext\n")
+    assert [tag.name for tag in page.find_all(recursive=False)] == ["p", "div", "p"]
+
+
 def test_references_in_markdown_output_are_resolved():
     assert (
         "see [Figure 1](#fig-a)" in woven(FIGURE, [display(svg=SVG), display(markdown="see @fig-a")]).markdown
