@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from textwrap import dedent
 
-from mlpreport.errors import PageError
+from mlpreport.errors import InvalidInputError, PageError
 from mlpreport.literate import outputs
 from mlpreport.literate.execution import Run, execute
 from mlpreport.literate.filled import FilledBlock, FilledCell, FilledProse, fill_page
@@ -42,6 +42,7 @@ def weave(
 
     `plain_citations` rewrites citations in the notebook's prose; in the Markdown they are left as they are.
     """
+    _check_arguments(page, run, numbering)
     blocks = fill_page(page, run)
     stem = PurePosixPath(page.name).with_suffix("")
     files: dict[str, bytes] = {}
@@ -51,6 +52,20 @@ def weave(
     return Woven(
         markdown, {f"{stem}_files/{name}": files[name] for name in files} | {notebook: content}, notebook
     )
+
+
+def _check_arguments(page: Page, run: Run, numbering: Numbering) -> None:
+    if run.code != page.code:
+        message = (
+            f"the Run given for {page.name} is of other code; give that which execute() made of this page"
+        )
+        raise InvalidInputError(message)
+    missing = [label.name for label in page.labels if label.name not in numbering]
+    if missing:
+        message = (
+            f"the numbering lacks {missing[0]!r} of {page.name}; give that which number() made with this page"
+        )
+        raise InvalidInputError(message)
 
 
 def _joined(blocks: Sequence[FilledBlock], texts: Iterable[str]) -> str:
