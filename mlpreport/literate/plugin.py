@@ -179,9 +179,9 @@ class LiteratePlugin(BasePlugin[LiterateConfig]):  # type: ignore[no-untyped-cal
         self._stage = None
 
     def on_serve(self, server: LiveReloadServer, /, **_: object) -> LiveReloadServer:
-        """Watch the modules that pages import, file by file: the compiled ones beside them change with every run."""
-        for file in _modules():
-            server.watch(str(file))
+        """Watch the modules that pages import, but not the folders below them, where Python writes as they run."""
+        for folder in sorted({file.parent for file in _modules()}):
+            server.watch(str(folder), recursive=False)
         return server
 
 

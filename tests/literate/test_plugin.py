@@ -6,8 +6,13 @@ from pathlib import Path
 import pytest
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
-from mkdocs.exceptions import Abort, ConfigurationError
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import Abort, ConfigurationError, PluginError
 from mkdocs.livereload import LiveReloadServer
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+from mkdocs.structure.toc import get_toc
+from nbclient.exceptions import CellExecutionError
 
 import mlpreport
 from mlpreport.literate.plugin import LiterateConfig, LiteratePlugin
@@ -144,14 +149,13 @@ def test_serving_runs_only_what_changed_and_builds_where_mkdocs_says(
     assert "is 48" in (project / "site" / "index.html").read_text(encoding="utf-8")
 
 
-def test_the_server_watches_the_modules_of_the_package_but_not_what_python_compiles() -> None:
+def test_the_server_watches_modules_but_not_what_python_compiles() -> None:
     server = LiveReloadServer(builder=lambda: None, host="127.0.0.1", port=0, root=".")
-    plugin = LiteratePlugin()
-    plugin.on_serve(server, config=None, builder=lambda: None)
-    watched = set(server._watched_paths)
+    LiteratePlugin().on_serve(server, config=None, builder=lambda: None)
+    package = Path(mlpreport.__file__).parent
+    assert {str(package), str(package / "literate")} <= set(server._watched_paths)
+    assert not any(watch.is_recursive for watch in server._watch_refs.values())
     server.server_close()
-    assert str(Path(mlpreport.__file__).with_name("data.py")) in watched
-    assert all(path.endswith(".py") for path in watched)
 
 
 def test_an_interrupted_build_leaves_nothing(project: Path) -> None:
@@ -161,3 +165,38 @@ def test_an_interrupted_build_leaves_nothing(project: Path) -> None:
     assert Path(config.site_dir).is_dir()
     plugin.on_shutdown()
     assert not Path(config.site_dir).exists()
+
+
+def test_a_lab_that_fails_is_named_and_one_that_is_as_it_was_is_not_run_again(project: Path) -> None:
+    config, plugin, runs = _config(project), LiteratePlugin(), []
+    (project / "good.ipynb").write_text("{}")
+    (project / "bad.ipynb").write_text("{}")
+    files = Files([File(name, str(project), str(project), False) for name in ("good.ipynb", "bad.ipynb")])
+    good, bad = (Page(None, file, config) for file in files)
+
+    def render(_config: MkDocsConfig, _files: Files) -> None:
+        runs.append(good)
+        good.content, good.toc, good.title = "<p>Lab</p>", get_toc([]), "Lab"
+
+    def fail(_config: MkDocsConfig, _files: Files) -> None:
+        traceback = "Cell In[1], line 2"
+        raise CellExecutionError(traceback, "KeyError", "'x'")
+
+    for _ in range(2):
+        plugin._render_lab(good, render, config, files)
+    assert (good.content, len(runs)) == ("<p>Lab</p>", 1)
+    with pytest.raises(PluginError, match=r"bad\.ipynb: code cell 1, line 2, raised KeyError: 'x'"):
+        plugin._render_lab(bad, fail, config, files)
+
+
+def test_two_builds_are_the_same_to_the_byte(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1712448000")
+    figure = "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"
+    (project / "docs" / "index.md").write_text(f"{PAGE}\n```python\n#| alt: A line\n{figure}\n```\n")
+    sites = []
+    for _ in range(2):
+        build(_config(project))
+        files = sorted(file for file in (project / "site").rglob("*") if file.is_file())
+        sites.append({str(file): file.read_bytes() for file in files})
+    assert any(name.endswith(".svg") for name in sites[0])
+    assert sites[0] == sites[1]
