@@ -91,6 +91,7 @@ nox.options.default_venv_backend = "none"  # all sessions share the environment 
 
 # One thread a process: the work is spread over processes, and sums keep their order.
 THREADS = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
+QUIET = {"NO_MKDOCS_2_WARNING": "1"}  # MkDocs is pinned: what its next version will be changes nothing here
 
 
 def run(session: nox.Session, program: str, *arguments: str, **env: str) -> None:
@@ -103,7 +104,7 @@ def run(session: nox.Session, program: str, *arguments: str, **env: str) -> None
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the site into site/; a build that fails leaves the site that was there."""
-    run(session, "mkdocs", "build", "--strict", *session.posargs, **_epoch(ROOT))
+    run(session, "mkdocs", "build", "--strict", *session.posargs, **QUIET, **_epoch(ROOT))
 
 
 def _epoch(folder: Path) -> dict[str, str]:
@@ -118,7 +119,7 @@ def _epoch(folder: Path) -> dict[str, str]:
 @nox.session(default=False)
 def serve(session: nox.Session) -> None:
     """Show the site at a local address, and build pages again when they change."""
-    run(session, "mkdocs", "serve", "--strict", *session.posargs)
+    run(session, "mkdocs", "serve", "--strict", *session.posargs, **QUIET)
 
 
 @nox.session

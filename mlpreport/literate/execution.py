@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -20,19 +21,21 @@ from mlpreport.errors import PageError
 from mlpreport.literate.page import Cell, Page
 from mlpreport.literate.recorder import Output
 
-LIBRARIES = (
-    *("numpy", "scipy.optimize", "scipy.stats", "torch", "sympy", "numba", "yaml"),
-    *("matplotlib.pyplot", "matplotlib.backends.backend_svg", "matplotlib_inline.backend_inline"),
-    # What a shell imports when it is made; it would take half of the time of a short page.
+SHELL = (
     *(
         "IPython.core.interactiveshell",
         "IPython.core.magics",
         "IPython.core.completer",
         "IPython.core.oinspect",
     ),
-    *("IPython.core.pylabtools", "IPython.display"),
+    *("IPython.core.pylabtools", "IPython.display", "numpy.random", "numpy.polynomial"),
+    *("matplotlib.pyplot", "matplotlib.backends.backend_svg", "matplotlib_inline.backend_inline"),
+    "mlpreport.literate.worker",
 )
-"""Imported once, before any page runs. Not mlpreport: pages import it themselves, so that edits are seen."""
+"""What every page needs: imported once, before any page runs."""
+
+LIBRARIES = ("scipy.optimize", "scipy.stats", "sympy", "numba", "torch")
+"""Imported once as well if a page uses them. Not mlpreport: pages import it themselves, so that edits are seen."""
 
 # One thread each: threads of a library do not survive the fork, and the workers share the cores anyway.
 _ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1") | {
@@ -68,11 +71,19 @@ class _Worker:
     folder: Path
 
 
-def preload(libraries: Sequence[str] = LIBRARIES) -> None:
+def preload(libraries: Sequence[str] = (*SHELL, *LIBRARIES)) -> None:
     """Start the process that pages are forked from, with `libraries` imported; without effect if it runs already."""
     multiprocessing.set_forkserver_preload(list(libraries))
-    with _environment(_ENVIRONMENT):
+    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+    with _environment(_ENVIRONMENT | {"PYTHONPATH": path}):
         forkserver.ensure_running()
+
+
+def used_libraries(pages: Iterable[Page]) -> tuple[str, ...]:
+    """Name the LIBRARIES that the code of `pages` mentions; mlpreport uses them all."""
+    words = set(re.findall(r"\w+", "\n".join(page.code for page in pages)))
+    used = (library for library in LIBRARIES if words & {"mlpreport", library.partition(".")[0]})
+    return (*SHELL, *used)
 
 
 def execute(
@@ -90,7 +101,7 @@ def execute(
     checked_whole("workers", workers, POSITIVE)
     waiting = list(pages)
     runs = {page.name: Run(page.code, (), (), {}, 0.0) for page in waiting}
-    preload()
+    preload(used_libraries(waiting))
     with tempfile.TemporaryDirectory(prefix="mlpreport-", ignore_cleanup_errors=True) as folder:
         for page, run in _finished(waiting, workers, folder=Path(folder), cwd=Path(cwd or ".").resolve()):
             runs[page.name] = run
@@ -130,17 +141,21 @@ def _start(page: Page, folder: Path, cwd: Path) -> _Worker:
     ]
     receiver, sender = multiprocessing.Pipe(duplex=False)
     context = multiprocessing.get_context("forkserver")
-    process = context.Process(target=_work, args=(sender, steps, str(folder), str(cwd)), name=page.name)
-    with _hidden_main(), _environment(_ENVIRONMENT):
+    place = {"folder": str(folder), "cwd": str(cwd), "environ": {**os.environ, **_ENVIRONMENT}}
+    process = context.Process(target=_work, args=(sender, steps), kwargs=place, name=page.name)
+    with _hidden_main():
         process.start()
     sender.close()
     return _Worker(page, process, receiver, folder)
 
 
-def _work(connection: Connection, steps: list[tuple[str, str]], folder: str, cwd: str) -> None:
-    from mlpreport.literate.worker import serve  # noqa: PLC0415  # keeps IPython out of the process of MkDocs
+def _work(
+    connection: Connection, steps: list[tuple[str, str]], *, folder: str, cwd: str, environ: Mapping[str, str]
+) -> None:
+    from mlpreport.literate.worker import serve  # noqa: PLC0415 - keeps IPython out of the process of MkDocs
 
-    os.environ.update(_ENVIRONMENT)
+    os.environ.clear()  # that of the process it is forked from may be old
+    os.environ.update(environ)
     serve(connection, steps, folder=folder, cwd=cwd)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from mlpreport.errors import InvalidInputError
+from mlpreport.derivation.elementwise import scalar_functions
 from mlpreport.training.problem import Problem
 from mlpreport.training.settings import Advance, Counts, Minimiser, Rows, Settings
 from mlpreport.training.stopping import CONVERGED, ITERATION_LIMIT, NOT_FINITE, STALLED
@@ -104,7 +104,24 @@ def _torch_activation(name: str) -> Callable[[Any], Any]:
     if name == "identity":
         return lambda values: values
     function: Callable[[Any], Any] | None = getattr(torch.nn.functional, name, None)
-    if function is None:
-        message = f"activation {name!r} has no torch form, which method 'scipy-bfgs' needs; use method 'bfgs' instead"
-        raise InvalidInputError(message)
-    return function
+    return _derived_activation(name) if function is None else function
+
+
+def _derived_activation(name: str) -> Callable[[Any], Any]:
+    """Make a torch function of a registered function that torch does not know, with the derived slope."""
+    import torch  # noqa: PLC0415 - see the module's docstring
+
+    value, slope = (np.vectorize(function, otypes=[np.float64]) for function in scalar_functions(name))
+
+    class Derived(torch.autograd.Function):
+        @staticmethod
+        def forward(context: Any, values: Any) -> Any:
+            result = value(values.detach().numpy())
+            context.save_for_backward(torch.from_numpy(slope(values.detach().numpy(), result)))
+            return torch.from_numpy(result)
+
+        @staticmethod
+        def backward(context: Any, cotangent: Any) -> Any:
+            return cotangent * context.saved_tensors[0]
+
+    return Derived.apply

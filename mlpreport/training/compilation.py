@@ -6,7 +6,6 @@ folder to write, kernels are compiled in memory.
 """
 
 import hashlib
-import math
 import os
 import shutil
 import warnings
@@ -21,6 +20,7 @@ from typing import Any
 import numba
 from numba import float64, int64, njit, types, uint8
 
+from mlpreport.derivation.elementwise import Elementwise, elementwise, scalar_source
 from mlpreport.training.kernels_exponential import exponential
 from mlpreport.training.kernels_linear import Kernel, inner
 
@@ -40,7 +40,7 @@ PROBLEM = types.Tuple(  # type: ignore[no-untyped-call]
 )
 OBJECTIVE = float64(VECTOR, PROBLEM, VECTOR)
 RESIDUALS = types.void(VECTOR, PROBLEM, VECTOR, MATRIX)
-OUTPUT = types.void(VECTOR, PROBLEM, MATRIX)
+FORWARD = types.void(VECTOR, PROBLEM)
 
 
 def _method(oracle: Any) -> Any:
@@ -54,7 +54,7 @@ def _each(oracle: Any) -> Any:
 
 
 ENTRIES = {
-    "predict": ("kernels_network", "predict", OUTPUT),
+    "forward": ("kernels_network", "forward", FORWARD),
     "objective": ("kernels_network", "value_and_gradient", OBJECTIVE),
     "residuals": ("kernels_network", "residuals_and_jacobian", RESIDUALS),
     "bfgs": ("kernels_bfgs", "bfgs", _method(OBJECTIVE)),
@@ -91,59 +91,71 @@ def compiled(name: str) -> Kernel:
         return _compiled(name)
 
 
-def compiled_activation(source: str) -> Kernel:
-    """Compile the loop over a layer around `value(u)` and `slope(u, h)`, given as Python source that uses math."""
+def compiled_activation(name: str) -> Kernel:
+    """Return the loop over a layer's units around the value and the slope of a registered function."""
     with _LOCK:
-        return _compiled_activation(source)
+        return _compiled_activation(elementwise(name))
 
 
 @cache
 def _compiled(name: str) -> Kernel:
     module, function, signature = ENTRIES[name]
-    return _with_cache(getattr(import_module(f"mlpreport.training.{module}"), function), signature)
+    kernel = getattr(import_module(f"mlpreport.training.{module}"), function)
+    return _with_cache(name, getattr(kernel, "py_func", kernel), signature)
 
 
 @cache
-def _compiled_activation(source: str) -> Kernel:
-    text = source.rstrip().replace("math.exp(", "exponential(") + ACTIVATION_SOURCE
+def _compiled_activation(function: Elementwise) -> Kernel:
+    # By function and not by name: a name can be registered anew.
+    text = scalar_source(function.name).rstrip().replace("math.exp(", "exponential(") + ACTIVATION_SOURCE
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    folder = cache_folder()
-    path = folder / f"activation_{digest}.py" if folder else Path("<activation>")
-    if folder and not path.exists():
-        temporary = path.with_suffix(f".{os.getpid()}")
-        temporary.write_text(text)
-        temporary.replace(path)
-    names: dict[str, Any] = {"math": math, "exponential": exponential}
+    path = _written(f"activation_{digest}.py", text)
+    # A cached function is loaded into the module that its globals name.
+    names: dict[str, Any] = {"__name__": __name__, "exponential": exponential}
     exec(compile(text, str(path), "exec"), names)  # noqa: S102 - printed by our own derivation, not by a user
     names["value"], names["slope"] = inner(names["value"]), inner(names["slope"])
-    return _with_cache(names["activation"], ACTIVATION)
+    return _with_cache(f"activation {digest}", names["activation"], ACTIVATION)
 
 
-def _with_cache(function: Kernel, signature: Any) -> Kernel:
+def _written(name: str, text: str) -> Path:
+    """Write generated source where numba looks for it when it caches; without a folder, the path is only a name."""
+    folder = cache_folder()
+    if folder is None:
+        return Path(f"<{name}>")
+    path = folder / name
+    if not path.exists() or path.read_text("utf-8") != text:
+        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary.write_text(text, "utf-8")
+        temporary.replace(path)
+    return path
+
+
+def _with_cache(name: str, function: Kernel, signature: Any) -> Kernel:
     folder = cache_folder()
     if folder is not None:
+        place = folder / name.replace(" ", "-")
         for _ in range(2):
             try:
-                return _jit(function, signature, folder)
+                return _jit(function, signature, place)
             # Unreadable files raise anything from EOFError to MemoryError; a fault of the kernel is raised below.
             except Exception:  # noqa: BLE001
-                shutil.rmtree(folder / "numba", ignore_errors=True)
+                shutil.rmtree(place, ignore_errors=True)
     return _jit(function, signature, None)
 
 
-def _jit(function: Kernel, signature: Any, folder: Path | None) -> Kernel:
-    with warnings.catch_warnings(), _numba_cache(folder):
+def _jit(function: Kernel, signature: Any, place: Path | None) -> Kernel:
+    with warnings.catch_warnings(), _numba_cache(place):
         # Kernels take each other as arguments through numba's first-class functions, which it calls experimental.
         warnings.simplefilter("ignore", numba.NumbaExperimentalFeatureWarning)
-        kernel: Kernel = njit(signature, nogil=True, error_model="numpy", cache=folder is not None)(function)
+        kernel: Kernel = njit(signature, nogil=True, error_model="numpy", cache=place is not None)(function)
     return kernel
 
 
 @contextmanager
-def _numba_cache(folder: Path | None) -> Iterator[None]:
+def _numba_cache(place: Path | None) -> Iterator[None]:
     config: Any = numba.config
     before = config.CACHE_DIR
-    config.CACHE_DIR = str(folder / "numba") if folder else before
+    config.CACHE_DIR = before if place is None else str(place)
     try:
         yield
     finally:
@@ -164,6 +176,6 @@ def cache_folder() -> Path | None:
 @cache
 def _sources_hash() -> str:
     digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in (*sorted(Path(__file__).parent.glob("kernels_*.py")), Path(__file__)):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpreport.training.kernels_linear import Kernel, Matrix, Vector, dot, inner, largest
+from mlpreport.training.kernels_linear import Kernel, Matrix, Vector, copy, dot, inner, largest
 from mlpreport.training.stopping import (
     CONVERGED,
     DECREMENT_TOLERANCE,
@@ -64,7 +64,7 @@ def line_search(
     low, low_value, low_slope = 0.0, value, slope
     if not slope < 0.0:
         return 0.0, value
-    high, high_value, high_slope = np.inf, value, slope
+    high, high_value, high_slope = math.inf, value, slope
     for _ in range(EVALUATIONS):
         for i in range(start.size):
             point[i] = start[i] + step * direction[i]
@@ -80,7 +80,7 @@ def line_search(
             if trial_slope * (high - low) >= 0.0:
                 high, high_value, high_slope = low, low_value, low_slope
             low, low_value, low_slope = step, trial_value, trial_slope
-        if high == np.inf:
+        if high == math.inf:
             step *= 2.0
         else:
             step = next_trial(low, low_value, low_slope, high, high_value, high_slope)
@@ -90,17 +90,29 @@ def line_search(
 
 
 @inner
+def identity(size: int) -> Matrix:
+    """Return the identity matrix."""
+    result = np.zeros((size, size))
+    for i in range(size):
+        result[i, i] = 1.0
+    return result
+
+
+@inner
 def update_inverse(inverse: Matrix, start: Vector, end: Vector, before: Vector, after: Vector) -> None:
     """Apply the BFGS update for the step from start to end, with the gradients before and after it."""
-    step, change = end - start, after - before
-    curvature, image = dot(step, change), np.empty(step.size)
-    for i in range(step.size):
+    size = start.size
+    step, change, image = np.empty(size), np.empty(size), np.empty(size)
+    for i in range(size):
+        step[i], change[i] = end[i] - start[i], after[i] - before[i]
+    for i in range(size):
         image[i] = dot(inverse[i], change)
+    curvature = dot(step, change)
     factor = (1.0 + dot(change, image) / curvature) / curvature
-    for i in range(step.size):
+    for i in range(size):
         row = inverse[i]
         a, b = factor * step[i] - image[i] / curvature, step[i] / curvature
-        for j in range(step.size):
+        for j in range(size):
             row[j] += a * step[j] - b * image[j]
 
 
@@ -114,13 +126,13 @@ def first_trial(change: float, slope: float) -> float:
 def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameters: Vector) -> tuple[int, int]:
     """Minimise from parameters, in place; return the number of iterations and the stop code."""
     size, iterations = parameters.size, int(options[MAX_ITERATIONS])
-    inverse, direction, point = np.eye(size), np.empty(size), np.empty(size)
+    inverse, direction, point = identity(size), np.empty(size), np.empty(size)
     gradient, new_gradient = np.empty(size), np.empty(size)
     value = objective(parameters, problem, gradient)
-    change = -0.5 * np.sqrt(dot(gradient, gradient))
+    change = -0.5 * math.sqrt(dot(gradient, gradient))
     for iteration in range(iterations):
         norm = largest(gradient)
-        if not norm < np.inf or not abs(value) < np.inf:
+        if not norm < math.inf or not abs(value) < math.inf:
             return iteration, NOT_FINITE
         if norm <= options[GRADIENT_TOLERANCE]:
             return iteration, CONVERGED
@@ -136,7 +148,7 @@ def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameter
         if step == 0.0:
             return iteration, STALLED
         update_inverse(inverse, parameters, point, gradient, new_gradient)
-        parameters[:] = point
+        copy(point, parameters)
         gradient, new_gradient = new_gradient, gradient
         change, value = new_value - value, new_value
     return iterations, ITERATION_LIMIT

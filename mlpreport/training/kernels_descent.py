@@ -1,5 +1,6 @@
 """Compiled first-order methods on the full gradient: gradient descent and Adam, for any compiled objective."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def gradient_descent(
     for iteration in range(iterations):
         value = objective(parameters, problem, gradient)
         norm = largest(gradient)
-        if not abs(value) < np.inf or not norm < np.inf:
+        if not abs(value) < math.inf or not norm < math.inf:
             return iteration, NOT_FINITE
         if norm <= gradient_tolerance:
             return iteration, CONVERGED
@@ -51,7 +52,7 @@ def adam(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameter
     for iteration in range(iterations):
         value = objective(parameters, problem, gradient)
         norm = largest(gradient)
-        if not abs(value) < np.inf or not norm < np.inf:
+        if not abs(value) < math.inf or not norm < math.inf:
             return iteration, NOT_FINITE
         if norm <= gradient_tolerance:
             return iteration, CONVERGED
@@ -60,5 +61,5 @@ def adam(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameter
         for i in range(parameters.size):
             mean[i] += (1.0 - DECAY_MEAN) * (gradient[i] - mean[i])
             square[i] += (1.0 - DECAY_SQUARE) * (gradient[i] * gradient[i] - square[i])
-            parameters[i] -= rate * mean[i] / (np.sqrt(correction * square[i]) + EPSILON)
+            parameters[i] -= rate * mean[i] / (math.sqrt(correction * square[i]) + EPSILON)
     return iterations, ITERATION_LIMIT

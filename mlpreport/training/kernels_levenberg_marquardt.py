@@ -5,6 +5,7 @@ identity is the damping matrix: scaling by the diagonal, as Marquardt and MINPAC
 first steps, and most restarts then end in poor optima.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from mlpreport.training.kernels_linear import (
     Matrix,
     Vector,
     cholesky,
+    copy,
     dot,
     dot_2_by_2,
     inner,
@@ -63,7 +65,7 @@ def damped_step(
             matrix[i, j] = normal[i, j]
         matrix[i, i] = normal[i, i] + damping
     if not cholesky(matrix, factor):
-        return np.nan
+        return math.nan
     solve_cholesky(factor, slope, step)
     predicted = 0.0
     for i in range(size):
@@ -80,6 +82,15 @@ def linearise(jacobian: Matrix, residuals: Vector, normal: Matrix, slope: Vector
         slope[i] = dot(jacobian[i], residuals)
 
 
+@inner
+def largest_diagonal(a: Matrix) -> float:
+    """Return the largest diagonal entry."""
+    result = 0.0
+    for i in range(a.shape[0]):
+        result = max(result, float(a[i, i]))
+    return result
+
+
 def levenberg_marquardt(
     residual_function: Kernel, problem: tuple[Any, ...], options: Vector, parameters: Vector
 ) -> tuple[int, int]:
@@ -92,10 +103,10 @@ def levenberg_marquardt(
     residual_function(parameters, problem, residuals, jacobian)
     value = dot(residuals, residuals)
     linearise(jacobian, residuals, normal, slope)
-    damping, growth = FIRST_DAMPING * largest(np.diag(normal)), 2.0
+    damping, growth = FIRST_DAMPING * largest_diagonal(normal), 2.0
     for iteration in range(int(options[MAX_ITERATIONS])):
         norm = 2.0 * largest(slope)
-        if not value < np.inf or not norm < np.inf:
+        if not value < math.inf or not norm < math.inf:
             return iteration, NOT_FINITE
         if norm <= options[GRADIENT_TOLERANCE]:
             return iteration, CONVERGED
@@ -107,7 +118,7 @@ def levenberg_marquardt(
         gain = (value - new_value) / predicted
         if gain > 0.0:
             converged = gain > TRUSTED_GAIN and predicted <= options[DECREMENT_TOLERANCE] * value
-            parameters[:] = point
+            copy(point, parameters)
             residuals, new_residuals, value = new_residuals, residuals, new_value
             linearise(jacobian, residuals, normal, slope)
             damping *= max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)

@@ -1,8 +1,10 @@
 """Compiled vector and matrix arithmetic without threads, so that results do not depend on their number.
 
-BLAS may share one product between threads and then rounds differently; these loops never do.
+BLAS may share one product between threads and then rounds differently; these loops never do. Loops also stand in
+for NumPy's array expressions and slice assignments, which take numba seconds to compile.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -47,12 +49,26 @@ def total(a: Vector) -> float:
 
 
 @inner
+def copy(source: Vector, target: Vector) -> None:
+    """Set target = source."""
+    for i in range(target.size):
+        target[i] = source[i]
+
+
+@inner
+def fill(target: Vector, value: float) -> None:
+    """Set every entry of target to value."""
+    for i in range(target.size):
+        target[i] = value
+
+
+@inner
 def largest(a: Vector) -> float:
     """Return the largest absolute entry, NaN if any entry is NaN."""
     result = 0.0
     for i in range(a.size):
         size = abs(a[i])
-        if size > result or np.isnan(size):
+        if size > result or math.isnan(size):
             result = size
     return result
 
@@ -75,9 +91,9 @@ def finish_row(a: Matrix, factor: Matrix, row: int, start: int) -> bool:
     for j in range(start, row):
         factor[row, j] = (a[row, j] - dot(factor[row, :j], factor[j, :j])) / factor[j, j]
     pivot = a[row, row] - dot(factor[row, :row], factor[row, :row])
-    if not 0.0 < pivot < np.inf:
+    if not 0.0 < pivot < math.inf:
         return False
-    factor[row, row] = np.sqrt(pivot)
+    factor[row, row] = math.sqrt(pivot)
     return True
 
 

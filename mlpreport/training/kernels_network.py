@@ -11,9 +11,9 @@ Arrays keep the points on their last axis, so every inner loop runs over contigu
 The objective is the mean squared error plus the penalty: the sum of the squares of all residuals.
 """
 
-import numpy as np
+import math
 
-from mlpreport.training.kernels_linear import Counts, Kernel, Matrix, Vector, dot, inner, total
+from mlpreport.training.kernels_linear import Counts, Kernel, Matrix, Vector, copy, dot, fill, inner, total
 
 Problem = tuple[Counts, Kernel, Matrix, Matrix, float, Matrix]
 
@@ -25,8 +25,7 @@ def affine(values: Matrix, parameters: Vector, start: int, result: Matrix) -> No
     for unit in range(units):
         row = result[unit]
         bias = parameters[start + sources * units + unit]
-        for n in range(row.size):
-            row[n] = bias
+        fill(row, bias)
         for source in range(sources):
             weight, before = parameters[start + source * units + unit], values[source]
             for n in range(row.size):
@@ -34,8 +33,8 @@ def affine(values: Matrix, parameters: Vector, start: int, result: Matrix) -> No
 
 
 @inner
-def forward(parameters: Vector, problem: Problem) -> Matrix:
-    """Fill work[0] with the values of all units and work[1] with the slopes of the hidden ones; return the output."""
+def forward(parameters: Vector, problem: Problem) -> None:
+    """Fill work[0] with the values of all units, the output's last, and work[1] with the slopes of the hidden ones."""
     sizes, activation, x, _, _, work = problem
     values, start, unit = x, 0, 0
     for layer in range(1, sizes.size):
@@ -47,7 +46,6 @@ def forward(parameters: Vector, problem: Problem) -> Matrix:
         start += (fan_in + 1) * fan_out
         unit += fan_out
         values = target
-    return values
 
 
 @inner
@@ -56,8 +54,7 @@ def pull_back(cotangents: Matrix, parameters: Vector, start: int, slopes: Matrix
     units = cotangents.shape[0]
     for source in range(result.shape[0]):
         row, slope = result[source], slopes[source]
-        for n in range(row.size):
-            row[n] = 0.0
+        fill(row, 0.0)
         for unit in range(units):
             weight, behind = parameters[start + source * units + unit], cotangents[unit]
             for n in range(row.size):
@@ -66,16 +63,11 @@ def pull_back(cotangents: Matrix, parameters: Vector, start: int, slopes: Matrix
             row[n] *= slope[n]
 
 
-def predict(parameters: Vector, problem: Problem, output: Matrix) -> None:
-    """Write the network's output, (size, point), and leave all units' values in the problem's work."""
-    output[:] = forward(parameters, problem)
-
-
 def value_and_gradient(parameters: Vector, problem: Problem, gradient: Vector) -> float:
     """Return the objective and write its gradient."""
     sizes, _, x, y, penalty, work = problem
-    output = forward(parameters, problem)
-    cotangents = work[2, work.shape[1] - y.shape[0] :]
+    forward(parameters, problem)
+    output, cotangents = work[0, work.shape[1] - y.shape[0] :], work[2, work.shape[1] - y.shape[0] :]
     value = 0.0
     for k in range(y.shape[0]):
         for n in range(y.shape[1]):
@@ -104,18 +96,19 @@ def value_and_gradient(parameters: Vector, problem: Problem, gradient: Vector) -
 
 def residuals_and_jacobian(parameters: Vector, problem: Problem, residuals: Vector, jacobian: Matrix) -> None:
     """Write the residuals, whose squares sum to the objective, and their Jacobian, (parameter, residual)."""
-    _, _, _, y, penalty, _ = problem
-    output = forward(parameters, problem)
-    scale, points = 1.0 / np.sqrt(y.size), y.shape[1]
+    _, _, _, y, penalty, work = problem
+    forward(parameters, problem)
+    output = work[0, work.shape[1] - y.shape[0] :]
+    scale, points = 1.0 / math.sqrt(y.size), y.shape[1]
     for k in range(y.shape[0]):
         for n in range(points):
             residuals[k * points + n] = scale * (output[k, n] - y[k, n])
         output_jacobian(parameters, problem, k, scale, jacobian[:, k * points : (k + 1) * points])
     if residuals.size > y.size:
-        jacobian[:, y.size :] = 0.0
         for i in range(parameters.size):
-            residuals[y.size + i] = np.sqrt(penalty) * parameters[i]
-            jacobian[i, y.size + i] = np.sqrt(penalty)
+            fill(jacobian[i, y.size :], 0.0)
+            residuals[y.size + i] = math.sqrt(penalty) * parameters[i]
+            jacobian[i, y.size + i] = math.sqrt(penalty)
 
 
 @inner
@@ -125,8 +118,8 @@ def output_jacobian(
     """Write the derivatives of one output, times scale, with respect to all parameters, (parameter, point)."""
     sizes, _, x, y, _, work = problem
     end, unit = parameters.size, work.shape[1]
-    work[2, unit - y.shape[0] :] = 0.0
-    work[2, unit - y.shape[0] + output] = scale
+    for k in range(y.shape[0]):
+        fill(work[2, unit - y.shape[0] + k], scale if k == output else 0.0)
     for layer in range(sizes.size - 1, 0, -1):
         fan_in, fan_out = sizes[layer - 1], sizes[layer]
         start, unit = end - (fan_in + 1) * fan_out, unit - fan_out
@@ -137,7 +130,7 @@ def output_jacobian(
                 row, value, cotangent = jacobian[start + i * fan_out + k], values[i], cotangents[k]
                 for n in range(row.size):
                     row[n] = value[n] * cotangent[n]
-            jacobian[start + fan_in * fan_out + k] = cotangents[k]
+            copy(cotangents[k], jacobian[start + fan_in * fan_out + k])
         if layer > 1:
             before = slice(unit - fan_in, unit)
             pull_back(cotangents, parameters, start, work[1, before], work[2, before])

@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Float64
 
 from mlpreport.errors import InvalidInputError, ShapeError
-from mlpreport.training.activation_source import scalar_source
 from mlpreport.training.architecture import Architecture
 
 
@@ -32,7 +31,7 @@ class Problem:
         architecture = self.architecture
         x, y = np.array(self.x.T, order="C"), np.array(self.y.T, order="C")
         work = np.zeros((3, sum(architecture.sizes[1:]), x.shape[1]))
-        activation = compiled_activation(scalar_source(architecture.activation))
+        activation = compiled_activation(architecture.activation)
         return np.array(architecture.sizes), activation, x, y, float(self.weight_decay), work
 
 
@@ -75,7 +74,7 @@ def unit_values(
 
     widths = architecture.sizes[1:]
     problem = Problem(architecture, x, np.empty((len(x), widths[-1]))).for_kernels()
-    compiled("predict")(np.array(parameters), problem, np.empty((widths[-1], len(x))))
+    compiled("forward")(np.array(parameters), problem)
     layers = np.split(problem[-1][0], np.cumsum(widths)[:-1])
     return tuple(np.ascontiguousarray(layer.T) for layer in layers)
 
@@ -88,11 +87,13 @@ def outputs(
     """Compute the outputs of the networks with these rows of parameters."""
     from mlpreport.training.compilation import compiled  # noqa: PLC0415 - numba takes 0.3 s to import
 
-    target = np.empty((len(rows), architecture.sizes[-1], len(x)))
-    problem = Problem(architecture, x, np.empty((len(x), architecture.sizes[-1]))).for_kernels()
-    for row, output in zip(np.array(rows, order="C"), target, strict=True):
-        compiled("predict")(row, problem, output)
-    return np.ascontiguousarray(target.transpose(0, 2, 1))
+    width = architecture.sizes[-1]
+    result = np.empty((len(rows), len(x), width))
+    problem = Problem(architecture, x, np.empty((len(x), width))).for_kernels()
+    for row, output in zip(np.array(rows, order="C"), result, strict=True):
+        compiled("forward")(row, problem)
+        output[:] = problem[-1][0, -width:].T
+    return result
 
 
 def losses_and_gradient_norms(

@@ -3,15 +3,13 @@ from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
 from mlpreport.literate import preload
-
-# What the pages of the tests use; the default would load torch and more, for seconds.
-LIBRARIES = ("matplotlib.pyplot", "matplotlib.backends.backend_svg", "matplotlib_inline.backend_inline")
+from mlpreport.literate.execution import SHELL
 
 
 @pytest.fixture(scope="session")
 def libraries():
-    """Pages are forked from one process that all tests share."""
-    preload((*LIBRARIES, "IPython.core.interactiveshell", "IPython.core.magics", "IPython.display"))
+    """All tests fork their pages from one process, which does not load torch and more, for seconds."""
+    preload(SHELL)
 
 
 @pytest.fixture(scope="session")

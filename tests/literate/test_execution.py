@@ -13,6 +13,7 @@ import pytest
 import mlpreport
 from mlpreport.errors import InvalidInputError, PageError
 from mlpreport.literate import execute, parse
+from mlpreport.literate.execution import LIBRARIES, SHELL, used_libraries
 
 pytestmark = pytest.mark.usefixtures("libraries")
 
@@ -191,6 +192,24 @@ def test_libraries_keep_to_one_thread_and_cells_run_where_they_are_told(tmp_path
         "import os\nprint(os.getcwd(), *(os.environ[f'{n}_NUM_THREADS'] for n in ('OMP', 'OPENBLAS', 'MKL')))"
     )
     assert outputs(source, cwd=tmp_path)[0][0]["text"] == f"{tmp_path} 1 1 1\n"
+
+
+def test_cells_have_the_environment_of_now_and_no_module_of_mlpreport(monkeypatch):
+    monkeypatch.setenv("PARROT", "dead")
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    source = "import os, sys\nprint(os.environ['PARROT'], 'PYTHONPATH' in os.environ)"
+    modules = "[name for name in sys.modules if name.startswith('mlpreport')]"
+    (text,), (loaded,) = outputs(source, modules)
+    assert (text["text"], loaded["data"]["text/plain"]) == ("dead False\n", "[]")
+
+
+def test_libraries_are_loaded_that_the_pages_mention():
+    assert used_libraries([page("import numpy")]) == SHELL
+    assert set(used_libraries([page("1"), page("from scipy import optimize")])) - set(SHELL) == {
+        "scipy.optimize",
+        "scipy.stats",
+    }
+    assert used_libraries([page("import mlpreport")]) == (*SHELL, *LIBRARIES)
 
 
 def test_modules_beside_the_pages_can_be_imported(tmp_path):
