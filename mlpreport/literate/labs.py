@@ -4,9 +4,15 @@ It brings 575 KB of styles, four scripts (two from a CDN) and its own boxes into
 the text, the code, the outputs; formulas become MathML, and pictures get the text of the cell's `#| alt:` line.
 """
 
+import json
+import os
 import posixpath
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import escape
+from pathlib import Path
 
 from bs4 import BeautifulSoup, Tag
 
@@ -90,3 +96,24 @@ def explain(error: Exception) -> str:
     place = _PLACE.search(_ANSI.sub("", str(error)))
     where = "a cell" if place is None else f"code cell {place['cell']}, line {place['line']},"
     return f"{where} raised {name}: {value}"
+
+
+@contextmanager
+def own_ipython() -> Iterator[None]:
+    """Let kernels that start meanwhile use an IPython folder of their own.
+
+    What a user has in theirs (start-up files, styles) would show in the site, and a kernel warns on every start that
+    its sockets on this machine are not encrypted.
+    """
+    before = os.environ.get("IPYTHONDIR")
+    with tempfile.TemporaryDirectory(prefix="mlpreport-", ignore_cleanup_errors=True) as folder:
+        settings = Path(folder, "profile_default", "ipython_kernel_config.json")
+        settings.parent.mkdir()
+        settings.write_text(json.dumps({"IPKernelApp": {"log_level": "ERROR"}}), encoding="utf-8")
+        os.environ["IPYTHONDIR"] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop("IPYTHONDIR")
+            if before is not None:
+                os.environ["IPYTHONDIR"] = before

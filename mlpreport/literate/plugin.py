@@ -31,7 +31,7 @@ import mlpreport
 from mlpreport.errors import MlpReportError, PageError
 from mlpreport.literate.chapters import Chapters, Sources, compose
 from mlpreport.literate.execution import Run
-from mlpreport.literate.labs import explain, tidy
+from mlpreport.literate.labs import explain, own_ipython, tidy
 from mlpreport.literate.mathematics import replace_arithmatex
 from mlpreport.literate.page import Page
 from mlpreport.literate.publishing import prepare, publish, stamp
@@ -143,7 +143,8 @@ class LiteratePlugin(BasePlugin[LiterateConfig]):  # type: ignore[no-untyped-cal
         key = (page.file.content_bytes, *(file.read_bytes() for file in _modules()))
         if self._labs.get(page.file.src_uri, ((), None))[0] != key:
             try:
-                render(config, files)
+                with own_ipython():
+                    render(config, files)
             except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
                 message = f"{page.file.src_uri}: {explain(error)}"
                 raise PluginError(message) from error

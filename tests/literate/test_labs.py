@@ -1,5 +1,8 @@
 """Labs: what is kept of mkdocs-jupyter's HTML."""
 
+import os
+from pathlib import Path
+
 import pytest
 from mkdocs_jupyter.convert import nb2html
 from nbclient.exceptions import CellExecutionError, DeadKernelError
@@ -7,7 +10,7 @@ from nbformat import write
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mlpreport.errors import PageError
-from mlpreport.literate.labs import explain, tidy
+from mlpreport.literate.labs import explain, own_ipython, tidy
 
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 KERNEL = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
@@ -70,3 +73,15 @@ def test_a_failing_cell_is_explained_in_one_line() -> None:
 
 def test_a_dead_kernel_is_explained_too() -> None:
     assert explain(DeadKernelError("Kernel died")) == "a cell raised DeadKernelError: Kernel died"
+
+
+@pytest.mark.parametrize("before", [None, "/home/reader/.ipython"])
+def test_kernels_of_labs_do_not_read_what_the_user_has_set_up(monkeypatch, before) -> None:
+    monkeypatch.delenv("IPYTHONDIR", raising=False)
+    if before:
+        monkeypatch.setenv("IPYTHONDIR", before)
+    with own_ipython():
+        folder = Path(os.environ["IPYTHONDIR"])
+        assert (folder / "profile_default" / "ipython_kernel_config.json").is_file()
+    assert not folder.exists()
+    assert os.environ.get("IPYTHONDIR") == before
