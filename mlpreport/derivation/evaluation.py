@@ -207,7 +207,10 @@ def _evaluate(e: sp.Expr, frame: Frame) -> Array:
     if e.is_Symbol:
         return frame.symbols[e]
     if e.is_Add or e.is_Mul:
-        return reduce(lambda a, b: domain.reduced((add if e.is_Add else mul)(a, b)), (evaluate(a, frame) for a in e.args))
+        return reduce(
+            lambda a, b: domain.reduced((add if e.is_Add else mul)(a, b)),
+            (evaluate(a, frame) for a in e.args),
+        )
     if e.is_Pow:
         return domain.power(evaluate(e.base, frame), e.exp)
     if isinstance(e, sp.Sum):
@@ -226,14 +229,19 @@ def _function(e: sp.Expr, frame: Frame) -> Array:
         return frame.partial(frame, e)
     if isinstance(e, Phi):
         name, order, argument = e.args
-        return evaluate(phi_formula(name, order), replace(frame, symbols={U: evaluate(argument, frame)}, memo=None))
+        return evaluate(
+            phi_formula(name, order), replace(frame, symbols={U: evaluate(argument, frame)}, memo=None)
+        )
     if isinstance(e, Chosen):
         return domain.where(str(e.args[0]), *(evaluate(argument, frame) for argument in e.args[1:]))
     if isinstance(e, sp.Piecewise):
         return _piecewise(e, frame)
     if isinstance(e, sp.exp):
         factors = [part.as_coeff_Mul() for part in sp.Add.make_args(sp.expand(e.exp))]
-        powers = (domain.power(domain.call("exp", evaluate(rest, frame)), number * domain.grain) for number, rest in factors)
+        powers = (
+            domain.power(domain.call("exp", evaluate(rest, frame)), number * domain.grain)
+            for number, rest in factors
+        )
         return reduce(lambda a, b: domain.reduced(a * b), powers)
     return domain.call(type(e).__name__, evaluate(e.args[0], frame))
 

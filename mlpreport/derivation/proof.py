@@ -168,7 +168,9 @@ def _chained(program: Program, name: str, frame: Frame) -> Array:
         if cotangent(loss, user) in frame.arrays:
             at = indices(program.shapes[user], "ij")
             local = sp.diff(entry(program.definitions[user], *at), cell(name, shape, p, q))
-            formula += over(cell(cotangent(loss, user), program.shapes[user], *at) * local, at, program.shapes[user])
+            formula += over(
+                cell(cotangent(loss, user), program.shapes[user], *at) * local, at, program.shapes[user]
+            )
     return entries_at(formula, (p, q), shape, frame)
 
 
@@ -176,7 +178,9 @@ def _entrywise(derivation: Derivation, sizes: Mapping[sp.Expr, int]) -> Check:
     """Compare matrix forms with SymPy's derivative of the loss, written out in the symbols of all entries."""
     program = derivation.program
     frame = with_sizes(program, Symbols(), sizes)
-    leaves = {n: _symbol_array(n, [len(frame.weights[s]) for s in shape]) for n, shape in program.shapes.items()}
+    leaves = {
+        n: _symbol_array(n, [len(frame.weights[s]) for s in shape]) for n, shape in program.shapes.items()
+    }
     inputs = {name: leaves[name] for name in program.inputs}
     frame = forward(program, frame, inputs)
     pairs = []
@@ -192,7 +196,9 @@ def _entrywise(derivation: Derivation, sizes: Mapping[sp.Expr, int]) -> Check:
         drawn = _field_inputs(program, with_sizes(program, field, sizes), field)
         point = {s: v for name in inputs for s, v in zip(leaves[name].flat, drawn[name].flat, strict=True)}
         scalar = Frame(field, point, {}, {}, {}, memo={})
-        return [name for name, found, expected in pairs if evaluate(found, scalar) != evaluate(expected, scalar)]
+        return [
+            name for name, found, expected in pairs if evaluate(found, scalar) != evaluate(expected, scalar)
+        ]
 
     failures = tuple(dict.fromkeys(_in_field(attempt)))
     what = "matrix forms against the derivative of the fully expanded loss, exact in a finite field"
@@ -201,20 +207,26 @@ def _entrywise(derivation: Derivation, sizes: Mapping[sp.Expr, int]) -> Check:
 
 def _symbol_array(name: str, shape: list[int]) -> Array:
     rows, cols = shape
-    return np.array([[sp.Symbol(f"{name}[{i},{j}]", real=True) for j in range(cols)] for i in range(rows)], dtype=object)
+    return np.array(
+        [[sp.Symbol(f"{name}[{i},{j}]", real=True) for j in range(cols)] for i in range(rows)], dtype=object
+    )
 
 
 def _draw(program: Program, frame: Frame) -> dict[str, Array]:
     stream = np.random.default_rng(1)
     shapes = {name: tuple(len(frame.weights[s]) for s in shape) for name, shape in program.inputs.items()}
-    return _assume(program, {name: stream.uniform(0.2, 0.9, size=shape) for name, shape in shapes.items()}, frame)
+    return _assume(
+        program, {name: stream.uniform(0.2, 0.9, size=shape) for name, shape in shapes.items()}, frame
+    )
 
 
 def _numeric(derivation: Derivation, arrays: Mapping[str, Array], frame: Frame) -> Check:
     """Compare the compiled code with torch.autograd and with the complex step."""
     program = derivation.program
     names = code_names(derivation.backward)
-    value, found = value_and_grad(derivation)(**{n if n.isidentifier() else names[n]: a for n, a in arrays.items()})
+    value, found = value_and_grad(derivation)(
+        **{n if n.isidentifier() else names[n]: a for n, a in arrays.items()}
+    )
     autograd = torch_cotangents(program, arrays)
     failures = [] if _close(np.array(value), frame.arrays[derivation.value]) else [derivation.value]
     for name, gradient in found.items():
@@ -222,7 +234,9 @@ def _numeric(derivation: Derivation, arrays: Mapping[str, Array], frame: Frame) 
         if not _close(gradient, stepped) or not _close(gradient, autograd[name]):
             failures.append(name)
     count = 1 + 2 * sum(gradient.size for gradient in found.values())
-    return Check("numeric", "compiled code against torch.autograd and the complex step", count, tuple(failures))
+    return Check(
+        "numeric", "compiled code against torch.autograd and the complex step", count, tuple(failures)
+    )
 
 
 def _close(found: Array, expected: Array) -> bool:
@@ -291,8 +305,12 @@ def _stepped(program: Program, frame: Frame, derivative: sp.Expr) -> Array:
 def torch_cotangents(program: Program, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Cotangent of every variable by torch.autograd, zero where no path leads to the loss."""
     torch = import_module("torch")
-    tensors = {name: torch.tensor(array, dtype=torch.float64, requires_grad=True) for name, array in arrays.items()}
-    frame_sizes = {s: n for name, shape in program.inputs.items() for s, n in zip(shape, arrays[name].shape, strict=True)}
+    tensors = {
+        name: torch.tensor(array, dtype=torch.float64, requires_grad=True) for name, array in arrays.items()
+    }
+    frame_sizes = {
+        s: n for name, shape in program.inputs.items() for s, n in zip(shape, arrays[name].shape, strict=True)
+    }
     for equation in program.equations:
         value = _on_tensors(equation.term, tensors, frame_sizes, torch)
         tensors[equation.name] = value if value.requires_grad else value.requires_grad_()
@@ -301,7 +319,9 @@ def torch_cotangents(program: Program, arrays: Mapping[str, Array]) -> dict[str,
     return {name: zeros[name] if g is None else g.numpy() for name, g in zip(tensors, found, strict=True)}
 
 
-def _on_tensors(term: Term, tensors: Mapping[str, Array], sizes: Mapping[sp.Expr, int], torch: ModuleType) -> Array:
+def _on_tensors(
+    term: Term, tensors: Mapping[str, Array], sizes: Mapping[sp.Expr, int], torch: ModuleType
+) -> Array:
     """Carry a term out on tensors, with torch's own functions where it has them."""
     op, parts = term.op, term.parts
     if op == "var":
