@@ -21,8 +21,8 @@ _ROOMS = frozenset(
         "literate",
         "models",
         "results",
+        "training",
     }
-    | {"training"}
 )
 
 

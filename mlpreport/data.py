@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.random import RandomState
 
+from mlpreport.checks import POSITIVE, checked_whole
 from mlpreport.errors import InvalidInputError
 
 DOMAIN = (0.0, 4 * math.pi)
@@ -54,12 +55,10 @@ def noisy_sine(*, train_size: int = 100, test_size: int = 123, noise: float = 0.
     InvalidInputError
         If a size, the noise or the seed is out of range.
     """
-    _check_whole("train_size", train_size, 1, None)
-    _check_whole("test_size", test_size, 1, None)
-    _check_whole("seed", seed, 0, 2**32 - 1)
-    if isinstance(noise, bool) or not isinstance(noise, int | float) or not 0 <= noise < math.inf:
-        message = f"noise = {noise!r}: a standard deviation is a finite number of at least 0, such as 0.1"
-        raise InvalidInputError(message)
+    checked_whole("train_size", train_size, POSITIVE)
+    checked_whole("test_size", test_size, POSITIVE)
+    checked_whole("seed", seed, range(2**32))
+    _check_deviation(noise)
     stream = RandomState(seed)
     return Dataset(_draw(stream, train_size, noise), _draw(stream, test_size, noise))
 
@@ -72,9 +71,8 @@ def _draw(stream: RandomState, size: int, noise: float) -> Sample:
     return Sample(x, y)
 
 
-def _check_whole(name: str, value: int, low: int, high: int | None) -> None:
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < low or (high is not None and value > high):
-        upper = "" if high is None else f" and at most {high}"
-        message = f"{name} = {value!r}: must be a whole number of at least {low}{upper}"
-        raise InvalidInputError(message)
+def _check_deviation(noise: object) -> None:
+    if isinstance(noise, int | float) and not isinstance(noise, bool) and 0 <= noise < math.inf:
+        return
+    message = f"noise = {noise!r}: a standard deviation is a finite number of at least 0, such as 0.1"
+    raise InvalidInputError(message)

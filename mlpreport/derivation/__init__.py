@@ -8,6 +8,7 @@ from mlpreport.derivation.elementwise import (
     elementwise,
     elementwise_names,
     register_elementwise,
+    scalar_functions,
     scalar_source,
 )
 from mlpreport.derivation.explain import Counterexample, Explanation, explain
@@ -32,6 +33,7 @@ __all__ = [
     "prove",
     "read_program",
     "register_elementwise",
+    "scalar_functions",
     "scalar_source",
     "trace",
     "value_and_grad",

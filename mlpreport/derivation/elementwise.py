@@ -112,6 +112,13 @@ def scalar_source(name: str) -> str:
     return f"import math\n\n\ndef value(u):\n{value_body}\n\n\ndef slope(u, h):\n{slope_body}\n"
 
 
+def scalar_functions(name: str) -> tuple[Callable[[float], float], Callable[[float, float], float]]:
+    """Return the Python functions `value(u)` and `slope(u, h)` that `scalar_source` defines."""
+    namespace: dict[str, Callable[..., float]] = {}
+    exec(scalar_source(name), namespace)  # noqa: S102 - the source was generated from the SymPy expression
+    return namespace["value"], namespace["slope"]
+
+
 register_elementwise("identity", lambda u: u)
 register_elementwise("sigmoid", lambda u: 1 / (1 + sp.exp(-u)))
 register_elementwise("tanh", sp.tanh)

@@ -1,0 +1,89 @@
+"""Claims: what the report says, in our words with its section, each with a predicate on Results that judges it.
+
+Every predicate computes its deciding numbers from Results, so a verdict changes when the numbers do.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+from mlpreport.errors import InvalidInputError
+from mlpreport.results import EnsembleRecord, Result
+
+Outcome = Literal["reproduced", "partly", "refuted", "not testable"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a Claim fared: the outcome, the reason, the deciding numbers with the bound of each."""
+
+    outcome: Outcome
+    because: str
+    numbers: tuple[tuple[str, float, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement with its section in the report, the Experiments it needs, and its predicate."""
+
+    name: str
+    section: str
+    statement: str
+    experiments: tuple[str, ...]
+    predicate: Callable[..., Verdict]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A Claim with its Verdict, as a page shows it."""
+
+    claim: Claim
+    verdict: Verdict
+
+    def _repr_markdown_(self) -> str:
+        outcome, because = self.verdict.outcome, self.verdict.because
+        source = f"The report, section {self.claim.section}" if self.claim.section else "Ours"
+        badge = f'<span class="verdict {outcome.replace(" ", "-")}">{outcome}</span>'
+        numbers = "; ".join(f"{name}: {value:.4g} ({bound})" for name, value, bound in self.verdict.numbers)
+        lines = [f"{source}: *{self.claim.statement}*", f"**Verdict.** {badge} {because}"]
+        lines += [f"<small>Decided by {numbers}.</small>"] if numbers else []
+        return "\n\n".join(['<div class="judgement" markdown>', *lines, "</div>"])
+
+
+CLAIMS: dict[str, Claim] = {}
+
+
+def judge(name: str, *results: Result) -> Judgement:
+    """Judge the claim of that name by Results of the Experiments it names, in their order."""
+    if name not in CLAIMS:
+        near = get_close_matches(str(name), CLAIMS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        message = f"claim {name!r} is unknown; {hint}known claims: {', '.join(CLAIMS)}"
+        raise InvalidInputError(message)
+    found = CLAIMS[name]
+    given = tuple(result.experiment for result in results)
+    if given != found.experiments:
+        message = (
+            f"claim {name!r} is judged by results of {found.experiments}, not of {given}; run() "
+            "those experiments"
+        )
+        raise InvalidInputError(message)
+    return Judgement(found, found.predicate(*results))
+
+
+def claim(
+    name: str, section: str, statement: str, *experiments: str
+) -> Callable[[Callable[..., Verdict]], Callable[..., Verdict]]:
+    """Enter the decorated predicate, which takes one Result per experiment, into the ledger as a Claim."""
+
+    def register(predicate: Callable[..., Verdict]) -> Callable[..., Verdict]:
+        CLAIMS[name] = Claim(name, section, statement, experiments, predicate)
+        return predicate
+
+    return register
+
+
+def network(result: Result, count: int) -> EnsembleRecord:
+    """Return the record of the sigmoid network with one hidden layer of `count` units."""
+    return result.record(f"1-{count}-1 sigmoid")

@@ -1,0 +1,75 @@
+"""Claims of the report's section 2.2."""
+
+import numpy as np
+from scipy import stats
+
+from mlpreport.claims.ledger import Verdict, claim, network
+from mlpreport.results import Result
+
+
+@claim("several-optima", "2.2", "Repeated training gives several different functions.", "two-units")
+def _several_optima(result: Result) -> Verdict:
+    frequent = sum(optimum.share >= 0.01 for optimum in network(result, 2).optima)  # one in a hundred
+    because = f"{frequent} different functions are each reached by at least one restart in a hundred."
+    return Verdict(
+        "reproduced" if frequent >= 6 else "partly",
+        because,
+        (("functions", frequent, "at least the report's 6"),),
+    )
+
+
+@claim("worst-optimum", "2.2", "The worst optimum is only slightly better than no hidden units.", "two-units")
+def _worst_optimum(result: Result) -> Verdict:
+    repeated = [optimum for optimum in network(result, 2).optima if optimum.count > 1]
+    worst, constant = max(repeated, key=lambda optimum: optimum.loss), result["constant"].loss
+    because = (
+        f"The worst class that more than one restart reached has an error of {worst.loss:.4f}; "
+        f"the constant has {constant:.4f}."
+    )
+    near = 0.8 < worst.loss / constant < 1  # "slightly": within a fifth
+    return Verdict(
+        "reproduced" if near else "refuted",
+        because,
+        (("worst / constant", worst.loss / constant, "between 0.8 and 1"),),
+    )
+
+
+@claim("global-optimum", "2.2", "The best two-unit network found is the global optimum.", "two-units")
+def _global_optimum(result: Result) -> Verdict:
+    record = network(result, 2)
+    members = list(min(record.optima, key=lambda optimum: optimum.loss).members)
+    norms = np.sqrt(
+        sum((value**2).reshape(len(value), -1).sum(axis=1) for value in record.parameters.values())
+    )[members]
+    rank = float(stats.spearmanr(record.losses[members], norms).statistic)
+    because = (
+        f"Among the {len(members)} restarts of the lowest class, a lower error goes with larger "
+        f"parameters (up to {norms.max():,.0f}): they are still sliding, and none of them is a "
+        "minimum."
+    )
+    return Verdict(
+        "refuted" if rank < -0.5 else "partly",
+        because,
+        (("rank correlation of error and parameter norm", rank, "below -0.5"),),
+    )
+
+
+@claim(
+    "start-decides",
+    "2.2",
+    "The starting values alone decide which optimum is reached.",
+    "two-units",
+    "two-units",
+)
+def _start_decides(result: Result, other: Result) -> Verdict:
+    one, two = network(result, 2).losses, network(other, 2).losses
+    moved = float(np.mean(np.abs(one - two) > 0.01 * np.minimum(one, two)))
+    because = (
+        f"From the same starting values a second optimiser ends at another error in {moved:.0%} "
+        "of the restarts: start and optimiser decide together."
+    )
+    return Verdict(
+        "partly" if moved > 0.05 else "reproduced",
+        because,
+        (("share that moved by more than 1 %", moved, "above 0.05"),),
+    )

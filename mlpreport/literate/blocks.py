@@ -1,0 +1,120 @@
+"""The coarse structure of a page: prose, text to leave alone, and python fences, with their line numbers."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from mlpreport.errors import PageError
+
+_FENCE = re.compile(r"(?P<prefix>[ \t]*(?:>[ \t]?)*)(?P<fence>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)$")
+# What may hold indented blocks: list items, admonitions, folds, tabs, footnotes, definitions.
+_OPENER = re.compile(
+    r"[ \t]*(?:[-*+][ \t]|\d+[.)][ \t]|!!![ \t]|\?\?\?\+?[ \t]|===[!+]?[ \t]|\[\^[^\]]+\]:|:[ \t])"
+)
+_CODE_INDENT = 4
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive lines of one kind: `line` is that of the first, `prefix` the indentation of a fence."""
+
+    kind: Literal["prose", "verbatim", "cell"]
+    text: str
+    line: int
+    prefix: str = ""
+
+
+def split_blocks(text: str, *, page: str, line: int) -> tuple[Block, ...]:
+    """Cut `text`, which starts at `line` of `page`, into blocks; only a fence of exactly ```` ```python ```` is a cell.
+
+    Other fences, indented code and HTML comments are verbatim. A python fence that is never closed, or whose
+    lines are indented less than itself, is a `PageError`.
+    """
+    lines = text.splitlines(keepends=True)
+    stretches = list(_stretches(lines))
+    return tuple(_block(kind, lines[i:j], page=page, line=line + i) for kind, i, j in _merge(stretches))
+
+
+def _stretches(lines: list[str]) -> Iterator[tuple[str, int, int]]:
+    """Name the kind of each line or group of lines `i` to `j`."""
+    openers: list[int] = []
+    i, in_code = 0, False
+    while i < len(lines):
+        kind, j = _kind(lines, i, openers, in_code=in_code)
+        yield kind, i, j
+        in_code = kind == "verbatim" and j == i + 1
+        i = j
+
+
+def _kind(lines: list[str], i: int, openers: list[int], *, in_code: bool) -> tuple[str, int]:
+    line = lines[i]
+    if not line.strip():
+        return ("verbatim" if in_code else "prose"), i + 1
+    indent = _indent(line)
+    while openers and openers[-1] >= indent:
+        openers.pop()
+    after_blank = i == 0 or not lines[i - 1].strip()
+    depth = openers[-1] + _CODE_INDENT if openers else 0
+    if indent >= depth + _CODE_INDENT and (after_blank or in_code):
+        return "verbatim", i + 1
+    if line.lstrip().startswith("<!--"):
+        return "verbatim", next((j + 1 for j in range(i, len(lines)) if "-->" in lines[j]), len(lines))
+    if fence := _FENCE.match(line.rstrip()):
+        is_cell = fence["fence"] == "```" and fence["info"].strip() == "python"
+        return ("cell" if is_cell else "verbatim"), _closing(lines, i, fence["fence"])
+    if _OPENER.match(line):
+        openers.append(indent)
+    return "prose", i + 1
+
+
+def _closing(lines: list[str], i: int, fence: str) -> int:
+    """Give the line after the fence that closes the one on line `i`, or the number of lines plus one."""
+    closing = re.compile(rf"[ \t>]*{re.escape(fence[0])}{{{len(fence)},}}[ \t]*$")
+    return next(
+        (j + 1 for j in range(i + 1, len(lines)) if closing.match(lines[j].rstrip("\n"))), len(lines) + 1
+    )
+
+
+def _merge(stretches: list[tuple[str, int, int]]) -> Iterator[tuple[str, int, int]]:
+    """Join neighbours of one kind; cells stay apart."""
+    merged: list[tuple[str, int, int]] = []
+    for kind, i, j in stretches:
+        if merged and kind != "cell" and merged[-1][0] == kind:
+            merged[-1] = (kind, merged[-1][1], j)
+        else:
+            merged.append((kind, i, j))
+    return iter(merged)
+
+
+def _block(kind: str, lines: list[str], *, page: str, line: int) -> Block:
+    if kind == "prose":
+        return Block("prose", "".join(lines), line)
+    if kind == "verbatim":
+        return Block("verbatim", "".join(lines), line)
+    prefix = _prefix(lines[0])
+    closed = len(lines) > 1 and (last := _FENCE.match(lines[-1].rstrip())) and not last["info"].strip()
+    if not closed:
+        message = f"{page}:{line}: the python fence opened here is never closed; add a line with ```"
+        raise PageError(message)
+    source = "".join(_dedent(text, prefix, f"{page}:{line + 1 + i}") for i, text in enumerate(lines[1:-1]))
+    return Block("cell", source, line, prefix)
+
+
+def _dedent(line: str, prefix: str, where: str) -> str:
+    if line.startswith(prefix):
+        return line.removeprefix(prefix)
+    if not line.strip(" \t\n>"):
+        return "\n"
+    message = f"{where}: the line {line.strip()!r} is indented less than its fence; indent it as the fence is"
+    raise PageError(message)
+
+
+def _prefix(line: str) -> str:
+    fence = _FENCE.match(line.rstrip())
+    return fence["prefix"] if fence else ""
+
+
+def _indent(line: str) -> int:
+    expanded = line.expandtabs(4)
+    return len(expanded) - len(expanded.lstrip())

@@ -1,0 +1,110 @@
+"""All pages of a site at once: run, woven, their citations numbered across them."""
+
+import posixpath
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlpreport.literate.bibliography import (
+    MARKER,
+    cite,
+    cite_plainly,
+    find_citations,
+    list_references,
+    number_references,
+    read_references,
+)
+from mlpreport.literate.execution import Run
+from mlpreport.literate.page import Page, parse
+from mlpreport.literate.references import Reference, number
+from mlpreport.literate.reuse import execute_changed
+from mlpreport.literate.weave import Woven, weave
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a site is made of: the text of each Markdown page by name, in reading order, and the bibliography.
+
+    `titles` names pages as the navigation does; `references_page` is the page that lists the entries of `bibtex`.
+    """
+
+    pages: Mapping[str, str]
+    titles: Mapping[str, str]
+    bibtex: str
+    bibtex_name: str
+    references_page: str
+
+
+@dataclass(frozen=True)
+class Chapters:
+    """Pages ready to be rendered, Markdown and generated files by name, with the Runs behind them."""
+
+    markdown: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    runs: Mapping[str, Run] = field(default_factory=dict)
+
+
+def compose(
+    sources: Sources,
+    *,
+    workers: int,
+    cwd: Path,
+    earlier: Mapping[str, Run],
+    on_done: Callable[[Page, Run], object] | None = None,
+) -> Chapters:
+    """Run and weave the pages, `workers` at a time, in the folder `cwd`; `on_done` hears of each that has run.
+
+    A page whose code and whose imported modules of mlpreport are those of its `earlier` Run does not run again.
+
+    Raises
+    ------
+    PageError
+        For the first page that cannot be built; the message names page and line.
+    """
+    pages = {name: parse(text, name) for name, text in sources.pages.items()}
+    numbering = number(pages.values())
+    references = read_references(sources.bibtex, sources.bibtex_name)
+    numbers = number_references(sources.pages, references)
+    runs = execute_changed(pages.values(), earlier, workers=workers, cwd=cwd, on_done=on_done)
+    woven = {name: _weave(page, runs[name], numbering, numbers) for name, page in pages.items()}
+    listing = list_references(references, numbers, _cited_on(sources))
+    markdown = {
+        name: _cited(name, result.markdown, numbers, sources.references_page).replace(MARKER, listing)
+        + (_download(result) if pages[name].cells else "")
+        for name, result in woven.items()
+    }
+    files = {
+        file: content
+        for name, result in woven.items()
+        for file, content in result.files.items()
+        if pages[name].cells or file != result.notebook
+    }
+    return Chapters(markdown, files, runs)
+
+
+def _weave(page: Page, run: Run, numbering: Mapping[str, Reference], numbers: Mapping[str, int]) -> Woven:
+    return weave(
+        page, run, numbering, plain_citations=lambda text: cite_plainly(text, numbers, page=page.name)
+    )
+
+
+def _cited(name: str, markdown: str, numbers: Mapping[str, int], references_page: str) -> str:
+    return cite(markdown, numbers, page=name, target=_relative(references_page, name))
+
+
+def _download(woven: Woven) -> str:
+    return f"\n\n[Download this page as a notebook]({posixpath.basename(woven.notebook)}){{ .download download='' }}\n"
+
+
+def _cited_on(sources: Sources) -> dict[str, dict[str, str]]:
+    """Map each cited key to the titles of the pages that cite it, each with its path from the list of references."""
+    places: dict[str, dict[str, str]] = {}
+    for name, text in sources.pages.items():
+        for citation in find_citations(text, name) if name != sources.references_page else ():
+            here = places.setdefault(citation.key, {})
+            here[sources.titles.get(name, name)] = _relative(name, sources.references_page)
+    return places
+
+
+def _relative(name: str, page: str) -> str:
+    return posixpath.relpath(name, posixpath.dirname(page) or ".")

@@ -1,0 +1,70 @@
+"""Inline values `` `{python} expr` `` in running text, and what lies outside of inline code."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from mlpreport.errors import PageError
+
+# A code span ends at the same number of backticks and never runs over a blank line (CommonMark 6.1).
+_CODE_SPAN = re.compile(r"(?<![\\`])(`+)(?!`)((?:(?!\n[ \t]*\n).)+?)(?<!`)\1(?!`)", re.DOTALL)
+_MARK = "{python}"
+
+
+@dataclass(frozen=True)
+class Value:
+    """An expression whose result, by `str`, takes its place in the text; `line` counts from 1 in the page file."""
+
+    expression: str
+    line: int
+
+
+Template = tuple[str | Value, ...]
+"""Text cut at its inline values."""
+
+
+def read_template(text: str, *, page: str, line: int) -> Template:
+    """Cut `text`, which starts at `line` of `page`, at its inline values; a `PageError` if one is no expression."""
+    parts: list[str | Value] = []
+    end = 0
+    for span in _CODE_SPAN.finditer(text):
+        if len(span[1]) == 1 and span[2].startswith(_MARK):
+            value = Value(" ".join(span[2].removeprefix(_MARK).split("\n")).strip(), _line(text, span, line))
+            _check_expression(value, page)
+            parts += [text[end : span.start()], value]
+            end = span.end()
+    return tuple(part for part in (*parts, text[end:]) if part)
+
+
+def values(template: Template) -> Iterator[Value]:
+    """Give the inline values of `template` in order."""
+    return (part for part in template if isinstance(part, Value))
+
+
+def fill(template: Template, results: Iterator[str]) -> str:
+    """Put the next of `results` in the place of each inline value."""
+    return "".join(next(results) if isinstance(part, Value) else part for part in template)
+
+
+def outside_code(text: str, change: Callable[[str], str]) -> str:
+    """Apply `change` to the stretches of `text` between code spans."""
+    parts, end = [], 0
+    for span in _CODE_SPAN.finditer(text):
+        parts += [change(text[end : span.start()]), span[0]]
+        end = span.end()
+    return "".join([*parts, change(text[end:])])
+
+
+def _line(text: str, span: re.Match[str], first: int) -> int:
+    return first + text.count("\n", 0, span.start())
+
+
+def _check_expression(value: Value, page: str) -> None:
+    try:
+        compile(value.expression, page, "eval")
+    except SyntaxError as error:
+        message = (
+            f"{page}:{value.line}: the inline value {value.expression!r} is not a Python expression ({error.msg}); "
+            "write one expression after {python}, or show the text in double backticks"
+        )
+        raise PageError(message) from None

@@ -1,0 +1,88 @@
+"""The executed notebook of a page, which opens and runs again in Jupyter (nbformat 4.5)."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from mlpreport.literate.filled import FilledBlock, FilledCell, FilledProse
+from mlpreport.literate.page import EQUATION, Verbatim
+from mlpreport.literate.references import Reference, as_words, resolve
+
+_METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+_HEADING_ATTRIBUTES = re.compile(r"^(#{1,6} .*?)[ \t]*\{[^}\n]*\}[ \t]*$", re.MULTILINE)
+
+
+def executed_notebook(
+    blocks: Iterable[FilledBlock],
+    numbering: Mapping[str, Reference],
+    *,
+    page: str,
+    plain_citations: Callable[[str], str],
+) -> bytes:
+    """Write the blocks of `page` as a notebook; the same blocks always give the same bytes."""
+    cells: list[dict[str, Any]] = []
+    prose: list[str] = []
+    for block in blocks:
+        if isinstance(block, FilledCell):
+            cells += [*_prose_cell(prose), _code_cell(block)]
+            caption = _caption(block, numbering)
+            prose = [plain_citations(_words(caption, numbering, page, block.cell.line))] if caption else []
+        else:
+            prose.append(_plain(block, numbering, page, plain_citations))
+    cells += _prose_cell(prose)
+    numbered = [{"id": _identity(i, cell), **cell} for i, cell in enumerate(cells)]
+    notebook = {"cells": numbered, "metadata": _METADATA, "nbformat": 4, "nbformat_minor": 5}
+    return (json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _plain(
+    block: FilledProse | Verbatim,
+    numbering: Mapping[str, Reference],
+    page: str,
+    plain_citations: Callable[[str], str],
+) -> str:
+    """Write prose without what only the site understands: labels, references, citations."""
+    if isinstance(block, Verbatim):
+        return block.text
+    text = EQUATION.sub(lambda match: _tagged(match, numbering), block.text)
+    return plain_citations(_words(_HEADING_ATTRIBUTES.sub(r"\1", text), numbering, page, block.line))
+
+
+def _words(text: str, numbering: Mapping[str, Reference], page: str, line: int) -> str:
+    return resolve(text, numbering, page=page, line=line, show=as_words)
+
+
+def _tagged(match: re.Match[str], numbering: Mapping[str, Reference]) -> str:
+    return f"{match['indent']}$$\n{match['body'].strip()} \\tag{{{numbering[match['label']].number}}}\n$$"
+
+
+def _caption(block: FilledCell, numbering: Mapping[str, Reference]) -> str:
+    label = block.cell.options.label
+    return f"**{numbering[label].text}.** {block.caption}\n" if label and block.caption else block.caption
+
+
+def _prose_cell(prose: list[str]) -> list[dict[str, Any]]:
+    text = "".join(prose).strip("\n")
+    return [{"cell_type": "markdown", "metadata": {}, "source": text}] if text else []
+
+
+def _code_cell(block: FilledCell) -> dict[str, Any]:
+    options = block.cell.options
+    hidden = not options.echo or options.fold is not None
+    return {
+        "cell_type": "code",
+        "execution_count": block.index,
+        "metadata": {"jupyter": {"source_hidden": True}} if hidden else {},
+        "outputs": list(block.outputs),
+        "source": block.cell.source.strip("\n"),
+    }
+
+
+def _identity(i: int, cell: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(f"{i} {cell['cell_type']} {cell['source']}".encode()).hexdigest()
+    return f"{cell['cell_type']}-{digest[:12]}"

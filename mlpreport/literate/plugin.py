@@ -1,0 +1,210 @@
+"""The MkDocs plugin `mlpreport`: it runs the pages, and MkDocs makes a site of what comes out.
+
+Everything happens in plain functions of this room; the plugin says when.  Pages run before MkDocs renders the
+first of them.  A site is built in a folder of its own and replaces the earlier one only when it is complete.
+"""
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from mkdocs.config.base import Config, ConfigErrors, ConfigWarnings, ValidationError
+from mkdocs.config.config_options import Type
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.livereload import LiveReloadServer
+from mkdocs.plugins import BasePlugin, event_priority, get_plugin_logger
+from mkdocs.structure.files import File, Files, InclusionLevel
+from mkdocs.structure.nav import Navigation
+from mkdocs.structure.pages import Page as SitePage
+from mkdocs.structure.toc import TableOfContents
+from mkdocs.utils import CountHandler
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+import mlpreport
+from mlpreport.errors import MlpReportError, PageError
+from mlpreport.literate.chapters import Chapters, Sources, compose
+from mlpreport.literate.execution import Run
+from mlpreport.literate.labs import explain, own_ipython, tidy
+from mlpreport.literate.mathematics import replace_arithmatex
+from mlpreport.literate.page import Page
+from mlpreport.literate.publishing import prepare, publish, stamp
+
+Rendered = tuple[str | None, TableOfContents, str | None]
+"""What mkdocs-jupyter makes of a notebook: HTML, contents, title."""
+
+_log = get_plugin_logger("mlpreport")
+_AFTER_ALL_OTHERS = -200
+
+
+class LiterateConfig(Config):  # type: ignore[no-untyped-call] # of MkDocs
+    """Options of the plugin in mkdocs.yml; a name that is not among them is an error."""
+
+    bibliography = Type(str, default="references.bib")
+    """BibTeX file below docs_dir."""
+
+    references = Type(str, default="references.md")
+    """Page that lists the references, where it says `<!-- bibliography -->`."""
+
+    workers = Type(int, default=os.cpu_count() or 1)
+    """How many pages run at the same time."""
+
+    def validate(self) -> tuple[ConfigErrors, ConfigWarnings]:
+        """Refuse unknown names and impossible values."""
+        errors, _ = super().validate()
+        for name in sorted(set(self) - self._schema_keys):
+            nearest = get_close_matches(name, self._schema_keys, n=1, cutoff=0.0)[0]
+            errors.append((name, ValidationError(f"there is no such option; did you mean {nearest!r}?")))
+        if isinstance(self.workers, bool) or (isinstance(self.workers, int) and self.workers < 1):
+            reason = f"{self.workers!r} is not a number of processes; write a whole number of at least 1"
+            errors.append(("workers", ValidationError(reason)))
+        return errors, []
+
+
+class LiteratePlugin(BasePlugin[LiterateConfig]):  # type: ignore[no-untyped-call] # of MkDocs
+    """Runs and weaves the pages, and sets their formulas and citations."""
+
+    def __init__(self) -> None:
+        self._command = "build"
+        self._dirty = False
+        self._chapters = Chapters()
+        self._labs: dict[str, tuple[tuple[bytes, ...], Rendered]] = {}
+        self._stage: Path | None = None
+        self._site = Path()
+
+    def on_startup(self, *, command: Literal["build", "gh-deploy", "serve"], dirty: bool) -> None:
+        """Remember what MkDocs was asked to do."""
+        self._command, self._dirty = command, dirty
+
+    def on_config(self, config: MkDocsConfig) -> None:
+        """Build beside the site that is there, and date the footer."""
+        config.copyright = " · ".join(
+            filter(None, [config.copyright, stamp(Path(config.config_file_path).parent)])
+        )
+        if self._command != "serve" and not self._dirty:
+            with _told_by_mkdocs():
+                self._site = Path(config.site_dir)
+                self._stage = prepare(self._site)
+                config.site_dir = str(self._stage)
+
+    def on_nav(self, nav: Navigation, /, *, config: MkDocsConfig, files: Files) -> Navigation:
+        """Run all pages, in the order of the navigation, and add the files they make."""
+        with _told_by_mkdocs():
+            sources = self._sources(nav, config, files)
+            cwd = Path(config.config_file_path).parent
+            earlier = self._chapters.runs if self._command == "serve" else {}
+            self._chapters = compose(
+                sources, workers=self.config.workers, cwd=cwd, earlier=earlier, on_done=_report
+            )
+        for name, content in self._chapters.files.items():
+            files.append(File.generated(config, name, content=content, inclusion=InclusionLevel.INCLUDED))
+        return nav
+
+    def _sources(self, nav: Navigation, config: MkDocsConfig, files: Files) -> Sources:
+        path = Path(config.docs_dir, self.config.bibliography)
+        listed = [page.file for page in nav.pages]
+        titles = {page.file.src_uri: page.title for page in nav.pages if page.title}
+        pages = {
+            file.src_uri: file.content_string
+            for file in [*listed, *(file for file in files.documentation_pages() if file not in listed)]
+            if file.src_uri.endswith(".md")
+        }
+        try:
+            bibtex = path.read_text(encoding="utf-8")
+        except OSError as error:
+            message = f"the bibliography {path} cannot be read ({error.strerror}); name it in mkdocs.yml"
+            raise PageError(message) from error
+        return Sources(pages, titles, bibtex, self.config.bibliography, self.config.references)
+
+    def on_page_markdown(self, markdown: str, /, *, page: SitePage, **_: object) -> str:
+        """Give MkDocs the woven page."""
+        return self._chapters.markdown.get(page.file.src_uri, markdown)
+
+    @event_priority(_AFTER_ALL_OTHERS)
+    def on_pre_page(self, page: SitePage, /, **_: object) -> SitePage:
+        """Make a lab that fails fail the build in the same words as a page."""
+        if page.file.src_uri.endswith(".ipynb"):
+            page.render = partial(self._render_lab, page, page.render)  # type: ignore[method-assign] # as mkdocs-jupyter does
+        return page
+
+    def _render_lab(
+        self,
+        page: SitePage,
+        render: Callable[[MkDocsConfig, Files], None],
+        config: MkDocsConfig,
+        files: Files,
+    ) -> None:
+        key = (page.file.content_bytes, *(file.read_bytes() for file in _modules()))
+        if self._labs.get(page.file.src_uri, ((), None))[0] != key:
+            try:
+                with own_ipython():
+                    render(config, files)
+            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+                message = f"{page.file.src_uri}: {explain(error)}"
+                raise PluginError(message) from error
+            self._labs[page.file.src_uri] = key, (page.content, page.toc, page.title)
+        page.content, page.toc, page.title = self._labs[page.file.src_uri][1]
+
+    def on_page_content(self, html: str, /, *, page: SitePage, **_: object) -> str:
+        """Set the formulas of the page, whatever it was written in."""
+        name = page.file.src_uri
+        with _told_by_mkdocs(name):
+            return tidy(html, name) if name.endswith(".ipynb") else replace_arithmatex(html)
+
+    @event_priority(_AFTER_ALL_OTHERS)
+    def on_post_build(self, *, config: MkDocsConfig) -> None:
+        """Replace the earlier site, unless there are warnings for which MkDocs will give up."""
+        if self._stage is None or _has_warned():
+            return
+        with _told_by_mkdocs():
+            publish(self._stage, self._site)
+        config.site_dir, self._stage = str(self._site), None
+
+    def on_build_error(self, **_: object) -> None:
+        """Remove the incomplete site."""
+        self._remove_stage()
+
+    def on_shutdown(self) -> None:
+        """Remove what an interrupted build left."""
+        self._remove_stage()
+
+    def _remove_stage(self) -> None:
+        if self._stage is not None:
+            shutil.rmtree(self._stage, ignore_errors=True)
+        self._stage = None
+
+    def on_serve(self, server: LiveReloadServer, /, **_: object) -> LiveReloadServer:
+        """Watch the modules that pages import, but not the folders below them, where Python writes as they run."""
+        for folder in sorted({file.parent for file in _modules()}):
+            server.watch(str(folder), recursive=False)
+        return server
+
+
+@contextmanager
+def _told_by_mkdocs(page: str = "") -> Iterator[None]:
+    """Turn an error of mlpreport into one that MkDocs reports as a message, without a traceback."""
+    try:
+        yield
+    except MlpReportError as error:
+        message = str(error) if str(error).startswith(page) else f"{page}: {error}"
+        raise PluginError(message) from error
+
+
+def _report(page: Page, run: Run) -> None:
+    _log.info("Ran %s in %.1f s", page.name, run.seconds)
+
+
+def _modules() -> list[Path]:
+    return sorted(Path(mlpreport.__file__).parent.rglob("*.py"))
+
+
+def _has_warned() -> bool:
+    """Tell whether MkDocs, in strict mode, has counted warnings."""
+    handlers = logging.getLogger("mkdocs").handlers
+    return any(handler.get_counts() for handler in handlers if isinstance(handler, CountHandler))

@@ -1,0 +1,183 @@
+"""A page and what came out of it, woven into Markdown for MkDocs, image files and a notebook."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from textwrap import dedent
+
+from mlpreport.errors import InvalidInputError, PageError
+from mlpreport.literate import outputs
+from mlpreport.literate.execution import Run, execute
+from mlpreport.literate.filled import FilledBlock, FilledCell, FilledProse, fill_page
+from mlpreport.literate.notebook import executed_notebook
+from mlpreport.literate.page import EQUATION, Page, parse
+from mlpreport.literate.recorder import Output
+from mlpreport.literate.references import Reference, as_link, number, resolve
+
+Numbering = Mapping[str, Reference]
+
+
+@dataclass(frozen=True)
+class Woven:
+    """A woven page: Markdown without front matter, and its files by their paths below the site's pages.
+
+    `notebook` is the path of the executed notebook, which is one of the files.
+    """
+
+    markdown: str
+    files: Mapping[str, bytes]
+    notebook: str
+
+
+def weave_text(text: str, *, name: str = "page.md", cwd: str | Path | None = None) -> Woven:
+    """Parse, execute and weave a page that stands alone."""
+    page = parse(text, name)
+    return weave(page, execute([page], workers=1, cwd=cwd)[name], number([page]))
+
+
+def weave(
+    page: Page, run: Run, numbering: Numbering, *, plain_citations: Callable[[str], str] = lambda text: text
+) -> Woven:
+    """Weave `page` with its Run; a figure without alternative text or an unknown reference is a `PageError`.
+
+    `plain_citations` rewrites citations in the notebook's prose; in the Markdown they are left as they are.
+    """
+    _check_arguments(page, run, numbering)
+    blocks = fill_page(page, run)
+    stem = PurePosixPath(page.name).with_suffix("")
+    files: dict[str, bytes] = {}
+    markdown = _joined(blocks, [_markdown(block, page.name, numbering, files) for block in blocks])
+    notebook = f"{stem}.ipynb"
+    content = executed_notebook(blocks, numbering, page=page.name, plain_citations=plain_citations)
+    return Woven(
+        markdown, {f"{stem}_files/{name}": files[name] for name in files} | {notebook: content}, notebook
+    )
+
+
+def _check_arguments(page: Page, run: Run, numbering: Numbering) -> None:
+    if run.code != page.code:
+        message = (
+            f"the Run given for {page.name} is of other code; give that which execute() made of this page"
+        )
+        raise InvalidInputError(message)
+    missing = [label.name for label in page.labels if label.name not in numbering]
+    if missing:
+        message = (
+            f"the numbering lacks {missing[0]!r} of {page.name}; give that which number() made with this page"
+        )
+        raise InvalidInputError(message)
+
+
+def _joined(blocks: Sequence[FilledBlock], texts: Iterable[str]) -> str:
+    """Join blocks with a blank line around cells, without which Markdown would see one paragraph."""
+    joined, after_cell = "", False
+    for block, text in zip(blocks, texts, strict=True):
+        is_cell = isinstance(block, FilledCell)
+        last, first = joined.removesuffix("\n").rpartition("\n")[2], text.partition("\n")[0]
+        touching = last.strip(" \t>") and first.strip(" \t>")
+        joined += f"\n{text}" if touching and (is_cell or after_cell) else text
+        after_cell = is_cell
+    return joined
+
+
+def _markdown(block: FilledBlock, page: str, numbering: Numbering, files: dict[str, bytes]) -> str:
+    """Write one block; its image files are added to `files`."""
+    if isinstance(block, FilledProse):
+        text = EQUATION.sub(
+            lambda match: _equation(match["body"], numbering[match["label"]], match["indent"]), block.text
+        )
+        return _linked(text, page, numbering, block.line)
+    if isinstance(block, FilledCell):
+        parts = [part for part in (_code(block), *_shown(block, page, numbering, files)) if part]
+        return _indent("\n\n".join(parts) + "\n", block.cell.prefix)
+    return block.text
+
+
+def _linked(text: str, page: str, numbering: Numbering, line: int) -> str:
+    return resolve(text, numbering, page=page, line=line, show=as_link)
+
+
+def _equation(body: str, reference: Reference, indent: str = "") -> str:
+    """Give a displayed equation its number and anchor."""
+    equation = f"$$\n{dedent(body).strip()} \\tag{{{reference.number}}}\n$$"
+    return f"\n{_indent(outputs.block(f'div#{reference.anchor}', equation), indent)}\n"
+
+
+def _code(block: FilledCell) -> str:
+    """Show the code of a cell as its options say."""
+    options, source = block.cell.options, block.cell.source.strip("\n")
+    if not options.echo or not source:
+        return ""
+    fence = outputs.fence(source)
+    code = f"{fence}python\n{source}\n{fence}"
+    if options.fold is None:
+        return code
+    title = options.fold.replace('"', "&quot;")
+    return f'??? code "{title}"\n\n' + _indent(code, "    ")
+
+
+def _shown(block: FilledCell, page: str, numbering: Numbering, files: dict[str, bytes]) -> Iterator[str]:
+    """Show the outputs of a cell: its images, or with a table's or equation's label all of them, become one element."""
+    label = block.cell.options.label or ""
+    images = [output for output in block.outputs if outputs.is_image(output)]
+    _check(block, page, has_image=bool(images))
+    pictures = _pictures(block, page, images, files)
+    if label.startswith(("tbl-", "eq-")):
+        texts = [_text(output, page, numbering, block) for output in block.outputs if output not in images]
+        yield _labelled(block, "\n\n".join([*pictures, *filter(None, texts)]), page, numbering)
+        return
+    for output in block.outputs:
+        if output not in images:
+            yield _text(output, page, numbering, block)
+        elif output is images[0]:
+            yield _labelled(block, "\n\n".join(pictures), page, numbering)
+
+
+def _text(output: Output, page: str, numbering: Numbering, block: FilledCell) -> str:
+    text = outputs.markdown(output)
+    is_markdown = outputs.best(output) == "text/markdown"
+    return _linked(text, page, numbering, block.cell.line) if is_markdown else text
+
+
+def _check(block: FilledCell, page: str, *, has_image: bool) -> None:
+    options, where = block.cell.options, f"{page}:{block.cell.line}"
+    if has_image and not block.alt.strip():
+        message = f"{where}: the figure has no alternative text; add '#| alt: …' saying what it shows"
+        raise PageError(message)
+    needs_image = (options.label or "").startswith("fig-") or (options.caption and not options.label)
+    if (needs_image and not has_image) or (options.label and not block.outputs):
+        name = repr(options.label) if options.label else "the caption"
+        message = f"{where}: the cell has {name} but shows nothing that it names; end the cell with what it should show"
+        raise PageError(message)
+
+
+def _pictures(block: FilledCell, page: str, images: list[Output], files: dict[str, bytes]) -> list[str]:
+    name = block.cell.options.label or f"cell-{block.index}"
+    folder = f"{PurePosixPath(page).stem}_files"
+    shown = []
+    for i, output in enumerate(images, start=1):
+        image = outputs.image(output, stem=name if i == 1 else f"{name}-{i}", folder=folder, alt=block.alt)
+        files.update(image.files)
+        shown.append(image.markdown)
+    return shown
+
+
+def _labelled(block: FilledCell, content: str, page: str, numbering: Numbering) -> str:
+    """Wrap what a cell shows in a figure with its number and caption, or an equation with its number."""
+    label = block.cell.options.label
+    if label and label.startswith("eq-"):
+        return _equation(content.strip().strip("$"), numbering[label])
+    caption = _linked(block.caption, page, numbering, block.cell.line)
+    if label:
+        caption = f"**{numbering[label].text}.** {caption}"
+    rerun = (
+        f"\n\nRerun: `mlpreport rerun {label}`\n{{: .rerun }}" if label and label.startswith("fig-") else ""
+    )
+    below = "\n\n" + outputs.block("figcaption", caption + rerun) if caption else ""
+    return outputs.block(f"figure#{label}" if label else "figure", content + below)
+
+
+def _indent(text: str, prefix: str) -> str:
+    """Put `prefix` before each line, its blank end left off blank lines."""
+    lines = text.splitlines(keepends=True)
+    return "".join(prefix + line if line.strip() else prefix.rstrip() + line for line in lines)

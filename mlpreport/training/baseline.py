@@ -1,0 +1,127 @@
+"""SciPy's optimisers: the report's BFGS with torch's gradient, and L-BFGS-B with the compiled one.
+
+torch and SciPy are imported only when one of these methods is asked for.
+"""
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from mlpreport.derivation.elementwise import scalar_functions
+from mlpreport.training.problem import Problem
+from mlpreport.training.settings import Advance, Counts, Minimiser, Rows, Settings
+from mlpreport.training.stopping import CONVERGED, ITERATION_LIMIT, NOT_FINITE, STALLED
+
+Vector = Float64[np.ndarray, " parameter"]
+Objective = Callable[[Vector], tuple[float, Vector]]
+
+CODES = {0: CONVERGED, 1: ITERATION_LIMIT, 2: STALLED, 3: NOT_FINITE}
+"""Stop code for each status of SciPy's BFGS and L-BFGS-B."""
+
+
+def bfgs_minimiser(problem: Problem, settings: Settings) -> Minimiser:
+    """Return the report's way: SciPy's BFGS with torch's gradient."""
+    options = {"gtol": settings.gradient_tolerance, "maxiter": settings.max_iterations}
+    return partial(_minimise, torch_objective(problem), "BFGS", options)
+
+
+def l_bfgs_minimiser(problem: Problem, settings: Settings) -> Minimiser:
+    """Return SciPy's L-BFGS-B with the compiled gradient."""
+    options = {
+        "gtol": settings.gradient_tolerance,
+        "ftol": settings.decrement_tolerance,
+        "maxiter": settings.max_iterations,
+        # A limit on evaluations would end a restart before its limit on iterations.
+        "maxfun": 100 * settings.max_iterations,
+    }
+    return partial(_minimise, compiled_objective(problem), "L-BFGS-B", options)
+
+
+def _minimise(
+    objective: Objective, method: str, options: dict[str, float], rows: Rows, advance: Advance
+) -> tuple[Counts, Counts]:
+    from scipy.optimize import minimize  # noqa: PLC0415 - see the module's docstring
+
+    iterations, codes = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+    for index, row in enumerate(rows):
+        # The stop reason tells what SciPy's and NumPy's warnings would.
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            result = minimize(objective, row, jac=True, method=method, options=options)
+        row[:] = result.x
+        iterations[index] = result.nit
+        codes[index] = CODES[result.status] if np.isfinite(result.fun) else NOT_FINITE
+        advance(1)
+    return iterations, codes
+
+
+def compiled_objective(problem: Problem) -> Objective:
+    """Return the compiled objective with its gradient as a Python function."""
+    from mlpreport.training.compilation import compiled  # noqa: PLC0415 - numba takes 0.3 s to import
+
+    function, arguments = compiled("objective"), problem.for_kernels()
+
+    def objective(flat: Vector) -> tuple[float, Vector]:
+        gradient = np.empty_like(flat)
+        return function(flat, arguments, gradient), gradient
+
+    return objective
+
+
+def torch_objective(problem: Problem) -> Objective:
+    """Return the objective with torch's gradient as a Python function."""
+    import torch  # noqa: PLC0415 - see the module's docstring
+
+    x, y = torch.from_numpy(problem.x), torch.from_numpy(problem.y)
+    activation = _torch_activation(problem.architecture.activation)
+    sizes = problem.architecture.sizes
+    ends = np.cumsum([np.prod(shape) for shape in problem.architecture.parameter_shapes.values()])[
+        :-1
+    ].tolist()
+
+    def objective(flat: Vector) -> tuple[float, Vector]:
+        parameters = torch.tensor(flat, requires_grad=True)
+        pieces = torch.tensor_split(parameters, ends)
+        values = x
+        for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+            values = values @ pieces[2 * layer].reshape(fan_in, fan_out) + pieces[2 * layer + 1]
+            values = activation(values) if layer < len(sizes) - 2 else values
+        loss = (values - y).square().mean() + problem.weight_decay * parameters.square().sum()
+        (gradient,) = torch.autograd.grad(loss, parameters)
+        return loss.item(), gradient.numpy()
+
+    return objective
+
+
+def _torch_activation(name: str) -> Callable[[Any], Any]:
+    import torch  # noqa: PLC0415 - see the module's docstring
+
+    if name == "identity":
+        return lambda values: values
+    function: Callable[[Any], Any] | None = getattr(torch.nn.functional, name, None)
+    return _derived_activation(name) if function is None else function
+
+
+def _derived_activation(name: str) -> Callable[[Any], Any]:
+    """Make a torch function of a registered function that torch does not know, with the derived slope."""
+    import torch  # noqa: PLC0415 - see the module's docstring
+
+    value, slope = (np.vectorize(function, otypes=[np.float64]) for function in scalar_functions(name))
+
+    class Derived(torch.autograd.Function):
+        @staticmethod
+        def forward(context: Any, values: Any) -> Any:
+            result = value(values.detach().numpy())
+            context.save_for_backward(torch.from_numpy(slope(values.detach().numpy(), result)))
+            return torch.from_numpy(result)
+
+        @staticmethod
+        def backward(context: Any, cotangent: Any) -> Any:
+            return cotangent * context.saved_tensors[0]
+
+    return Derived.apply

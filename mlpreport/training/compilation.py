@@ -1,0 +1,181 @@
+"""Compiling the kernels, with a disk cache that no edit, crash or foreign folder can spoil.
+
+Numba's cache sees edits of a kernel's own file only, not of kernels it calls. The folder is therefore named by a
+hash of all kernel sources and numba's version. A cache that cannot be read is deleted and made again; without a
+folder to write, kernels are compiled in memory.
+"""
+
+import hashlib
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import numba
+from numba import float64, int64, njit, types, uint8
+
+from mlpreport.derivation.elementwise import Elementwise, elementwise, scalar_source
+from mlpreport.training.kernels_exponential import exponential
+from mlpreport.training.kernels_linear import Kernel, inner
+
+VECTOR = types.Array(float64, 1, "C")
+MATRIX = types.Array(float64, 2, "C")
+ACTIVATION = types.void(MATRIX, MATRIX)
+# A function in first place would make numba warn that functions in tuples are experimental.
+PROBLEM = types.Tuple(  # type: ignore[no-untyped-call]
+    (
+        types.Array(int64, 1, "C"),
+        types.FunctionType(ACTIVATION),
+        MATRIX,
+        MATRIX,
+        float64,
+        types.Array(float64, 3, "C"),
+    )
+)
+OBJECTIVE = float64(VECTOR, PROBLEM, VECTOR)
+RESIDUALS = types.void(VECTOR, PROBLEM, VECTOR, MATRIX)
+FORWARD = types.void(VECTOR, PROBLEM)
+
+
+def _method(oracle: Any) -> Any:
+    return types.UniTuple(int64, 2)(types.FunctionType(oracle), PROBLEM, VECTOR, VECTOR)  # type: ignore[no-untyped-call]
+
+
+def _each(oracle: Any) -> Any:
+    counts = types.Array(int64, 1, "C")
+    method, flags = types.FunctionType(_method(oracle)), types.Array(uint8, 1, "C")
+    return types.void(method, types.FunctionType(oracle), PROBLEM, VECTOR, MATRIX, counts, counts, flags)
+
+
+ENTRIES = {
+    "forward": ("kernels_network", "forward", FORWARD),
+    "objective": ("kernels_network", "value_and_gradient", OBJECTIVE),
+    "residuals": ("kernels_network", "residuals_and_jacobian", RESIDUALS),
+    "bfgs": ("kernels_bfgs", "bfgs", _method(OBJECTIVE)),
+    "levenberg-marquardt": ("kernels_levenberg_marquardt", "levenberg_marquardt", _method(RESIDUALS)),
+    "adam": ("kernels_descent", "adam", _method(OBJECTIVE)),
+    "gradient-descent": ("kernels_descent", "gradient_descent", _method(OBJECTIVE)),
+    "evaluate": (
+        "kernels_restarts",
+        "evaluate",
+        types.void(types.FunctionType(OBJECTIVE), PROBLEM, MATRIX, VECTOR, VECTOR, VECTOR),
+    ),
+    "each restart with objective": ("kernels_restarts", "each_restart", _each(OBJECTIVE)),
+    "each restart with residuals": ("kernels_restarts", "each_restart", _each(RESIDUALS)),
+}
+"""What is compiled: name -> module, function, signature."""
+
+ACTIVATION_SOURCE = """
+
+def activation(z, slopes):
+    for unit in range(z.shape[0]):
+        row, slope_row = z[unit], slopes[unit]
+        for n in range(row.size):
+            h = value(row[n])
+            slope_row[n] = slope(row[n], h)
+            row[n] = h
+"""
+
+_LOCK = RLock()
+
+
+def compiled(name: str) -> Kernel:
+    """Return a compiled kernel of `ENTRIES`; the first call in a process compiles it or loads it from the cache."""
+    with _LOCK:
+        return _compiled(name)
+
+
+def compiled_activation(name: str) -> Kernel:
+    """Return the loop over a layer's units around the value and the slope of a registered function."""
+    with _LOCK:
+        return _compiled_activation(elementwise(name))
+
+
+@cache
+def _compiled(name: str) -> Kernel:
+    module, function, signature = ENTRIES[name]
+    kernel = getattr(import_module(f"mlpreport.training.{module}"), function)
+    return _with_cache(name, getattr(kernel, "py_func", kernel), signature)
+
+
+@cache
+def _compiled_activation(function: Elementwise) -> Kernel:
+    # By function and not by name: a name can be registered anew.
+    text = scalar_source(function.name).rstrip().replace("math.exp(", "exponential(") + ACTIVATION_SOURCE
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    path = _written(f"activation_{digest}.py", text)
+    # A cached function is loaded into the module that its globals name.
+    names: dict[str, Any] = {"__name__": __name__, "exponential": exponential}
+    exec(compile(text, str(path), "exec"), names)  # noqa: S102 - printed by our own derivation, not by a user
+    names["value"], names["slope"] = inner(names["value"]), inner(names["slope"])
+    return _with_cache(f"activation {digest}", names["activation"], ACTIVATION)
+
+
+def _written(name: str, text: str) -> Path:
+    """Write generated source where numba looks for it when it caches; without a folder, the path is only a name."""
+    folder = cache_folder()
+    if folder is None:
+        return Path(f"<{name}>")
+    path = folder / name
+    if not path.exists() or path.read_text("utf-8") != text:
+        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary.write_text(text, "utf-8")
+        temporary.replace(path)
+    return path
+
+
+def _with_cache(name: str, function: Kernel, signature: Any) -> Kernel:
+    folder = cache_folder()
+    if folder is not None:
+        place = folder / name.replace(" ", "-")
+        for _ in range(2):
+            try:
+                return _jit(function, signature, place)
+            # Unreadable files raise anything from EOFError to MemoryError; a fault of the kernel is raised below.
+            except Exception:  # noqa: BLE001
+                shutil.rmtree(place, ignore_errors=True)
+    return _jit(function, signature, None)
+
+
+def _jit(function: Kernel, signature: Any, place: Path | None) -> Kernel:
+    with warnings.catch_warnings(), _numba_cache(place):
+        # Kernels take each other as arguments through numba's first-class functions, which it calls experimental.
+        warnings.simplefilter("ignore", numba.NumbaExperimentalFeatureWarning)
+        kernel: Kernel = njit(signature, nogil=True, error_model="numpy", cache=place is not None)(function)
+    return kernel
+
+
+@contextmanager
+def _numba_cache(place: Path | None) -> Iterator[None]:
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = before if place is None else str(place)
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before
+
+
+def cache_folder() -> Path | None:
+    """Return the folder for compiled kernels of exactly these sources, or None if it cannot be written."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = root / "mlpreport" / f"kernels-{_sources_hash()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+@cache
+def _sources_hash() -> str:
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in (*sorted(Path(__file__).parent.glob("kernels_*.py")), Path(__file__)):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,154 @@
+"""Compiled BFGS: inverse-Hessian update in O(P²) and a strong-Wolfe line search, for any compiled objective.
+
+Nocedal and Wright, Numerical Optimization (2006), algorithms 3.5, 3.6 and 6.1, with SciPy's constants, first
+steps and stopping rule, so that it follows the report's optimiser.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from mlpreport.training.kernels_linear import Kernel, Matrix, Vector, copy, dot, inner, largest
+from mlpreport.training.stopping import (
+    CONVERGED,
+    DECREMENT_TOLERANCE,
+    GRADIENT_TOLERANCE,
+    ITERATION_LIMIT,
+    MAX_ITERATIONS,
+    NOT_FINITE,
+    STALLED,
+)
+
+SUFFICIENT_DECREASE = 1e-4
+CURVATURE = 0.9
+EVALUATIONS = 40
+
+
+@inner
+def cubic_minimiser(
+    a: float, value_a: float, slope_a: float, b: float, value_b: float, slope_b: float
+) -> float:
+    """Return the minimiser of the cubic through two points with slopes; NaN if there is none."""
+    d1 = slope_a + slope_b - 3.0 * (value_a - value_b) / (a - b)
+    d2 = math.copysign(math.sqrt(d1 * d1 - slope_a * slope_b), b - a)
+    return b - (b - a) * (slope_b + d2 - d1) / (slope_b - slope_a + 2.0 * d2)
+
+
+@inner
+def next_trial(
+    low: float, low_value: float, low_slope: float, high: float, high_value: float, high_slope: float
+) -> float:
+    """Return a step between two ends of a bracket: the cubic's minimiser, kept off the ends, or the middle."""
+    trial = cubic_minimiser(low, low_value, low_slope, high, high_value, high_slope)
+    left, right = min(low, high), max(low, high)
+    margin = 0.1 * (right - left)
+    if left + margin <= trial <= right - margin:
+        return trial
+    return 0.5 * (left + right)
+
+
+@inner
+def line_search(
+    objective: Kernel,
+    problem: tuple[Any, ...],
+    start: Vector,
+    direction: Vector,
+    value: float,
+    slope: float,
+    step: float,
+    point: Vector,
+    gradient: Vector,
+) -> tuple[float, float]:
+    """Find a step with the strong Wolfe conditions; return it, or 0, with the value; fills point and gradient."""
+    low, low_value, low_slope = 0.0, value, slope
+    if not slope < 0.0:
+        return 0.0, value
+    high, high_value, high_slope = math.inf, value, slope
+    for _ in range(EVALUATIONS):
+        for i in range(start.size):
+            point[i] = start[i] + step * direction[i]
+        trial_value = objective(point, problem, gradient)
+        trial_slope = dot(gradient, direction)
+        # Written so that NaN counts as too high.
+        sufficient = trial_value <= value + SUFFICIENT_DECREASE * step * slope
+        if not sufficient or not trial_value < low_value:
+            high, high_value, high_slope = step, trial_value, trial_slope
+        elif abs(trial_slope) <= -CURVATURE * slope:
+            return step, trial_value
+        else:
+            if trial_slope * (high - low) >= 0.0:
+                high, high_value, high_slope = low, low_value, low_slope
+            low, low_value, low_slope = step, trial_value, trial_slope
+        if high == math.inf:
+            step *= 2.0
+        else:
+            step = next_trial(low, low_value, low_slope, high, high_value, high_slope)
+            if abs(high - low) * largest(direction) <= 1e-16 * largest(start):
+                break
+    return 0.0, value
+
+
+@inner
+def identity(size: int) -> Matrix:
+    """Return the identity matrix."""
+    result = np.zeros((size, size))
+    for i in range(size):
+        result[i, i] = 1.0
+    return result
+
+
+@inner
+def update_inverse(inverse: Matrix, start: Vector, end: Vector, before: Vector, after: Vector) -> None:
+    """Apply the BFGS update for the step from start to end, with the gradients before and after it."""
+    size = start.size
+    step, change, image = np.empty(size), np.empty(size), np.empty(size)
+    for i in range(size):
+        step[i], change[i] = end[i] - start[i], after[i] - before[i]
+    for i in range(size):
+        image[i] = dot(inverse[i], change)
+    curvature = dot(step, change)
+    factor = (1.0 + dot(change, image) / curvature) / curvature
+    for i in range(size):
+        row = inverse[i]
+        a, b = factor * step[i] - image[i] / curvature, step[i] / curvature
+        for j in range(size):
+            row[j] += a * step[j] - b * image[j]
+
+
+@inner
+def first_trial(change: float, slope: float) -> float:
+    """Return the step that would repeat the last change of the objective, at most 1, as SciPy does."""
+    trial = 2.02 * change / slope
+    return trial if 0.0 < trial < 1.0 else 1.0
+
+
+def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameters: Vector) -> tuple[int, int]:
+    """Minimise from parameters, in place; return the number of iterations and the stop code."""
+    size, iterations = parameters.size, int(options[MAX_ITERATIONS])
+    inverse, direction, point = identity(size), np.empty(size), np.empty(size)
+    gradient, new_gradient = np.empty(size), np.empty(size)
+    value = objective(parameters, problem, gradient)
+    change = -0.5 * math.sqrt(dot(gradient, gradient))
+    for iteration in range(iterations):
+        norm = largest(gradient)
+        if not norm < math.inf or not abs(value) < math.inf:
+            return iteration, NOT_FINITE
+        if norm <= options[GRADIENT_TOLERANCE]:
+            return iteration, CONVERGED
+        for i in range(size):
+            direction[i] = -dot(inverse[i], gradient)
+        slope = dot(gradient, direction)
+        if 0.0 < -0.5 * slope <= options[DECREMENT_TOLERANCE] * value:
+            return iteration, CONVERGED
+        trial = first_trial(change, slope)
+        step, new_value = line_search(
+            objective, problem, parameters, direction, value, slope, trial, point, new_gradient
+        )
+        if step == 0.0:
+            return iteration, STALLED
+        update_inverse(inverse, parameters, point, gradient, new_gradient)
+        copy(point, parameters)
+        gradient, new_gradient = new_gradient, gradient
+        change, value = new_value - value, new_value
+    return iterations, ITERATION_LIMIT

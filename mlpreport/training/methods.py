@@ -1,0 +1,122 @@
+"""The training methods by name: who minimises, and with which settings when the caller gives none."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+
+import numpy as np
+from jaxtyping import Float64, UInt8
+
+from mlpreport.errors import InvalidInputError
+from mlpreport.training.baseline import bfgs_minimiser, l_bfgs_minimiser
+from mlpreport.training.problem import Problem
+from mlpreport.training.settings import Advance, Counts, Minimiser, Rows, Settings
+from mlpreport.training.stopping import (
+    DECREMENT_TOLERANCE,
+    GRADIENT_TOLERANCE,
+    LEARNING_RATE,
+    MAX_ITERATIONS,
+    RESIDUAL_COUNT,
+)
+
+Flag = UInt8[np.ndarray, "1"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a minimiser is made ready for a problem, and the settings it has when the caller gives none."""
+
+    prepare: Callable[[Problem, Settings], Minimiser]
+    settings: Settings
+
+
+def find_method(name: str) -> Method:
+    """Look up a method; an unknown name is an error that suggests the nearest."""
+    if not isinstance(name, str) or name not in METHODS:
+        near = get_close_matches(str(name), METHODS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "choose one of these"
+        message = f"method = {name!r} is not a training method (known: {', '.join(METHODS)}); {hint}"
+        raise InvalidInputError(message)
+    return METHODS[name]
+
+
+def compiled_minimiser(problem: Problem, settings: Settings, *, kernel: str, oracle: str) -> Minimiser:
+    """Compile a method and its oracle, and return the minimiser that shares the rows between threads."""
+    from mlpreport.training.compilation import compiled  # noqa: PLC0415 - numba takes 0.3 s to import
+
+    loop, method, function = compiled(f"each restart with {oracle}"), compiled(kernel), compiled(oracle)
+    options = _options(problem, settings)
+    problem.for_kernels()  # compiles the activation before there are threads
+
+    def minimise(rows: Rows, advance: Advance) -> tuple[Counts, Counts]:
+        iterations, codes = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+
+        def minimise_part(part: slice, cancelled: Flag) -> None:
+            results = (rows[part], iterations[part], codes[part])
+            loop(method, function, problem.for_kernels(), options, *results, cancelled)
+
+        _share(minimise_part, len(rows), settings.threads or available_threads(), advance)
+        return iterations, codes
+
+    return minimise
+
+
+def _options(problem: Problem, settings: Settings) -> Float64[np.ndarray, " option"]:
+    options = np.zeros(5)
+    options[MAX_ITERATIONS] = settings.max_iterations
+    options[GRADIENT_TOLERANCE] = settings.gradient_tolerance
+    options[DECREMENT_TOLERANCE] = settings.decrement_tolerance
+    options[LEARNING_RATE] = settings.learning_rate
+    options[RESIDUAL_COUNT] = problem.residual_count
+    return options
+
+
+def _share(work: Callable[[slice, Flag], None], count: int, threads: int, advance: Advance) -> None:
+    """Work on parts of `count` rows in threads; an interruption ends them after the restart they are at."""
+    cancelled = np.zeros(1, np.uint8)
+    with ThreadPoolExecutor(threads) as pool:
+        sizes = {
+            pool.submit(work, part, cancelled): part.stop - part.start for part in _chunks(count, threads)
+        }
+        try:
+            for future in as_completed(sizes):
+                future.result()
+                advance(sizes[future])
+        except BaseException:
+            cancelled[0] = 1
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _chunks(count: int, threads: int) -> Iterator[slice]:
+    # Restarts differ much in length: many small chunks keep all threads busy to the end.
+    size = max(1, count // (32 * threads))
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
+
+
+def available_threads() -> int:
+    """Return the number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+METHODS = {
+    "scipy-bfgs": Method(bfgs_minimiser, Settings()),
+    "bfgs": Method(partial(compiled_minimiser, kernel="bfgs", oracle="objective"), Settings()),
+    "levenberg-marquardt": Method(
+        partial(compiled_minimiser, kernel="levenberg-marquardt", oracle="residuals"),
+        Settings(max_iterations=1_000, decrement_tolerance=1e-9),
+    ),
+    "l-bfgs": Method(l_bfgs_minimiser, Settings()),
+    "adam": Method(
+        partial(compiled_minimiser, kernel="adam", oracle="objective"), Settings(learning_rate=0.01)
+    ),
+    "gradient-descent": Method(
+        partial(compiled_minimiser, kernel="gradient-descent", oracle="objective"),
+        Settings(learning_rate=0.1),
+    ),
+}
+"""The only list of methods."""

@@ -1,0 +1,104 @@
+"""Optima: classes of restarts that ended with the same loss and the same fitted function.
+
+Units may be permuted and their signs flipped without changing the function, so the function, not the parameters,
+tells whether two restarts found the same optimum.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from mlpreport.errors import InvalidInputError
+from mlpreport.training.ensemble import Ensemble
+
+CONFIDENCE = 0.99
+"""Level of the intervals of shares."""
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """One class of restarts that found the same optimum.
+
+    Parameters
+    ----------
+    loss
+        The lowest training loss among the members.
+    members
+        Indices of the restarts, by increasing loss: the first represents the class.
+    share, interval
+        Share of all restarts of the Ensemble, and its Wilson interval at the level `CONFIDENCE`.
+    """
+
+    loss: float
+    members: tuple[int, ...]
+    share: float
+    interval: tuple[float, float]
+
+    @property
+    def count(self) -> int:
+        """Number of members."""
+        return len(self.members)
+
+
+def group_optima(
+    ensemble: Ensemble, x: Float64[np.ndarray, "n inputs"], *, tolerance: float
+) -> tuple[Optimum, ...]:
+    """Group the restarts of finite loss by training loss and fitted function, lowest loss first.
+
+    Parameters
+    ----------
+    ensemble
+        The restarts to group; those without a finite loss are in no group but count in every share.
+    x
+        Points (n, in) on which functions are compared, usually the training points.
+    tolerance
+        Two restarts belong together when their functions' root mean square distance on x, and the difference of
+        the roots of their losses, are at most this, in units of y.
+
+    Returns
+    -------
+    tuple of Optimum
+        In order of loss; together their members are all restarts of finite loss, each once.
+
+    Raises
+    ------
+    InvalidInputError
+        If the tolerance is not a positive number, or x does not fit the architecture.
+    """
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < np.inf:
+        message = f"tolerance = {tolerance!r}: must be a positive finite number in units of y, such as 1e-3"
+        raise InvalidInputError(message)
+    fits = ensemble.predict(x).reshape(len(ensemble), -1)
+    order = np.argsort(ensemble.losses, kind="stable")
+    rest = order[np.isfinite(ensemble.losses[order])]
+    optima = []
+    while rest.size:
+        same = _same(ensemble.losses[rest], fits[rest], tolerance)
+        optima.append(_optimum(ensemble, rest[same]))
+        rest = rest[~same]
+    return tuple(optima)
+
+
+def _same(
+    losses: Float64[np.ndarray, " rest"], fits: Float64[np.ndarray, "rest value"], tolerance: float
+) -> Bool[np.ndarray, " rest"]:
+    """Tell which restarts, sorted by loss, belong with the first."""
+    same = np.zeros(len(losses), dtype=bool)
+    near = int(np.searchsorted(np.sqrt(losses), np.sqrt(losses[0]) + tolerance, side="right"))
+    distances = np.sqrt(np.mean((fits[:near] - fits[0]) ** 2, axis=1))
+    same[:near] = distances <= tolerance
+    same[0] = True
+    return same
+
+
+def _optimum(ensemble: Ensemble, members: np.ndarray) -> Optimum:
+    from scipy.stats import binomtest  # noqa: PLC0415 - takes half a second to import
+
+    interval = binomtest(len(members), len(ensemble)).proportion_ci(CONFIDENCE, method="wilson")
+    return Optimum(
+        loss=float(ensemble.losses[members[0]]),
+        members=tuple(members.tolist()),
+        share=len(members) / len(ensemble),
+        interval=(float(interval.low), float(interval.high)),
+    )

@@ -1,0 +1,109 @@
+"""A training problem as the kernels see it, and the two things they tell about a network: its values and its loss."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from mlpreport.errors import InvalidInputError, ShapeError
+from mlpreport.training.architecture import Architecture
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Least squares of a network on points: x (n, in), y (n, out), and the factor of the squared parameter norm."""
+
+    architecture: Architecture
+    x: Float64[np.ndarray, "n inputs"]
+    y: Float64[np.ndarray, "n outputs"]
+    weight_decay: float = 0.0
+
+    @property
+    def residual_count(self) -> int:
+        """Number of squares in the objective: one per target, and one per parameter if there is a penalty."""
+        return self.y.size + (self.architecture.parameter_count if self.weight_decay else 0)
+
+    def for_kernels(self) -> tuple[Any, ...]:
+        """Return the tuple of `kernels_network`, with work arrays of its own: one for each thread."""
+        from mlpreport.training.compilation import compiled_activation  # noqa: PLC0415 - numba takes 0.3 s to import
+
+        architecture = self.architecture
+        x, y = np.array(self.x.T, order="C"), np.array(self.y.T, order="C")
+        work = np.zeros((3, sum(architecture.sizes[1:]), x.shape[1]))
+        activation = compiled_activation(architecture.activation)
+        return np.array(architecture.sizes), activation, x, y, float(self.weight_decay), work
+
+
+def checked_problem(architecture: Architecture, name: str, sample: Any, weight_decay: float) -> Problem:
+    """Return the problem of fitting a sample (`.x`, `.y`), whose arrays are checked against the architecture."""
+    x = checked_points(f"{name}.x", sample.x, architecture.sizes[0])
+    y = checked_points(f"{name}.y", sample.y, architecture.sizes[-1])
+    if len(x) != len(y):
+        message = f"{name}.x has {len(x)} points and {name}.y {len(y)}: give one row of targets for each row of inputs"
+        raise ShapeError(message)
+    return Problem(architecture, x, y, weight_decay)
+
+
+def checked_points(name: str, values: object, width: int) -> Float64[np.ndarray, "n width"]:
+    """Return finite points (n, width) as float64, n at least 1, else raise naming the array."""
+    try:
+        points = np.array(values, dtype=np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        message = f"{name} is not an array of numbers ({error}); give float64 of shape (n, {width})"
+        raise InvalidInputError(message) from None
+    if points.ndim != 2 or points.shape[1] != width or not len(points):  # noqa: PLR2004 - points and their entries
+        message = (
+            f"{name} has shape {points.shape}: expected (n, {width}), n at least 1; try reshape(-1, {width})"
+        )
+        raise ShapeError(message)
+    if not np.isfinite(points).all():
+        row = int(np.argwhere(~np.isfinite(points))[0, 0])
+        message = f"{name} has {points[row].tolist()} at point {row}: values must be finite; drop or repair such points"
+        raise InvalidInputError(message)
+    return points
+
+
+def unit_values(
+    architecture: Architecture,
+    parameters: Float64[np.ndarray, " parameter"],
+    x: Float64[np.ndarray, "n inputs"],
+) -> tuple[Float64[np.ndarray, "n units"], ...]:
+    """Values of every layer behind the input, the output last; each (n, units)."""
+    from mlpreport.training.compilation import compiled  # noqa: PLC0415 - numba takes 0.3 s to import
+
+    widths = architecture.sizes[1:]
+    problem = Problem(architecture, x, np.empty((len(x), widths[-1]))).for_kernels()
+    compiled("forward")(np.array(parameters), problem)
+    layers = np.split(problem[-1][0], np.cumsum(widths)[:-1])
+    return tuple(np.ascontiguousarray(layer.T) for layer in layers)
+
+
+def outputs(
+    architecture: Architecture,
+    rows: Float64[np.ndarray, "restart parameter"],
+    x: Float64[np.ndarray, "n inputs"],
+) -> Float64[np.ndarray, "restart n outputs"]:
+    """Compute the outputs of the networks with these rows of parameters."""
+    from mlpreport.training.compilation import compiled  # noqa: PLC0415 - numba takes 0.3 s to import
+
+    width = architecture.sizes[-1]
+    result = np.empty((len(rows), len(x), width))
+    problem = Problem(architecture, x, np.empty((len(x), width))).for_kernels()
+    for row, output in zip(np.array(rows, order="C"), result, strict=True):
+        compiled("forward")(row, problem)
+        output[:] = problem[-1][0, -width:].T
+    return result
+
+
+def losses_and_gradient_norms(
+    problem: Problem, rows: Float64[np.ndarray, "restart parameter"]
+) -> tuple[Float64[np.ndarray, " restart"], Float64[np.ndarray, " restart"]]:
+    """Mean squared errors without the penalty, and the largest gradient entries with it, at rows of parameters."""
+    from mlpreport.training.compilation import compiled  # noqa: PLC0415 - numba takes 0.3 s to import
+
+    values, norms, gradient = np.empty(len(rows)), np.empty(len(rows)), np.empty(rows.shape[1])
+    compiled("evaluate")(compiled("objective"), problem.for_kernels(), rows, gradient, values, norms)
+    if problem.weight_decay:
+        values, _ = losses_and_gradient_norms(replace(problem, weight_decay=0.0), rows)
+    return values, norms

@@ -1,0 +1,63 @@
+"""Small Results for tests: one that was really trained, and made-up ones with chosen numbers."""
+
+from functools import cache
+
+import numpy as np
+
+from mlpreport.data import noisy_sine
+from mlpreport.experiments import Experiment, baselines, run
+from mlpreport.results import EnsembleRecord, OptimumRecord, Result
+from mlpreport.training import Architecture
+
+TINY = Experiment(
+    "tiny",
+    (
+        Architecture((1, 1), "identity"),
+        Architecture((1, 2, 1), "sigmoid"),
+        Architecture((1, 2, 2, 1), "sigmoid"),
+    ),
+    "levenberg-marquardt",
+    restarts=5,
+    seed=3,
+    same_function=1e-3,
+)
+
+
+@cache
+def trained():
+    return run(TINY)
+
+
+def record(label, losses, test_losses=None, *, curve=None, hidden=None, optima=()):  # noqa: PLR0913 - one a field
+    """One architecture with the given losses; everything else is plausible and unimportant."""
+    *sizes, activation = label.replace(" ", "-").split("-")
+    losses = np.array(losses, dtype=float)
+    grid = np.linspace(0, 13, 521)
+    return EnsembleRecord(
+        label=label,
+        sizes=tuple(map(int, sizes)),
+        activation=activation,
+        losses=losses,
+        test_losses=losses + 0.01 if test_losses is None else np.array(test_losses, dtype=float),
+        gradient_norms=np.zeros(len(losses)),
+        iterations=np.ones(len(losses), dtype=np.int64),
+        stop_reasons=("converged",) * len(losses),
+        parameters={"W1": np.ones((len(losses), 1, 1))},
+        best=int(np.argmin(losses)),
+        curve=np.sin(grid) if curve is None else curve,
+        hidden=np.ones((521, 1)) if hidden is None else hidden,
+        output_weights=np.ones(1 if hidden is None else hidden.shape[1]),
+        output_bias=0.0,
+        optima=tuple(optima),
+    )
+
+
+def optimum(loss, members, of):
+    share = len(members) / of
+    return OptimumRecord(loss, loss, tuple(members), share, (share / 2, share), 1.0, np.zeros(521))
+
+
+def result(experiment, *records):
+    grid = np.linspace(0, 13, 521)
+    data = noisy_sine()
+    return Result(experiment, {}, {}, data, grid, np.sin(grid), baselines(data, grid), (), records)

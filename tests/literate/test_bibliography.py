@@ -1,0 +1,112 @@
+"""Citations: numbering, linking, and the errors an author meets."""
+
+from pathlib import Path
+
+import pytest
+
+from mlpreport.errors import PageError
+from mlpreport.literate.bibliography import (
+    cite,
+    find_citations,
+    list_references,
+    number_references,
+    read_references,
+)
+
+BIBTEX = """
+@article{curie1898, author={Curie, Marie}, title={Rayons}, journal={Comptes rendus}, volume={126}, year={1898}}
+@book{noether1918, author={Noether, Emmy}, title={Invarianten}, publisher={Springer}, year={1918}}
+@misc{turing1936, author={Turing, Alan}, title={On computable numbers}, year={1936}}
+"""
+REFERENCES = read_references(BIBTEX)
+
+
+def test_the_report_s_references_are_all_there() -> None:
+    references = read_references(Path("docs/references.bib").read_text(encoding="utf-8"))
+    for key, words in {
+        "bridle1989": ("Bridle"),
+        "cybenko1989": ("Cybenko", "2(4):303", "10.1007/BF02551274"),
+        "ding2018": ("Bin Ding", "Huimin Qian", "Jun Zhou"),
+        "glorot2010": ("Glorot", "Bengio", "249"),
+        "hanin2018": ("Hanin", "Sellke", "1710.11278"),
+    }.items():
+        assert all(word in references[key] for word in words), key
+
+
+def test_sources_are_numbered_in_the_order_in_which_pages_cite_them() -> None:
+    pages = {"1.md": "See [@turing1936].", "2.md": "[@curie1898; @turing1936]"}
+    assert number_references(pages, REFERENCES) == {"turing1936": 1, "curie1898": 2, "noether1918": 3}
+
+
+def test_citations_become_numbered_links() -> None:
+    numbers = {"curie1898": 1, "noether1918": 2}
+    text = cite("Shown in [@noether1918, section 3; @curie1898].", numbers, page="1.md", target="refs.md")
+    assert text == (
+        r"Shown in \[[2](refs.md#ref-noether1918){ .citation #cite-noether1918 }, section 3; "
+        r"[1](refs.md#ref-curie1898){ .citation #cite-curie1898 }\]."
+    )
+
+
+def test_only_the_first_citation_of_a_page_carries_the_anchor() -> None:
+    text = cite("[@curie1898] and [@curie1898]", {"curie1898": 1}, page="1.md", target="refs.md")
+    assert text.count("#cite-curie1898") == 1
+    assert text.count("refs.md#ref-curie1898") == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "`[@nobody]`",
+        "``a ` [@nobody]``",
+        "```python\nx = '[@nobody]'\n```\n",
+        "- item\n\n    ~~~\n    [@nobody]\n    ~~~\n",
+        "<!-- [@nobody] -->",
+        r"\[@nobody]",
+        "[@nobody](https://example.org)",
+        "mail [a@nobody]",
+    ],
+)
+def test_code_comments_and_links_hold_no_citations(text: str) -> None:
+    assert find_citations(text, "1.md") == []
+    assert cite(text, {}, page="1.md", target="refs.md") == text
+
+
+def test_a_citation_after_a_fence_is_still_seen_on_its_line() -> None:
+    (citation,) = find_citations("```\ncode\n```\n\nAnd [@curie1898].", "1.md")
+    assert (citation.key, citation.line) == ("curie1898", 5)
+
+
+def test_an_unknown_key_is_named_with_its_page_line_and_nearest_key() -> None:
+    with pytest.raises(PageError) as caught:
+        number_references({"1.md": "fine", "2.md": "one\n\ntwo [@curie1889]"}, REFERENCES)
+    message = str(caught.value)
+    assert all(part in message for part in ("2.md:3:", "@curie1889", "@curie1898"))
+
+
+def test_a_citation_that_cannot_be_read_is_named() -> None:
+    with pytest.raises(PageError, match=r"1\.md:2: .*curie 1898"):
+        find_citations("\n[@curie1898; curie 1898]", "1.md")
+
+
+def test_references_are_listed_by_number_with_links_back() -> None:
+    numbers = {"turing1936": 1, "curie1898": 2, "noether1918": 3}
+    listing = list_references(
+        REFERENCES, numbers, {"turing1936": {"1 Models": "1.md", "2.2 Optima": "2-2.md"}}
+    )
+    assert listing.index("ref-turing1936") < listing.index("ref-curie1898") < listing.index("ref-noether1918")
+    assert "Cited in [1 Models](1.md#cite-turing1936), [2.2 Optima](2-2.md#cite-turing1936)." in listing
+    assert listing.count("Cited in") == 1
+
+
+@pytest.mark.parametrize(
+    ("bibtex", "reason"),
+    [
+        ("@book{a, title={x}", "premature"),
+        ("@misc{a, title={x}} @misc{a, title={y}}", "repeated"),
+        ("@book{a, title={x}}", "missing"),
+        ("@novel{a, title={x}}", "novel"),
+    ],
+)
+def test_a_faulty_bibtex_file_is_named_with_the_reason(bibtex: str, reason: str) -> None:
+    with pytest.raises(PageError, match=rf"mine\.bib: .*{reason}"):
+        read_references(bibtex, "mine.bib")

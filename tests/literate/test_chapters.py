@@ -1,0 +1,71 @@
+"""Pages of one site together: citations, references, notebooks, and what need not run again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mlpreport.errors import PageError
+from mlpreport.literate.chapters import Sources, compose
+
+BIBTEX = "@misc{curie1898, author={Curie, Marie}, title={Rayons}, year={1898}}"
+REFERENCES = "# References\n\n<!-- bibliography -->\n"
+
+pytestmark = pytest.mark.usefixtures("libraries")
+
+
+def _sources(pages: dict[str, str]) -> Sources:
+    return Sources(
+        pages | {"references.md": REFERENCES}, {"a/1.md": "One"}, BIBTEX, "my.bib", "references.md"
+    )
+
+
+def _compose(pages: dict[str, str], **options: object):
+    arguments = {"workers": 1, "cwd": Path.cwd(), "earlier": {}} | options
+    return compose(_sources(pages), **arguments)
+
+
+def test_citations_link_from_any_folder_to_the_list_and_back() -> None:
+    chapters = _compose({"a/1.md": "# 1\n\nSee [@curie1898].\n"})
+    assert "](../references.md#ref-curie1898)" in chapters.markdown["a/1.md"]
+    assert "[One](a/1.md#cite-curie1898)" in chapters.markdown["references.md"]
+    assert 'id="ref-curie1898"' in chapters.markdown["references.md"]
+
+
+def test_a_page_with_cells_offers_its_notebook_and_others_do_not() -> None:
+    chapters = _compose({"1.md": "# 1\n\n```python\n6 * 7\n```\n\nSo [@curie1898].\n", "2.md": "# 2\n"})
+    assert "(1.ipynb)" in chapters.markdown["1.md"]
+    assert "ipynb" not in chapters.markdown["2.md"]
+    assert [name for name in chapters.files if name.endswith(".ipynb")] == ["1.ipynb"]
+    cells = json.loads(chapters.files["1.ipynb"])["cells"]
+    assert cells[1]["outputs"][0]["data"]["text/plain"] == "42"
+    assert cells[2]["source"] == "So [1]."
+
+
+def test_a_citation_that_a_cell_prints_is_linked_too() -> None:
+    cell = "from IPython.display import Markdown\nMarkdown('Found by [@' + 'curie1898].')"
+    chapters = _compose({"1.md": f"```python\n{cell}\n```\n"})
+    assert "references.md#ref-curie1898" in chapters.markdown["1.md"]
+
+
+def test_only_changed_pages_run_again() -> None:
+    ran: list[str] = []
+    pages = {"1.md": "```python\n1\n```\n", "2.md": "`{python} 2`\n"}
+    earlier = _compose(pages).runs
+    pages["1.md"] = "Other words.\n\n" + pages["1.md"]
+    pages["2.md"] = "`{python} 3`\n"
+    chapters = _compose(pages, earlier=earlier, on_done=lambda page, _: ran.append(page.name))
+    assert ran == ["2.md"]
+    assert chapters.markdown["1.md"].startswith("Other words.")
+
+
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [
+        ("one\n\n[@marie]", r"1\.md:3: .*@marie.*@curie1898"),
+        ("one\n\n```python\n1 / 0\n```\n", r"1\.md:4.*ZeroDivisionError"),
+    ],
+)
+def test_a_page_that_cannot_be_built_is_named(page: str, message: str) -> None:
+    with pytest.raises(PageError, match=message):
+        _compose({"1.md": page})

@@ -1,0 +1,97 @@
+import copy
+import json
+
+import nbformat
+import pytest
+
+from mlpreport.literate import Run, number, parse, weave, weave_text
+
+PAGE = """\
+---
+title: T
+---
+# Setup {#sec-a .wide}
+
+See @eq-b, @fig-c, `@fig-c` and [@key]; `{python} 1 + 1`.
+
+$$ x^2 $$ {#eq-b}
+
+```text
+shown
+```
+
+```python
+#| label: fig-c
+#| caption: "A line of `{python} n` points, @eq-b [@key]"
+#| alt: A line
+#| echo: false
+import matplotlib.pyplot as plt
+n = 3
+plt.plot(range(n));
+```
+
+- item
+
+    ```python
+    #| fold: true
+    print(n)
+    ```
+"""
+
+
+@pytest.fixture(scope="module")
+def notebook(libraries):  # noqa: ARG001 - a fixture cannot be marked with another
+    woven = weave_text(PAGE, name="p.md")
+    return nbformat.reads(woven.files[woven.notebook], as_version=4)
+
+
+def test_the_notebook_is_valid_and_opens_with_python(notebook):
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+def test_prose_reads_well_without_the_site(notebook):
+    assert notebook.cells[0].source == (
+        "# Setup\n\nSee Equation (1), Figure 1, `@fig-c` and [@key]; 2.\n\n"
+        "$$\nx^2 \\tag{1}\n$$\n\n```text\nshown\n```"
+    )
+    assert notebook.cells[2].source == "**Figure 1.** A line of 3 points, Equation (1) [@key]\n\n- item"
+
+
+def test_code_has_its_outputs_and_hides_what_the_page_hides(notebook):
+    _, figure, _, text = notebook.cells
+    assert figure.source.startswith("import matplotlib")
+    assert (figure.execution_count, text.execution_count) == (1, 2)
+    assert figure.outputs[0].data["image/svg+xml"].startswith("<svg")
+    assert text.outputs == [{"output_type": "stream", "name": "stdout", "text": "3\n"}]
+    assert figure.metadata == text.metadata == {"jupyter": {"source_hidden": True}}
+
+
+def test_the_notebook_runs_again_in_jupyter(notebook, jupyter):
+    again = jupyter(copy.deepcopy(notebook))
+    assert again.cells[3].outputs == notebook.cells[3].outputs
+    assert [output.output_type for output in again.cells[1].outputs] == ["display_data"]
+
+
+def test_citations_are_rewritten_by_the_function_given():
+    page = parse("A [@key].\n\n```python\n#| caption: C [@key]\n1\n```\n", "p.md")
+    svg = {"output_type": "display_data", "data": {"image/svg+xml": "<svg/>"}, "metadata": {}}
+    run = Run(page.code, ((svg,),), (), {}, 0.0)
+    text = "A [@key].\n\n```python\n#| caption: C [@key]\n#| alt: A\n1\n```\n"
+    page = parse(text, "p.md")
+    woven = weave(page, run, number([page]), plain_citations=lambda text: text.replace("[@key]", "[1]"))
+    cells = json.loads(woven.files["p.ipynb"])["cells"]
+    assert [cell["source"] for cell in cells] == ["A [1].", "1", "C [1]"]
+    assert "[@key]" in woven.markdown
+
+
+def test_identities_depend_on_place_and_content_only():
+    def identities(text):
+        page = parse(text, "p.md")
+        woven = weave(page, Run(page.code, ((), ()), (), {}, 0.0), number([page]))
+        return [cell["id"] for cell in json.loads(woven.files["p.ipynb"])["cells"]]
+
+    cells = "```python\n1\n```\n" * 2
+    assert identities(cells) == identities(cells)
+    assert len(set(identities(cells))) == 2
+    assert identities(cells)[0] != identities(cells.replace("1", "2"))[0]

@@ -1,0 +1,39 @@
+from examples import optimum, record, result, trained
+
+from mlpreport import tables
+
+
+def test_a_table_is_markdown_in_a_page_and_columns_in_a_terminal():
+    shown = tables.table(("name", "value"), [("a", 0.123456), ("longer", 3)])
+    assert shown._repr_markdown_() == "| name | value |\n| --- | --: |\n| a | 0.1235 |\n| longer | 3 |"
+    assert str(shown) == "name    value\na       0.1235\nlonger  3"
+
+
+def test_errors_are_listed_from_worst_to_best():
+    rows = tables.errors(trained()).rows
+    losses = [float(row[1]) for row in rows]
+    assert losses == sorted(losses, reverse=True)
+    assert {"constant", "line", "true sine", "1-2-1 sigmoid"} <= {row[0] for row in rows}
+
+
+def test_stop_reasons_are_counted():
+    shown = tables.restarts(trained())
+    for row, part in zip(shown.rows, trained().records, strict=True):
+        counts = dict(zip(shown.header, row, strict=True))
+        assert counts["restarts"] == "5"
+        assert all(counts[reason] == str(part.stop_reasons.count(reason)) for reason in part.stop_reasons)
+
+
+def test_the_most_frequent_optima_are_listed_lowest_first():
+    found = [optimum(0.3, range(50), 60), optimum(0.1, range(8), 60), optimum(0.2, range(2), 60)]
+    shown = tables.optima(
+        result("two", record("1-2-1 sigmoid", [0.1], optima=found)), "1-2-1 sigmoid", most=2
+    )
+    assert [row[0] for row in shown.rows] == ["0.100000", "0.300000"]
+    assert shown.rows[1][2:5] == ("50", "83.3\N{NO-BREAK SPACE}%", "41.7 to 83.3\N{NO-BREAK SPACE}%")
+
+
+def test_one_architecture_is_compared_across_results():
+    long = result("a", record("1-50-1 sigmoid", [0.2, 0.1], [5, 9]))
+    shown = tables.compare({"long": long}, "1-50-1 sigmoid")
+    assert shown.rows == (("long", "0.1000", "9.000", "7.000"),)

@@ -1,0 +1,286 @@
+"""`fit` finds known optima, depends on seed and index only, and says why every restart ended."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from mlpreport.data import Dataset, Sample, noisy_sine
+from mlpreport.derivation import register_elementwise
+from mlpreport.errors import InvalidInputError, MlpReportError, ShapeError
+from mlpreport.training import METHODS, Architecture, fit
+
+DATA = noisy_sine()
+LINE = Architecture((1, 1), "sigmoid")
+REASONS = {"converged", "stalled", "iteration limit", "not finite"}
+COMPILED = ["bfgs", "levenberg-marquardt", "adam", "gradient-descent"]
+
+
+def units(*widths, activation="sigmoid"):
+    return Architecture((1, *widths, 1), activation)
+
+
+def data_of(x, y):
+    sample = Sample(np.array(x, dtype=float).reshape(-1, 1), np.array(y, dtype=float).reshape(-1, 1))
+    return Dataset(sample, sample)
+
+
+@pytest.mark.parametrize("method", ["scipy-bfgs", "bfgs", "levenberg-marquardt", "l-bfgs"])
+def test_the_linear_model_finds_the_line_of_least_squares(method):
+    ensemble = fit(LINE, DATA, restarts=2, seed=0, method=method)
+    slope, intercept = np.polyfit(DATA.train.x[:, 0], DATA.train.y[:, 0], 1)
+    np.testing.assert_allclose(ensemble.losses, 0.438543, atol=1e-6)
+    np.testing.assert_allclose(ensemble.test_losses, 0.440709, atol=1e-5)
+    np.testing.assert_allclose(ensemble.parameters["W1"][:, 0, 0], slope, rtol=1e-4)
+    np.testing.assert_allclose(ensemble.parameters["b1"][:, 0], intercept, rtol=1e-4)
+
+
+def test_without_inputs_the_constant_is_found():
+    data = data_of(np.zeros(100), DATA.train.y)
+    loss = fit(LINE, data, restarts=1, seed=0, method="bfgs").best().loss
+    assert loss == pytest.approx(0.506238, abs=1e-6)
+
+
+def test_compiled_methods_find_the_optima_scipy_finds():
+    options = {"restarts": 8, "seed": 4, "gradient_tolerance": 1e-8}
+    baseline = fit(units(1), DATA, method="scipy-bfgs", **options)
+    converged = np.array(baseline.stop_reasons) == "converged"
+    assert converged.sum() >= 4
+    for method in ("bfgs", "levenberg-marquardt"):
+        found = fit(units(1), DATA, **options | {"restarts": 60}, method=method)
+        for loss in baseline.losses[converged]:
+            assert np.abs(found.losses / loss - 1).min() < 1e-9
+
+
+def test_three_units_reach_one_minimum_below_the_noise_floor_from_a_third_of_the_starts():
+    losses = fit(units(3), DATA, restarts=150, seed=1, method="bfgs").losses
+    assert losses.min() < 0.007872
+    assert 0.2 < np.mean(losses < losses.min() * (1 + 1e-6)) < 0.45
+
+
+def limit_of_two_merging_units():
+    """Lowest loss of c + a s + (d + e x) s (1 - s) with s = sigmoid(w x + b), which two units only approach."""
+    x, y = DATA.train.x[:, 0], DATA.train.y[:, 0]
+
+    def loss(wb):
+        s = 1 / (1 + np.exp(-wb[0] * (x - wb[1])))
+        columns = np.stack([np.ones_like(x), s, s * (1 - s), x * s * (1 - s)], axis=1)
+        return np.mean((y - columns @ np.linalg.lstsq(columns, y, rcond=None)[0]) ** 2)
+
+    options = {"xatol": 1e-12, "fatol": 1e-16}
+    return min(
+        minimize(loss, (w, b), method="Nelder-Mead", options=options).fun
+        for w in (0.5, 1.5)
+        for b in (3, 6, 9)
+    )
+
+
+def test_the_lowest_two_unit_losses_approach_a_limit_from_above():
+    limit = limit_of_two_merging_units()
+    losses = fit(units(2), DATA, restarts=60, seed=2, method="bfgs").losses
+    assert limit == pytest.approx(0.07957, abs=1e-5)
+    assert limit < losses.min() < limit * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_a_restart_depends_on_seed_and_index_only(method):
+    options = {"seed": 7, "method": method, "max_iterations": 20}
+    few, many = (fit(units(3), DATA, restarts=count, **options) for count in (2, 5))
+    for name, values in few.parameters.items():
+        np.testing.assert_array_equal(values, many.parameters[name][:2])
+    np.testing.assert_array_equal(few.losses, many.losses[:2])
+    assert few.stop_reasons == many.stop_reasons[:2]
+
+
+@pytest.mark.parametrize("method", COMPILED)
+def test_the_number_of_threads_changes_no_bit(method):
+    options = {"restarts": 9, "seed": 3, "method": method, "max_iterations": 150}
+    one, two, five = (fit(units(10), DATA, threads=threads, **options) for threads in (1, 2, 5))
+    for other in (two, five):
+        np.testing.assert_array_equal(one.losses, other.losses)
+        np.testing.assert_array_equal(one.parameters["W1"], other.parameters["W1"])
+        np.testing.assert_array_equal(one.iterations, other.iterations)
+
+
+def test_seeds_differ():
+    first, second = (fit(LINE, DATA, restarts=1, seed=s, method="bfgs", max_iterations=0) for s in (0, 1))
+    assert first.parameters["W1"] != second.parameters["W1"]
+
+
+def test_starts_have_the_reports_spread():
+    start = fit(
+        Architecture((4, 300, 1), "sigmoid"),
+        wide_data(4),
+        restarts=8,
+        seed=0,
+        method="bfgs",
+        max_iterations=0,
+    )
+    assert start.stop_reasons == ("iteration limit",) * 8
+    assert start.parameters["W1"].std() == pytest.approx(1 / 2, rel=0.05)
+    assert start.parameters["b1"].std() == pytest.approx(1 / np.sqrt(300), rel=0.05)
+    assert start.parameters["W2"].std() == pytest.approx(1 / np.sqrt(300), rel=0.05)
+
+
+def wide_data(inputs, outputs=1):
+    stream = np.random.default_rng(0)
+    sample = SimpleNamespace(x=stream.normal(size=(6, inputs)), y=stream.normal(size=(6, outputs)))
+    return SimpleNamespace(train=sample, test=sample)
+
+
+def test_several_inputs_and_outputs_are_fitted_by_any_dataset_of_that_shape():
+    ensemble = fit(
+        Architecture((3, 8, 2), "tanh"), wide_data(3, 2), restarts=3, seed=0, method="levenberg-marquardt"
+    )
+    assert ensemble.best().loss < 1e-6
+    assert ensemble.parameters["W1"].shape == (3, 3, 8)
+    assert ensemble.parameters["b2"].shape == (3, 2)
+
+
+@pytest.mark.parametrize("method", ["scipy-bfgs", "bfgs", "levenberg-marquardt"])
+def test_weight_decay_shrinks_the_parameters_and_is_no_part_of_the_loss(method):
+    options = {"restarts": 1, "seed": 0, "method": method}
+    plain = fit(LINE, DATA, **options).best()
+    decayed = fit(LINE, DATA, weight_decay=1.0, **options).best()
+    x = np.hstack([DATA.train.x, np.ones_like(DATA.train.x)])
+    expected = np.linalg.solve(x.T @ x / 100 + np.eye(2), x.T @ DATA.train.y / 100)[:, 0]
+    found = [decayed.parameters["W1"][0, 0], decayed.parameters["b1"][0]]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    assert decayed.loss == pytest.approx(np.mean((x @ expected - DATA.train.y[:, 0]) ** 2), rel=1e-6)
+    assert decayed.loss > plain.loss
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize(
+    ("architecture", "data"),
+    [
+        (units(2), data_of([1.0], [2.0])),
+        (units(2, activation="relu"), data_of([0.0, 0.0, 0.0], [1.0, 2.0, 3.0])),
+        (units(2, 2, activation="relu"), data_of([-1e8, 1e8], [1e8, -1e8])),
+        (units(2), data_of([1.0, 2.0], [3.0, 3.0])),
+        (units(2), data_of([1e160, -1e160], [1e160, 3.0])),
+    ],
+    ids=["one point", "dead units", "large", "constant", "overflowing"],
+)
+def test_degenerate_data_end_with_a_reason(method, architecture, data):
+    ensemble = fit(architecture, data, restarts=6, seed=0, method=method, max_iterations=60)
+    assert set(ensemble.stop_reasons) <= REASONS
+    finite = np.isfinite(ensemble.losses)
+    assert np.array_equal(~finite, np.array(ensemble.stop_reasons) == "not finite")
+
+
+def test_a_best_of_nothing_is_an_error():
+    ensemble = fit(units(2), data_of([1.0, 2.0], [1e200, -1e200]), restarts=3, seed=0, method="bfgs")
+    assert ensemble.stop_reasons == ("not finite",) * 3
+    with pytest.raises(MlpReportError, match="none of 3 restarts"):
+        ensemble.best()
+
+
+def test_the_best_restart_is_chosen_by_training_loss():
+    ensemble = fit(units(2), DATA, restarts=12, seed=0, method="levenberg-marquardt")
+    best = ensemble.best()
+    assert best.loss == ensemble.losses.min()
+    assert ensemble.test_losses.argmin() != best.index or best.test_loss == ensemble.test_losses.min()
+    assert best.stop_reason == ensemble.stop_reasons[best.index]
+
+
+def test_a_restart_predicts_what_its_errors_say():
+    ensemble = fit(units(3, 2), DATA, restarts=2, seed=0, method="bfgs", max_iterations=30)
+    for sample, errors in ((DATA.train, ensemble.losses), (DATA.test, ensemble.test_losses)):
+        fits = ensemble.predict(sample.x)
+        assert fits.shape == (2, len(sample.x), 1)
+        np.testing.assert_allclose(np.mean((fits - sample.y) ** 2, axis=(1, 2)), errors, rtol=1e-12)
+        np.testing.assert_array_equal(ensemble.restart(1).predict(sample.x), fits[1])
+
+
+def test_hidden_units_and_output_weights_make_the_fit():
+    restart = fit(units(3, 2), DATA, restarts=1, seed=0, method="bfgs", max_iterations=30).restart(0)
+    first, second = restart.hidden(DATA.test.x)
+    assert (first.shape, second.shape) == ((123, 3), (123, 2))
+    expected = second @ restart.parameters["W3"] + restart.parameters["b3"]
+    np.testing.assert_allclose(restart.predict(DATA.test.x), expected, rtol=1e-12)
+    assert fit(LINE, DATA, restarts=1, seed=0, method="bfgs").best().hidden(DATA.test.x) == ()
+
+
+def test_an_activation_registered_by_the_reader_trains_by_every_way():
+    register_elementwise("cubic_test_activation", lambda u: u**3 / (1 + u**2))
+    architecture = units(2, activation="cubic_test_activation")
+    options = {"restarts": 1, "seed": 1, "max_iterations": 8}
+    ours, torchs = (
+        fit(architecture, DATA, method=method, **options).losses for method in ("bfgs", "scipy-bfgs")
+    )
+    assert np.isfinite(ours).all()
+    np.testing.assert_allclose(ours, torchs, rtol=0.5)
+
+
+def test_iterations_are_limited_and_counted():
+    ensemble = fit(units(10), DATA, restarts=2, seed=0, method="bfgs", max_iterations=7)
+    assert ensemble.stop_reasons == ("iteration limit",) * 2
+    assert ensemble.iterations.tolist() == [7, 7]
+    assert len(ensemble) == 2
+
+
+def test_a_large_decrement_tolerance_ends_early():
+    options = {"restarts": 3, "seed": 0, "method": "levenberg-marquardt"}
+    early, late = (fit(units(3), DATA, decrement_tolerance=t, **options) for t in (1e-2, 1e-10))
+    assert (early.iterations < late.iterations).all()
+    assert early.stop_reasons == ("converged",) * 3
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("restarts", 0),
+        ("restarts", True),
+        ("restarts", 2.0),
+        ("seed", -1),
+        ("seed", 0.5),
+        ("method", "bgfs"),
+        ("method", None),
+        ("max_iterations", -1),
+        ("max_iterations", 1.5),
+        ("gradient_tolerance", -1e-6),
+        ("gradient_tolerance", np.nan),
+        ("decrement_tolerance", "small"),
+        ("learning_rate", np.inf),
+        ("weight_decay", -1.0),
+        ("threads", 0),
+        ("iterations", 5),
+    ],
+)
+def test_a_bad_option_is_refused_by_name(option, value):
+    with pytest.raises(InvalidInputError, match=option):
+        fit(LINE, DATA, **{"restarts": 1, "seed": 0, "method": "bfgs"} | {option: value})
+
+
+def test_an_unknown_method_brings_a_suggestion():
+    with pytest.raises(InvalidInputError, match="did you mean 'levenberg-marquardt'"):
+        fit(LINE, DATA, restarts=1, seed=0, method="levenberg-marquart")
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "problem"),
+    [
+        (np.ones((5, 2)), np.ones((5, 1)), ShapeError),
+        (np.ones((5, 1)), np.ones((5, 2)), ShapeError),
+        (np.ones((5, 1)), np.ones((4, 1)), ShapeError),
+        (np.ones(5), np.ones(5), ShapeError),
+        (np.ones((0, 1)), np.ones((0, 1)), ShapeError),
+        (np.array([[1.0], [np.nan]]), np.ones((2, 1)), InvalidInputError),
+        (np.ones((2, 1)), np.array([[1.0], [np.inf]]), InvalidInputError),
+        ([["a"], ["b"]], np.ones((2, 1)), InvalidInputError),
+    ],
+)
+def test_bad_data_are_refused_by_name(x, y, problem):
+    sample = SimpleNamespace(x=x, y=y)
+    with pytest.raises(problem, match=r"data.train.[xy]"):
+        fit(LINE, SimpleNamespace(train=sample, test=DATA.test), restarts=1, seed=0, method="bfgs")
+    with pytest.raises(problem, match=r"data.test.[xy]"):
+        fit(LINE, SimpleNamespace(train=DATA.train, test=sample), restarts=1, seed=0, method="bfgs")
+
+
+def test_short_fits_write_nothing(capsys):
+    fit(LINE, DATA, restarts=3, seed=0, method="bfgs")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")
