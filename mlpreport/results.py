@@ -150,6 +150,28 @@ class Result:
             raise InvalidInputError(message) from error
 
 
+@dataclass(frozen=True, eq=False)
+class GraphNode:
+    """A variable of a program with its operands (none for an input), its value and its cotangent, both as matrices."""
+
+    name: str
+    label: str
+    operands: tuple[str, ...]
+    value: Float64[np.ndarray, "rows columns"]
+    cotangent: Float64[np.ndarray, "rows columns"]
+
+
+@dataclass(frozen=True, eq=False)
+class GraphRecord:
+    """A program evaluated at one example: its variables in order of computation."""
+
+    nodes: tuple[GraphNode, ...]
+
+    def node(self, name: str) -> GraphNode:
+        """Return the variable of that name."""
+        return next(node for node in self.nodes if node.name == name)
+
+
 KINDS = (Baseline, Dataset, EnsembleRecord, FunctionCurve, OptimumRecord, Result, Sample)
 
 

@@ -25,8 +25,9 @@ from mlpreport.derivation.indices import (
     with_own_value,
 )
 from mlpreport.derivation.matrices import COTANGENT, recognise, tidy
+from mlpreport.derivation.printing import code_names, show
 from mlpreport.derivation.program import Equation, Program
-from mlpreport.derivation.terms import ONE, Shape, Term, build, cost, num
+from mlpreport.derivation.terms import ONE, Shape, Term, build, cost, num, variables
 from mlpreport.errors import ProgramError
 
 RULES = {sp.Pow: "power rule", sp.Mul: "product rule", sp.Add: "sum rule"}
@@ -139,7 +140,7 @@ def _step(program: Program, name: str, steps: Mapping[str, Step]) -> Step:
     if not users:
         line = Line(lhs, sp.S.Zero, "no path", f"{name} does not enter {loss}, so its gradient is 0")
         return Step(name, shape, (line,), build("*", num(0), build("ones", *shape)))
-    lines, formula = _chain(program, name, users, lhs, to)
+    lines, formula = _chain(program, name, users, steps, lhs, to)
     shapes = program.shapes | {cotangent(loss, other): program.shapes[other] for other in steps}
     term = recognise(formula, *to, shapes, shape)
     if len(users) == 1 and users != [loss]:
@@ -187,7 +188,7 @@ def over(formula: sp.Expr, at: Shape, shape: Shape) -> sp.Expr:
 
 
 def _chain(
-    program: Program, name: str, users: list[str], lhs: sp.Expr, to: Shape
+    program: Program, name: str, users: list[str], steps: Mapping[str, Step], lhs: sp.Expr, to: Shape
 ) -> tuple[list[Line], sp.Expr]:
     """Sum over all users of a variable: its cotangent as an index formula, and the lines that lead there."""
     loss, lines, partials, locals_ = program.loss, [], [], []
@@ -199,7 +200,8 @@ def _chain(
         lines += edge_lines
         weight = ONE if user == loss else cell(cotangent(loss, user), shape, *at)
         partials.append(over(weight * Partial(cell(user, shape, *at), target), at, shape))
-        locals_.append(over(weight * local, at, shape))
+        known = steps[user].cotangent
+        locals_.append(over((weight if variables(known) else entry(known, *at)) * local, at, shape))
     formula = tidy(sp.Add(*map(collapse, locals_)))
     if users == [loss]:
         return [*lines, Line(lhs, formula, "substitution", f"{loss} depends on {name} directly")], formula
@@ -264,7 +266,7 @@ def _rules(formula: sp.Expr, lhs: Partial, target: sp.Indexed) -> list[Line]:
     for partial in inner_partials(peeled):
         slope = sp.diff(*partial.args)
         sign = sp.Mul(*(f for f in sp.Mul.make_args(slope) if not f.has(sp.KroneckerDelta)))
-        because = f"the inner derivative is {sign}" if sign.is_number else "the inner derivative"
+        because = f"its factor is {sign}" if sign.is_number else "of what is inside"
         lines.append(Line(partial, slope, "inner derivative", because))
     return lines
 

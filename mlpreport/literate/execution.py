@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from mlpreport.checks import POSITIVE, checked_whole
-from mlpreport.errors import PageError
+from mlpreport.errors import EnvironmentProblemError, PageError
 from mlpreport.literate.page import Cell, Page
 from mlpreport.literate.recorder import Output
 
@@ -144,7 +144,11 @@ def _start(page: Page, folder: Path, cwd: Path) -> _Worker:
     place = {"folder": str(folder), "cwd": str(cwd), "environ": {**os.environ, **_ENVIRONMENT}}
     process = context.Process(target=_work, args=(sender, steps), kwargs=place, name=page.name)
     with _hidden_main():
-        process.start()
+        try:
+            process.start()
+        except (OSError, EOFError) as error:
+            message = f"no process could be forked ({type(error).__name__}); the reason is written above"
+            raise EnvironmentProblemError(message) from error
     sender.close()
     return _Worker(page, process, receiver, folder)
 

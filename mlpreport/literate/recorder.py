@@ -14,12 +14,13 @@ class Recorder:
 
     def __init__(self) -> None:
         self.outputs: list[Output] = []
+        self.exception: BaseException | None = None
         self._shown: dict[str, list[Output]] = {}
         self._clear_next = False
 
     def start_cell(self) -> None:
         """Begin a new list of outputs."""
-        self.outputs, self._clear_next = [], False
+        self.outputs, self.exception, self._clear_next = [], None, False
 
     def add(self, output: Output) -> None:
         """Append an output; text that goes on in the same stream is joined."""
@@ -34,7 +35,14 @@ class Recorder:
     def write(self, stream: str, text: str) -> None:
         """Take text written to `stream`, "stdout" or "stderr"."""
         if text:
+            text = text.encode(errors="replace").decode()  # lone surrogates cannot be written to a file
             self.add({"output_type": "stream", "name": stream, "text": text})
+
+    def fail(self, kind: type[BaseException], error: BaseException, traceback: list[str]) -> None:
+        """Take an exception that IPython shows."""
+        self.exception = error
+        names = {"ename": kind.__name__, "evalue": message(error)}
+        self.add({"output_type": "error", **names, "traceback": traceback})
 
     def publish(
         self, data: Mapping[str, Any], metadata: Mapping[str, Any] | None = None, **how: Any
@@ -85,6 +93,14 @@ def bundle(kind: str, data: Mapping[str, Any], metadata: Mapping[str, Any] | Non
     return {"output_type": kind, "data": {mime: _text(value) for mime, value in data.items()}} | {
         "metadata": dict(metadata or {})
     }
+
+
+def message(error: BaseException) -> str:
+    """Give the message of an exception, even of one that cannot tell it."""
+    try:
+        return str(error)
+    except Exception as second:  # noqa: BLE001 - it comes from code of the page
+        return f"(no message: its __str__ raised {type(second).__name__})"
 
 
 def joined(text: str | list[str]) -> str:

@@ -12,7 +12,7 @@ from mlpreport.literate.inline import outside_code
 from mlpreport.literate.page import Kind, Label, Page
 
 # Not inside words and addresses (me@fig-x.org), paths, or citations [@key].
-_REFERENCE = re.compile(r"(?<![\w@/.\[\\;&-])@(?P<label>(?:fig|eq|tbl|sec)-\w(?:[\w-]*\w)?)")
+_REFERENCE = re.compile(r"(?<![\w@/.\[;&-])(?P<escape>\\?)@(?P<label>(?:fig|eq|tbl|sec)-\w(?:[\w-]*\w)?)")
 _IN_CITATION = re.compile(r"\[@[^\]\n]*\]")
 _TITLE_NUMBER = re.compile(r"(?P<number>\d+(?:\.\d+)*)\.?\s")
 
@@ -70,6 +70,8 @@ def resolve(
     """
 
     def link(match: re.Match[str]) -> str:
+        if match["escape"]:
+            return f"@{match['label']}"
         if match["label"] not in numbering:
             near = get_close_matches(match["label"], numbering, n=1)
             hint = f"did you mean @{near[0]}?" if near else "label what it refers to"

@@ -1,11 +1,11 @@
 """A page and what came out of it, woven into Markdown for MkDocs, image files and a notebook."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from textwrap import dedent
 
-from mlpreport.errors import PageError
+from mlpreport.errors import InvalidInputError, PageError
 from mlpreport.literate import outputs
 from mlpreport.literate.execution import Run, execute
 from mlpreport.literate.filled import FilledBlock, FilledCell, FilledProse, fill_page
@@ -42,15 +42,42 @@ def weave(
 
     `plain_citations` rewrites citations in the notebook's prose; in the Markdown they are left as they are.
     """
+    _check_arguments(page, run, numbering)
     blocks = fill_page(page, run)
     stem = PurePosixPath(page.name).with_suffix("")
     files: dict[str, bytes] = {}
-    markdown = "".join(_markdown(block, page.name, numbering, files) for block in blocks)
+    markdown = _joined(blocks, [_markdown(block, page.name, numbering, files) for block in blocks])
     notebook = f"{stem}.ipynb"
     content = executed_notebook(blocks, numbering, page=page.name, plain_citations=plain_citations)
     return Woven(
         markdown, {f"{stem}_files/{name}": files[name] for name in files} | {notebook: content}, notebook
     )
+
+
+def _check_arguments(page: Page, run: Run, numbering: Numbering) -> None:
+    if run.code != page.code:
+        message = (
+            f"the Run given for {page.name} is of other code; give that which execute() made of this page"
+        )
+        raise InvalidInputError(message)
+    missing = [label.name for label in page.labels if label.name not in numbering]
+    if missing:
+        message = (
+            f"the numbering lacks {missing[0]!r} of {page.name}; give that which number() made with this page"
+        )
+        raise InvalidInputError(message)
+
+
+def _joined(blocks: Sequence[FilledBlock], texts: Iterable[str]) -> str:
+    """Join blocks with a blank line around cells, without which Markdown would see one paragraph."""
+    joined, after_cell = "", False
+    for block, text in zip(blocks, texts, strict=True):
+        is_cell = isinstance(block, FilledCell)
+        last, first = joined.removesuffix("\n").rpartition("\n")[2], text.partition("\n")[0]
+        touching = last.strip(" \t>") and first.strip(" \t>")
+        joined += f"\n{text}" if touching and (is_cell or after_cell) else text
+        after_cell = is_cell
+    return joined
 
 
 def _markdown(block: FilledBlock, page: str, numbering: Numbering, files: dict[str, bytes]) -> str:
@@ -73,7 +100,7 @@ def _linked(text: str, page: str, numbering: Numbering, line: int) -> str:
 def _equation(body: str, reference: Reference, indent: str = "") -> str:
     """Give a displayed equation its number and anchor."""
     equation = f"$$\n{dedent(body).strip()} \\tag{{{reference.number}}}\n$$"
-    return _indent(outputs.block(f"div#{reference.anchor}", equation), indent)
+    return f"\n{_indent(outputs.block(f'div#{reference.anchor}', equation), indent)}\n"
 
 
 def _code(block: FilledCell) -> str:

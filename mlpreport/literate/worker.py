@@ -6,6 +6,7 @@ before the first step, so that the page imports it afresh, and what it imported 
 
 import gc
 import hashlib
+import json
 import os
 import sys
 import threading
@@ -22,7 +23,7 @@ from typing import Any
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from traitlets.config import Config
 
-from mlpreport.literate.recorder import Output, Recorder, Stream, bundle
+from mlpreport.literate.recorder import Output, Recorder, Stream, bundle, message
 
 Step = tuple[str, str]
 """What to run: ("cell", source) or ("value", expression)."""
@@ -132,7 +133,7 @@ def open_shell(recorder: Recorder, folder: Path) -> InteractiveShell:
         (shell.displayhook, "write_output_prompt", lambda: None),
         (shell.displayhook, "finish_displayhook", lambda: None),
         (shell.displayhook, "write_format_data", partial(_add_result, shell, recorder)),
-        (shell, "_showtraceback", partial(_add_error, recorder)),  # the hook that kernels override
+        (shell, "_showtraceback", recorder.fail),  # the hook that kernels override
         (shell, "enable_gui", lambda gui=None: None),  # noqa: ARG005 - no event loop to join; IPython has none either
         (shell.compile, "get_code_name", lambda raw, code, number: f"<cell {number}>"),  # noqa: ARG005
     )
@@ -168,18 +169,15 @@ def run_steps(
         report(("step", i))
         recorder.start_cell()
         error = _run_cell(shell, source) if kind == "cell" else _evaluate(shell, source, values)
+        error = error or recorder.exception  # IPython only shows those of magics, displays and figures
         collect()
         if error is not None:
             return "failed", {"step": i, **failure(error)}
         if kind == "cell":
             outputs.append(recorder.outputs)
     seconds = time.perf_counter() - start
-    return "done", {
-        "outputs": outputs,
-        "values": values,
-        "modules": imported("mlpreport"),
-        "seconds": seconds,
-    }
+    content = {"outputs": outputs, "values": values, "modules": imported("mlpreport"), "seconds": seconds}
+    return "done", json.loads(json.dumps(content, default=str))
 
 
 def _run_cell(shell: InteractiveShell, source: str) -> BaseException | None:
@@ -204,7 +202,7 @@ def failure(error: BaseException) -> Failure:
     frames = frames[first:]
     if isinstance(error, SyntaxError) and (error.filename or "").startswith("<cell"):
         frames.append((str(error.filename), error.lineno or 1, "<module>"))
-    return {"name": type(error).__name__, "message": str(error), "frames": frames}
+    return {"name": type(error).__name__, "message": message(error), "frames": frames}
 
 
 def _add_result(
@@ -212,10 +210,3 @@ def _add_result(
 ) -> None:
     count = {"execution_count": shell.displayhook.prompt_count}
     recorder.add(bundle("execute_result", data, metadata) | count)
-
-
-def _add_error(
-    recorder: Recorder, kind: type[BaseException], error: BaseException, traceback: list[str]
-) -> None:
-    names = {"ename": kind.__name__, "evalue": str(error)}
-    recorder.add({"output_type": "error", **names, "traceback": traceback})

@@ -343,6 +343,22 @@ def wait_for(condition):
         time.sleep(0.01)
 
 
+BROKEN = """
+from mlpreport.literate import execute, execution, parse
+execution.SHELL = ("broken",)
+execute([parse("`{python} 1`", "p.md")])
+"""
+
+
+def test_a_library_that_cannot_be_loaded_is_an_error_and_not_a_hang(tmp_path):
+    (tmp_path / "broken.py").write_text("raise OSError('it is broken')")
+    environment = ENVIRONMENT | {"PYTHONPATH": f"{ENVIRONMENT['PYTHONPATH']}:{tmp_path}"}
+    command = [sys.executable, "-c", BROKEN]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert "OSError: it is broken" in done.stderr
+    assert "EnvironmentProblemError: no process could be forked" in done.stderr
+
+
 @pytest.mark.parametrize("workers", [0, -1, 1.5, True, "2"])
 def test_the_number_of_workers_is_checked(workers):
     with pytest.raises(InvalidInputError, match="workers = "):

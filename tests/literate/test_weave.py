@@ -5,7 +5,7 @@ import pytest
 from bs4 import BeautifulSoup
 from markdown import markdown
 
-from mlpreport.errors import PageError
+from mlpreport.errors import InvalidInputError, PageError
 from mlpreport.literate import Run, number, parse, weave, weave_text
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><path style="stroke: #000000" d="M0 0"/></svg>'
@@ -162,6 +162,15 @@ def test_what_cannot_be_shown_and_empty_output_leave_no_trace():
     assert woven(cell(echo="false"), outputs).markdown == "\n"
 
 
+def test_what_a_cell_shows_is_apart_from_the_text_around_it():
+    table = "|a|b|\n|-|-|\n|c|d|"
+    page = html("text\n" + cell(echo="false") + "text\n", [display(markdown=table)])
+    assert [tag.name for tag in page.find_all(recursive=False)] == ["p", "table", "p"]
+    assert woven("text\n<!-- c -->\ntext").markdown == "text\n<!-- c -->\ntext"
+    page = html("text\n$$ a $$ {#eq-a}\ntext\n")
+    assert [tag.name for tag in page.find_all(recursive=False)] == ["p", "div", "p"]
+
+
 def test_references_in_markdown_output_are_resolved():
     assert (
         "see [Figure 1](#fig-a)" in woven(FIGURE, [display(svg=SVG), display(markdown="see @fig-a")]).markdown
@@ -209,6 +218,15 @@ def test_citations_stay_for_the_bibliography():
 def test_what_a_reader_would_miss_fails_the_page(text, outputs, message):
     with pytest.raises(PageError, match=message):
         woven(text, outputs)
+
+
+def test_run_and_numbering_must_be_those_of_the_page():
+    page, other = parse(FIGURE, "p.md"), parse(cell("g()"), "p.md")
+    run = Run(page.code, ((display(svg=SVG),),), (), {}, 0.0)
+    with pytest.raises(InvalidInputError, match=r"the Run given for p\.md is of other code"):
+        weave(other, run, {})
+    with pytest.raises(InvalidInputError, match=r"the numbering lacks 'fig-a' of p\.md"):
+        weave(page, run, {})
 
 
 @pytest.mark.usefixtures("libraries")

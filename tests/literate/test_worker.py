@@ -87,6 +87,39 @@ def test_every_way_to_fail_fails_the_page(run, step, name, line):
     assert (kind, content["name"], content["frames"][0][1]) == ("failed", name, line)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "class A:\n    def _repr_html_(self):\n        raise OSError('shown')\nA()",
+        "class B:\n    def _ipython_display_(self):\n        raise OSError('shown')\nB()",
+        "%%time\nraise OSError('shown')",
+    ],
+)
+def test_what_ipython_only_shows_fails_the_page(run, source):
+    kind, content = run(("cell", source))
+    assert (kind, content["name"], content["message"]) == ("failed", "OSError", "shown")
+
+
+def test_an_exception_that_cannot_tell_its_message_is_still_named(run):
+    source = "class Mute(Exception):\n    def __str__(self):\n        raise ValueError"
+    value = "(_ for _ in ()).throw(Mute)"
+    assert (
+        run(("cell", source), ("value", value))[1]["message"] == "(no message: its __str__ raised ValueError)"
+    )
+
+
+def test_what_is_sent_is_made_of_built_in_types(run):
+    source = (
+        "class Text(str):\n    def __str__(self):\n        return self\n"
+        "class Odd:\n    def _repr_html_(self):\n        return Text('<p>')\n"
+        "display({'application/json': {'a': {1}}}, raw=True)\nprint('\\udcff')\nOdd()"
+    )
+    kind, content = run(("cell", source), ("value", "Text('v')"))
+    odd, text, last = content["outputs"][0]
+    assert (kind, odd["data"], text["text"]) == ("done", {"application/json": {"a": "{1}"}}, "?\n")
+    assert {type(last["data"]["text/html"]), type(content["values"][0])} == {str}
+
+
 def test_a_failure_outside_of_cells_has_no_frames():
     with pytest.raises(ValueError, match="invalid") as raised:
         int("a")

@@ -1,7 +1,4 @@
-"""Results drawn as matplotlib Figures; nothing is computed here that a Result does not hold.
-
-Colours are Okabe and Ito's, which stay apart for colour-blind readers; dash and marker vary with them.
-"""
+"""Fits to the noisy sine: figures 1 to 7 of the report, as functions of Results; nothing is computed here."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,47 +8,20 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mlpreport.results import Baseline, EnsembleRecord, FunctionCurve, OptimumRecord, Result
-
-BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
-INK, GREY = "#1a1a1a", "#767676"
-COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
-DASHES: tuple[Any, ...] = (
-    "-",
-    "--",
-    "-.",
-    ":",
-    (0, (6, 1, 1, 1, 1, 1)),
-    (0, (1, 1)),
+from mlpreport.figures.style import (
+    BLUE,
+    COLOURS,
+    DASHES,
+    GREY,
+    STYLE,
+    VERMILION,
+    legend,
+    make_panels,
 )
-
-STYLE: Any = {
-    "font.size": 10,
-    "axes.titlesize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "lines.linewidth": 1.8,
-    "legend.frameon": False,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-}
+from mlpreport.results import Baseline, EnsembleRecord, FunctionCurve, OptimumRecord, Result
 
 SINE_RANGE = (-1.75, 1.75)
 ERROR_RANGE = (2e-3, 20)
-
-
-def _panels(rows: int, columns: int, *, height: float, sharex: bool = True) -> tuple[Figure, list[Axes]]:
-    with rc_context(STYLE):
-        figure = Figure(figsize=(7, height * rows), layout="constrained")
-        grid = figure.subplots(rows, columns, sharex=sharex, squeeze=False)
-    return figure, list(grid.flat)
 
 
 def _data(axes: Axes, result: Result, *, test: bool) -> None:
@@ -75,15 +45,10 @@ def _short(value: float) -> str:
     return f"{value:.4f}" if value < 1 else f"{value:.3g}"
 
 
-def _legend(figure: Figure, axes: Axes, columns: int) -> None:
-    with rc_context(STYLE):
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=columns)
-
-
 def optima(result: Result, label: str = "1-2-1 sigmoid", *, most: int = 6) -> Figure:
     """Figure 1: the `most` frequent optima of one architecture, lowest first, with errors and share of restarts."""
     frequent = sorted(result.record(label).optima, key=lambda optimum: -optimum.count)[:most]
-    figure, panels = _panels(-(-len(frequent) // 2), 2, height=2.15)
+    figure, panels = make_panels(-(-len(frequent) // 2), 2, height=2.15)
     for axes, optimum in zip(panels, sorted(frequent, key=lambda optimum: optimum.loss), strict=False):
         _data(axes, result, test=False)
         axes.plot(result.grid, optimum.curve, color=BLUE, label="network")
@@ -99,7 +64,7 @@ def _finish(figure: Figure, panels: Sequence[Axes], used: int) -> Figure:
     for axes in panels[max(0, used - 2) : used]:
         axes.set_xlabel("x")
         axes.tick_params(labelbottom=True)
-    _legend(figure, panels[0], columns=4)
+    legend(figure, panels[0], columns=4)
     return figure
 
 
@@ -109,7 +74,7 @@ def widths(result: Result) -> Figure:
         (f"best {baseline.name}", baseline) for baseline in result.baselines if baseline.name != "true sine"
     ]
     parts += [(_units(record), record) for record in result.records]
-    figure, panels = _panels(-(-len(parts) // 2), 2, height=2.0)
+    figure, panels = make_panels(-(-len(parts) // 2), 2, height=2.0)
     for axes, (name, part) in zip(panels, parts, strict=False):
         _data(axes, result, test=True)
         axes.plot(result.grid, part.curve, color=BLUE, label="fit")
@@ -124,7 +89,7 @@ def _units(record: EnsembleRecord) -> str:
 
 def errors_by_width(result: Result) -> Figure:
     """Every restart's training and test error at every width, the best-on-training restart ringed."""
-    figure, (axes,) = _panels(1, 1, height=3.6)
+    figure, (axes,) = make_panels(1, 1, height=3.6)
     series = (
         ("training error", "losses", BLUE, "o", -0.12),
         ("test error", "test_losses", VERMILION, "^", 0.12),
@@ -142,7 +107,7 @@ def errors_by_width(result: Result) -> Figure:
     axes.set_xticks(range(len(result.records)), [_units(record).split(" ")[0] for record in result.records])
     axes.set_xlabel("hidden units")
     axes.set_ylabel("mean squared error")
-    _legend(figure, axes, columns=3)
+    legend(figure, axes, columns=3)
     return figure
 
 
@@ -153,7 +118,7 @@ def hidden_units(result: Result, label: str) -> Figure:
     """
     record = result.record(label)
     scaled = record.hidden * record.output_weights
-    figure, (fit, raw, weighted) = _panels(3, 1, height=2.0)
+    figure, (fit, raw, weighted) = make_panels(3, 1, height=2.0)
     _data(fit, result, test=False)
     fit.plot(result.grid, record.curve, color=BLUE, label="network")
     total = scaled.sum(axis=1) + record.output_bias
@@ -168,7 +133,7 @@ def hidden_units(result: Result, label: str) -> Figure:
         "bias", (1, record.output_bias), xycoords=("axes fraction", "data"), va="bottom", ha="right"
     )
     weighted.set_xlabel("x")
-    _legend(figure, fit, columns=4)
+    legend(figure, fit, columns=4)
     return figure
 
 
@@ -183,7 +148,7 @@ def _unit_curves(axes: Axes, grid: np.ndarray, curves: np.ndarray) -> None:
 
 def activation_fits(result: Result) -> Figure:
     """Figure 6: the best network of each activation, and below it every restart's training and test error."""
-    figure, panels = _panels(2, len(result.records), height=2.6, sharex=False)
+    figure, panels = make_panels(2, len(result.records), height=2.6, sharex=False)
     top, bottom = panels[: len(result.records)], panels[len(result.records) :]
     for axes, record in zip(top, result.records, strict=True):
         _data(axes, result, test=True)
@@ -192,7 +157,7 @@ def activation_fits(result: Result) -> Figure:
         axes.set_xlabel("x")
     for axes, record in zip(bottom, result.records, strict=True):
         _error_distribution(axes, record, result["constant"].loss)
-    _legend(figure, top[0], columns=4)
+    legend(figure, top[0], columns=4)
     return figure
 
 
@@ -212,7 +177,7 @@ def _error_distribution(axes: Axes, record: EnsembleRecord, constant: float) -> 
 def activations(curves: Iterable[FunctionCurve]) -> Figure:
     """Figure 7: activations (solid) with their derivatives (dashed)."""
     drawn = tuple(curves)
-    figure, panels = _panels(1, len(drawn), height=2.8)
+    figure, panels = make_panels(1, len(drawn), height=2.8)
     for axes, curve in zip(panels, drawn, strict=True):
         axes.axhline(0, color=GREY, lw=0.6)
         axes.axvline(0, color=GREY, lw=0.6)
@@ -220,5 +185,5 @@ def activations(curves: Iterable[FunctionCurve]) -> Figure:
         axes.plot(curve.argument, curve.slope, color=VERMILION, ls="--", label="derivative")
         axes.set_title(curve.name)
         axes.set_xlabel("u")
-    _legend(figure, panels[0], columns=2)
+    legend(figure, panels[0], columns=2)
     return figure

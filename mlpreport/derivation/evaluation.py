@@ -1,0 +1,297 @@
+"""Values of index formulas, at every index at once: in floating point, as SymPy expressions, or in a finite field.
+
+In the field a sum of symbolic size is a weighted sum over a few points, with random weights that add up to the size:
+what holds for random entries and weights holds for all sizes. By Schwartz and Zippel an accident has a probability
+below 1e-14.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add, mul
+from typing import Any
+
+import numpy as np
+import scipy.special
+import sympy as sp
+
+from mlpreport.derivation.elementwise import U
+from mlpreport.derivation.indices import Partial, Phi, entry, outer_sum, phi_formula
+from mlpreport.derivation.program import Program
+from mlpreport.derivation.terms import ONE, Shape, Term
+
+PRIME = 2305843009213699919
+"""A safe prime ≡ 7 (mod 8): every odd root exists, and 2 and half of all other elements have a square root."""
+
+POINTS = 3
+"""Points over which a sum of symbolic size runs in the field."""
+
+Array = Any
+"""A NumPy array of floats, complex numbers or field elements, or a scalar of one of these."""
+
+
+class NoRootError(ArithmeticError):
+    """A random field element has no square root; draw again."""
+
+
+class Floats:
+    """Double precision, complex where a complex step needs it."""
+
+    grain = sp.Integer(1)
+
+    def number(self, value: sp.Expr) -> Array:
+        """Represent a number."""
+        return float(value)
+
+    def reduced(self, value: Array) -> Array:
+        """Bring a sum or product into the domain."""
+        return value
+
+    def power(self, base: Array, exponent: sp.Rational) -> Array:
+        """Raise to a rational power."""
+        return base ** (int(exponent) if exponent.is_Integer else float(exponent))
+
+    def call(self, name: str, argument: Array) -> Array:
+        """Apply a function."""
+        return getattr(np if hasattr(np, name.lower()) else scipy.special, name.lower())(argument)
+
+    def where(self, relation: str, gap: Array, yes: Array, no: Array) -> Array:
+        """Choose by whether gap `relation` 0."""
+        compare = {"<=": np.less_equal, "<": np.less, ">=": np.greater_equal, ">": np.greater}[relation]
+        return np.where(compare(np.real(gap), 0), yes, no)
+
+
+class Chosen(sp.Function):  # type: ignore[misc]
+    """The third argument if gap `relation` 0, else the fourth (SymPy's Piecewise would merge nested conditions)."""
+
+    nargs = 4
+
+    def fdiff(self, argindex: int = 3) -> sp.Expr:
+        """Choose between the derivatives; where the condition changes there is none."""
+        relation, gap, _, _ = self.args
+        return Chosen(relation, gap, int(argindex == 3), int(argindex == 4)) if argindex > 2 else sp.S.Zero  # noqa: PLR2004
+
+
+class Symbols:
+    """SymPy expressions."""
+
+    grain = sp.Integer(1)
+
+    def number(self, value: sp.Expr) -> Array:
+        """Keep a number."""
+        return value
+
+    def reduced(self, value: Array) -> Array:
+        """Keep a sum or product."""
+        return value
+
+    def power(self, base: Array, exponent: sp.Rational) -> Array:
+        """Raise to a rational power."""
+        return base**exponent
+
+    def call(self, name: str, argument: Array) -> Array:
+        """Apply a function."""
+        return _each(getattr(sp, name), argument)
+
+    def where(self, relation: str, gap: Array, yes: Array, no: Array) -> Array:
+        """Write a case distinction."""
+        return np.frompyfunc(lambda g, y, n: Chosen(sp.Symbol(relation), g, y, n), 3, 1)(gap, yes, no)
+
+
+class Field:
+    """Integers modulo `PRIME`; transcendental functions are random values that respect exp(a + b) = exp(a) exp(b)."""
+
+    grain = sp.Integer(27720)
+    """exp(x) stands for e^(x/grain), so that fractions of exponents need no roots."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)  # noqa: S311 (a test point, not a secret)
+        self.memo: dict[tuple[str, int], int] = {}
+
+    def draw(self, *key: Any) -> int:
+        """Give a key its own random element."""
+        return self.memo.setdefault(key, self.random.randrange(2, PRIME))
+
+    def number(self, value: sp.Expr) -> Array:
+        """Represent a fraction; any other number is a random element."""
+        return value.p * pow(value.q, -1, PRIME) % PRIME if value.is_Rational else self.draw(str(value))
+
+    def reduced(self, value: Array) -> Array:
+        """Take the remainder."""
+        return _each(lambda v: int(v) % PRIME, value)
+
+    def power(self, base: Array, exponent: sp.Rational) -> Array:
+        """Raise to a rational power."""
+        return _each(lambda b: _field_power(b, exponent), base)
+
+    def call(self, name: str, argument: Array) -> Array:
+        """Apply a function."""
+        return _each(self._exp if name == "exp" else lambda a: self._other(name, a), argument)
+
+    def _exp(self, a: int) -> int:
+        flipped = a > PRIME // 2
+        value = self.draw("exp", PRIME - a if flipped else a) if a else 1
+        return pow(value, -1, PRIME) if flipped else value
+
+    def _other(self, name: str, a: int) -> int:
+        value = self.draw(name, a)
+        if name == "log":  # exp must undo it
+            flipped = value > PRIME // 2
+            self.memo["exp", PRIME - value if flipped else value] = pow(a, -1, PRIME) if flipped else a
+        return value
+
+    def where(self, relation: str, gap: Array, yes: Array, no: Array) -> Array:
+        """Choose at random, for equal gaps alike."""
+        choice = _each(lambda g: self.draw(relation, g) % 2 == 0, gap)
+        return self.reduced(np.where(np.asarray(choice, dtype=bool), yes, no))
+
+
+Domain = Floats | Symbols | Field
+
+
+def _each(function: Callable[[Any], Any], values: Array) -> Array:
+    return np.frompyfunc(function, 1, 1)(values)
+
+
+def _field_power(base: int, exponent: sp.Rational) -> int:
+    root, times = int(exponent.q), int(exponent.p)
+    while root % 2 == 0:
+        half = pow(base, (PRIME + 1) // 4, PRIME)
+        if half * half % PRIME != base:
+            raise NoRootError
+        base, root = half, root // 2
+    if root > 1:
+        base = pow(base, pow(root, -1, PRIME - 1), PRIME)
+    return pow(base, times, PRIME)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What names mean: values of sizes and symbols, arrays, the grid and weights of each index, how to do `Partial`."""
+
+    domain: Domain
+    symbols: Mapping[sp.Basic, Array]
+    arrays: Mapping[str, Array]
+    weights: Mapping[sp.Expr, Array]
+    grids: Mapping[sp.Basic, tuple[Array, Array]]
+    partial: Callable[["Frame", sp.Expr], Array] | None = None
+    memo: dict[sp.Expr, Array] | None = None
+
+    def with_index(self, k: sp.Basic, size: sp.Expr) -> "Frame":
+        """Add an index on a new leading axis."""
+        weights = self.weights[size].reshape(-1, *[1] * len(self.grids))
+        grid = np.arange(len(weights)).reshape(weights.shape)
+        return replace(self, grids={**self.grids, k: (grid, weights)})
+
+    def place(self, k: sp.Expr) -> Array:
+        """Positions that an index takes."""
+        return 0 if k == 1 else self.grids[k][0]
+
+
+def evaluate(e: sp.Expr, frame: Frame) -> Array:
+    """Value of a formula; free indices run over their grids."""
+    if frame.memo is None:
+        return _evaluate(e, frame)
+    if e not in frame.memo:
+        frame.memo[e] = _evaluate(e, frame)
+    return frame.memo[e]
+
+
+def _evaluate(e: sp.Expr, frame: Frame) -> Array:
+    domain = frame.domain
+    if isinstance(e, sp.Indexed):
+        return frame.arrays[str(e.base.label)][frame.place(e.indices[0]), frame.place(e.indices[1])]
+    if e.is_number and not e.args:
+        return domain.number(e)
+    if e.is_Symbol:
+        return frame.symbols[e]
+    if e.is_Add or e.is_Mul:
+        return reduce(lambda a, b: domain.reduced((add if e.is_Add else mul)(a, b)), (evaluate(a, frame) for a in e.args))
+    if e.is_Pow:
+        return domain.power(evaluate(e.base, frame), e.exp)
+    if isinstance(e, sp.Sum):
+        body, k, size = outer_sum(e)
+        inner = frame.with_index(k, size)
+        return domain.reduced((inner.grids[k][1] * evaluate(body, inner)).sum(axis=0))
+    return _function(e, frame)
+
+
+def _function(e: sp.Expr, frame: Frame) -> Array:
+    domain = frame.domain
+    if isinstance(e, sp.KroneckerDelta):
+        (a, weight), (b, _) = (frame.grids[k] for k in e.args)
+        return domain.reduced((a == b) * domain.power(weight, sp.S.NegativeOne))
+    if isinstance(e, Partial) and frame.partial:
+        return frame.partial(frame, e)
+    if isinstance(e, Phi):
+        name, order, argument = e.args
+        return evaluate(phi_formula(name, order), replace(frame, symbols={U: evaluate(argument, frame)}, memo=None))
+    if isinstance(e, Chosen):
+        return domain.where(str(e.args[0]), *(evaluate(argument, frame) for argument in e.args[1:]))
+    if isinstance(e, sp.Piecewise):
+        return _piecewise(e, frame)
+    if isinstance(e, sp.exp):
+        factors = [part.as_coeff_Mul() for part in sp.Add.make_args(sp.expand(e.exp))]
+        powers = (domain.power(domain.call("exp", evaluate(rest, frame)), number * domain.grain) for number, rest in factors)
+        return reduce(lambda a, b: domain.reduced(a * b), powers)
+    return domain.call(type(e).__name__, evaluate(e.args[0], frame))
+
+
+def _piecewise(e: sp.Piecewise, frame: Frame) -> Array:
+    *cases, (last, _) = e.args
+    value = evaluate(last, frame)
+    for branch, condition in reversed(cases):
+        value = _where(condition, evaluate(branch, frame), value, frame)
+    return value
+
+
+def _where(condition: sp.Basic, yes: Array, no: Array, frame: Frame) -> Array:
+    if isinstance(condition, sp.And):
+        return reduce(lambda chosen, part: _where(part, chosen, no, frame), condition.args, yes)
+    if isinstance(condition, sp.Or):
+        return reduce(lambda chosen, part: _where(part, yes, chosen, frame), condition.args, no)
+    return frame.domain.where(condition.rel_op, evaluate(condition.lhs - condition.rhs, frame), yes, no)
+
+
+def entries(term: Term, frame: Frame) -> Array:
+    """All entries of a term."""
+    i, j = sp.Dummy("i"), sp.Dummy("j")
+    return entries_at(entry(term, i, j), (i, j), term.shape, frame)
+
+
+def entries_at(formula: sp.Expr, at: Shape, shape: Shape, frame: Frame) -> Array:
+    """All values of a formula with the free indices `at`."""
+    value = evaluate(formula, frame.with_index(at[1], shape[1]).with_index(at[0], shape[0]))
+    array = np.broadcast_to(value, [len(frame.weights[size]) for size in shape])
+    return array.astype(object) if isinstance(frame.domain, Symbols | Field) else array
+
+
+def forward(program: Program, frame: Frame, start: Mapping[str, Array]) -> Frame:
+    """Compute every equation; `start` gives inputs, and nodes whose value is to be taken instead of computed."""
+    frame = replace(frame, arrays=dict(start))
+    for equation in program.equations:
+        if equation.name not in start:
+            frame = replace(frame, arrays={**frame.arrays, equation.name: entries(equation.term, frame)})
+    return frame
+
+
+def with_sizes(program: Program, domain: Domain, sizes: Mapping[sp.Expr, int]) -> Frame:
+    """Make a frame in which sums run over all entries, for sizes with values."""
+    used = {ONE, *(size for shape in program.shapes.values() for size in shape)}
+    ones = {size: np.ones(int(sizes.get(size, size))) for size in used}
+    if isinstance(domain, Symbols | Field):
+        ones = {size: array.astype(int).astype(object) for size, array in ones.items()}
+    return Frame(domain, {s: domain.number(sp.Integer(n)) for s, n in sizes.items()}, {}, ones, {})
+
+
+def with_symbolic_sizes(program: Program, field: Field) -> Frame:
+    """Make a frame in which a sum is a randomly weighted sum over a few points; sizes are random elements."""
+    used = {size for shape in program.shapes.values() for size in shape} - {ONE}
+    weights = {ONE: np.array([1], dtype=object)}
+    for size in sorted(used, key=str):
+        value = field.number(size) if size.is_Integer else field.draw("size", str(size))
+        first = [field.draw("weight", str(size), n) for n in range(POINTS - 1)]
+        weights[size] = np.array([*first, (value - sum(first)) % PRIME], dtype=object)
+    symbols = {size: sum(weights[size]) % PRIME for size in used if size.is_Symbol}
+    return Frame(field, symbols, {}, weights, {})

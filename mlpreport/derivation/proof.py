@@ -1,0 +1,339 @@
+"""Proofs of a derivation in four layers, because one layer misses what another sees.
+
+Symbolic sizes: every matrix form against the raw chain rule, exactly. Entrywise: every matrix form against SymPy's
+derivative of the fully expanded loss. Numeric: the compiled code against torch.autograd and the complex step. Lines:
+every line of every step at every index.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
+from types import ModuleType
+
+import numpy as np
+import sympy as sp
+
+from mlpreport.derivation.backward import Derivation, Line, cotangent, indices, name_of, over
+from mlpreport.derivation.codegen import check_current, value_and_grad
+from mlpreport.derivation.elementwise import U
+from mlpreport.derivation.evaluation import (
+    Array,
+    Field,
+    Floats,
+    Frame,
+    NoRootError,
+    Symbols,
+    entries,
+    entries_at,
+    evaluate,
+    forward,
+    with_sizes,
+    with_symbolic_sizes,
+)
+from mlpreport.derivation.indices import cell, entry, phi_formula
+from mlpreport.derivation.printing import code_names
+from mlpreport.derivation.program import Program
+from mlpreport.derivation.stable import python_code
+from mlpreport.derivation.terms import ALL, Term
+from mlpreport.errors import InvalidInputError
+
+STEP = 1e-30
+"""Length of a complex step; its error is its square."""
+
+TOLERANCE = 1e-11
+"""Relative error allowed where both sides are computed in double precision."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One layer of a proof: what was compared, how often, and what failed."""
+
+    layer: str
+    what: str
+    comparisons: int
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """True if every comparison of every layer holds; prints what was checked."""
+
+    checks: tuple[Check, ...]
+
+    def __bool__(self) -> bool:
+        return all(not check.failures for check in self.checks)
+
+    def __str__(self) -> str:
+        rows = []
+        for check in self.checks:
+            verdict = "holds" if not check.failures else f"FAILS for {', '.join(check.failures)}"
+            rows.append(f"{check.layer}: {check.what}: {check.comparisons} comparisons: {verdict}")
+        return "\n".join(["proved" if self else "not proved", *rows])
+
+
+def prove(derivation: Derivation, **sizes: int) -> Proof:
+    """Check a derivation from `vjp` or `hvp` in four independent layers.
+
+    Parameters
+    ----------
+    derivation
+        What to prove; its steps' cotangents, lines and compiled code are all checked.
+    **sizes
+        Small values of the symbolic sizes for the layers that need numbers, such as N=2; 2 if not given.
+
+    Returns
+    -------
+    Proof
+        True or false, with what was checked in `.checks`; `str()` reads well.
+
+    Raises
+    ------
+    InvalidInputError
+        If a size is unknown or not positive, or the derivation is one of tangents.
+    """
+    check_current(derivation)
+    program = derivation.program
+    if cotangent(program.loss, program.loss) not in derivation.backward.definitions:
+        message = "prove takes the derivation of a vjp or hvp; these steps are tangents (check them with a vjp: <u, Jv> = <J'u, v>)"
+        raise InvalidInputError(message)
+    symbols = {s for shape in program.inputs.values() for s in shape if s.is_Symbol}
+    for name, value in sizes.items():
+        if name not in map(str, symbols) or not isinstance(value, int) or value < 1:
+            message = f"{name}={value!r}: give positive whole numbers for sizes of the program ({', '.join(sorted(map(str, symbols)))})"
+            raise InvalidInputError(message)
+    values = {s: sizes.get(str(s), 2) for s in symbols}
+    frame = with_sizes(program, Floats(), values)
+    arrays = _draw(program, frame)
+    frame = forward(program, frame, arrays)
+    layers = _symbolic(derivation), _entrywise(derivation, values)
+    return Proof((*layers, _numeric(derivation, arrays, frame), _lines(derivation, arrays, frame)))
+
+
+def _in_field(attempt: Callable[[Field], list[str]]) -> list[str]:
+    """Try at random elements until every square root exists."""
+    for seed in range(10_000):
+        try:
+            return attempt(Field(seed))
+        except NoRootError:
+            continue
+    return ["no point with all square roots"]
+
+
+def _assume(program: Program, arrays: dict[str, Array], frame: Frame) -> dict[str, Array]:
+    """Make the inputs keep the program's assumptions."""
+    for assumption in program.assumptions:
+        name = name_of(assumption)
+        array, weights = arrays[name], frame.weights[program.shapes[name][1]]
+        domain = frame.domain
+        rest = 1 - (array[:, :-1] * weights[:-1]).sum(axis=1)
+        array[:, -1] = domain.reduced(rest * domain.power(weights[-1:], sp.S.NegativeOne))
+    return arrays
+
+
+def _field_inputs(program: Program, frame: Frame, field: Field) -> dict[str, Array]:
+    arrays = {}
+    for name, shape in program.inputs.items():
+        rows, cols = (len(frame.weights[size]) for size in shape)
+        drawn = [[field.draw(name, i, j) for j in range(cols)] for i in range(rows)]
+        arrays[name] = np.array(drawn, dtype=object)
+    return _assume(program, arrays, frame)
+
+
+def _symbolic(derivation: Derivation) -> Check:
+    """Compare matrix forms with the chain rule's raw sums for sizes that stay symbols."""
+    program = derivation.program
+
+    def attempt(field: Field) -> list[str]:
+        frame = with_symbolic_sizes(program, field)
+        frame = forward(program, frame, _field_inputs(program, frame, field))
+        failures = []
+        for name in derivation.steps:
+            expected = _chained(program, name, frame)
+            if np.any(entries(derivation.steps[name].cotangent, frame) != expected):
+                failures.append(name)
+            frame = replace(frame, arrays={**frame.arrays, cotangent(program.loss, name): expected})
+        return failures
+
+    what = "matrix forms against the raw chain rule, sizes symbolic, exact in a finite field"
+    return Check("symbolic sizes", what, len(derivation.steps), tuple(_in_field(attempt)))
+
+
+def _chained(program: Program, name: str, frame: Frame) -> Array:
+    """Cotangent of a variable by the chain rule, with nothing collapsed, rewritten or recognised."""
+    shape, loss = program.shapes[name], program.loss
+    p, q = indices(shape, "pq")
+    formula = sp.Integer(name == loss)
+    for user in program.users[name]:
+        if cotangent(loss, user) in frame.arrays:
+            at = indices(program.shapes[user], "ij")
+            local = sp.diff(entry(program.definitions[user], *at), cell(name, shape, p, q))
+            formula += over(cell(cotangent(loss, user), program.shapes[user], *at) * local, at, program.shapes[user])
+    return entries_at(formula, (p, q), shape, frame)
+
+
+def _entrywise(derivation: Derivation, sizes: Mapping[sp.Expr, int]) -> Check:
+    """Compare matrix forms with SymPy's derivative of the loss, written out in the symbols of all entries."""
+    program = derivation.program
+    frame = with_sizes(program, Symbols(), sizes)
+    leaves = {n: _symbol_array(n, [len(frame.weights[s]) for s in shape]) for n, shape in program.shapes.items()}
+    inputs = {name: leaves[name] for name in program.inputs}
+    frame = forward(program, frame, inputs)
+    pairs = []
+    for name, step in derivation.steps.items():
+        loss = forward(program, frame, inputs | {name: leaves[name]}).arrays[program.loss][0, 0]
+        written = dict(zip(leaves[name].flat, frame.arrays[name].flat, strict=True))
+        expected = [sp.diff(loss, leaf).xreplace(written) for leaf in leaves[name].flat]
+        found = entries(step.cotangent, frame)
+        frame = replace(frame, arrays={**frame.arrays, cotangent(program.loss, name): found})
+        pairs += [(name, *pair) for pair in zip(found.flat, expected, strict=True)]
+
+    def attempt(field: Field) -> list[str]:
+        drawn = _field_inputs(program, with_sizes(program, field, sizes), field)
+        point = {s: v for name in inputs for s, v in zip(leaves[name].flat, drawn[name].flat, strict=True)}
+        scalar = Frame(field, point, {}, {}, {}, memo={})
+        return [name for name, found, expected in pairs if evaluate(found, scalar) != evaluate(expected, scalar)]
+
+    failures = tuple(dict.fromkeys(_in_field(attempt)))
+    what = "matrix forms against the derivative of the fully expanded loss, exact in a finite field"
+    return Check("entrywise", what, len(pairs), failures)
+
+
+def _symbol_array(name: str, shape: list[int]) -> Array:
+    rows, cols = shape
+    return np.array([[sp.Symbol(f"{name}[{i},{j}]", real=True) for j in range(cols)] for i in range(rows)], dtype=object)
+
+
+def _draw(program: Program, frame: Frame) -> dict[str, Array]:
+    stream = np.random.default_rng(1)
+    shapes = {name: tuple(len(frame.weights[s]) for s in shape) for name, shape in program.inputs.items()}
+    return _assume(program, {name: stream.uniform(0.2, 0.9, size=shape) for name, shape in shapes.items()}, frame)
+
+
+def _numeric(derivation: Derivation, arrays: Mapping[str, Array], frame: Frame) -> Check:
+    """Compare the compiled code with torch.autograd and with the complex step."""
+    program = derivation.program
+    names = code_names(derivation.backward)
+    value, found = value_and_grad(derivation)(**{n if n.isidentifier() else names[n]: a for n, a in arrays.items()})
+    autograd = torch_cotangents(program, arrays)
+    failures = [] if _close(np.array(value), frame.arrays[derivation.value]) else [derivation.value]
+    for name, gradient in found.items():
+        stepped = _complex_step(program, frame, arrays, name)
+        if not _close(gradient, stepped) or not _close(gradient, autograd[name]):
+            failures.append(name)
+    count = 1 + 2 * sum(gradient.size for gradient in found.values())
+    return Check("numeric", "compiled code against torch.autograd and the complex step", count, tuple(failures))
+
+
+def _close(found: Array, expected: Array) -> bool:
+    return bool(np.all(np.abs(found - expected) <= TOLERANCE * max(1.0, np.abs(expected).max())))
+
+
+def _complex_step(program: Program, frame: Frame, arrays: Mapping[str, Array], name: str) -> Array:
+    gradient = np.zeros(arrays[name].shape)
+    for at in np.ndindex(gradient.shape):
+        stepped = {**arrays, name: _nudged(arrays[name], at)}
+        gradient[at] = forward(program, frame, stepped).arrays[program.loss][0, 0].imag / STEP
+    return gradient
+
+
+def _nudged(array: Array, at: tuple[int, ...]) -> Array:
+    nudged = array.astype(complex)
+    nudged[at] += STEP * 1j
+    return nudged
+
+
+def _lines(derivation: Derivation, arrays: Mapping[str, Array], frame: Frame) -> Check:
+    """Evaluate both sides of every line at every index, derivatives by the complex step."""
+    program, loss = derivation.program, derivation.program.loss
+    cotangents = {cotangent(loss, name): array for name, array in torch_cotangents(program, arrays).items()}
+    frame = replace(frame, arrays=frame.arrays | cotangents, partial=partial(_stepped, program))
+    failures, count = [], 0
+    for name, step in derivation.steps.items():
+        for line in step.lines:
+            left, right = _sides(line, program, frame)
+            count += max(left.size, right.size)
+            if not _close(left, right):
+                failures.append(f"{name} ({line.rule})")
+    return Check("lines", "both sides of every line at every index", count, tuple(failures))
+
+
+def _sides(line: Line, program: Program, frame: Frame) -> tuple[Array, Array]:
+    if isinstance(line.lhs, Term):
+        return entries(line.lhs, frame), entries(line.rhs, frame)
+    shapes = program.shapes | {cotangent(program.loss, name): shape for name, shape in program.shapes.items()}
+    free = {
+        k: size
+        for e in sp.Tuple(line.lhs, line.rhs).atoms(sp.Indexed)
+        for k, size in zip(e.indices, shapes[str(e.base.label)], strict=True)
+        if k in line.lhs.free_symbols | line.rhs.free_symbols
+    }
+    for k, size in free.items():
+        frame = frame.with_index(k, size)
+    frame = replace(frame, symbols={**frame.symbols, U: np.linspace(-2.0, 2.0, 9)})
+    return np.asarray(evaluate(line.lhs, frame)), np.asarray(evaluate(line.rhs, frame))
+
+
+def _stepped(program: Program, frame: Frame, derivative: sp.Expr) -> Array:
+    """Differentiate a formula, or one equation, by every entry of a variable in turn."""
+    formula, target = derivative.args
+    name = str(target.base.label)
+    if isinstance(formula, sp.Indexed) and formula.base != target.base:
+        formula = entry(program.definitions[str(formula.base.label)], *formula.indices)
+    total = np.float64(0)
+    for at in np.ndindex(frame.arrays[name].shape):
+        moved = replace(frame, arrays={**frame.arrays, name: _nudged(frame.arrays[name], at)})
+        here = (frame.place(target.indices[0]) == at[0]) & (frame.place(target.indices[1]) == at[1])
+        total = total + np.imag(evaluate(formula, moved)) / STEP * here
+    return total
+
+
+def torch_cotangents(program: Program, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Cotangent of every variable by torch.autograd, zero where no path leads to the loss."""
+    torch = import_module("torch")
+    tensors = {name: torch.tensor(array, dtype=torch.float64, requires_grad=True) for name, array in arrays.items()}
+    frame_sizes = {s: n for name, shape in program.inputs.items() for s, n in zip(shape, arrays[name].shape, strict=True)}
+    for equation in program.equations:
+        value = _on_tensors(equation.term, tensors, frame_sizes, torch)
+        tensors[equation.name] = value if value.requires_grad else value.requires_grad_()
+    found = torch.autograd.grad(tensors[program.loss].sum(), list(tensors.values()), allow_unused=True)
+    zeros = {name: np.zeros(tuple(tensor.shape)) for name, tensor in tensors.items()}
+    return {name: zeros[name] if g is None else g.numpy() for name, g in zip(tensors, found, strict=True)}
+
+
+def _on_tensors(term: Term, tensors: Mapping[str, Array], sizes: Mapping[sp.Expr, int], torch: ModuleType) -> Array:
+    """Carry a term out on tensors, with torch's own functions where it has them."""
+    op, parts = term.op, term.parts
+    if op == "var":
+        return tensors[term.name]
+    if op in {"num", "ones"}:
+        shape = (1, 1) if op == "num" else tuple(int(size.subs(sizes)) for size in parts)
+        return torch.full(shape, float(parts[0].subs(sizes)) if op == "num" else 1.0, dtype=torch.float64)
+    values = [_on_tensors(part, tensors, sizes, torch) for part in term.operands]
+    if op in {"sum", "mean", "logsumexp"}:
+        axis = (0, 1) if parts[1] == ALL else int(parts[1])
+        return getattr(torch, op)(values[0], dim=axis, keepdim=True)
+    if op == "call":
+        native = getattr(torch, term.name, None) if parts[1] == 0 and term.name in {"exp", "log"} else None
+        return native(values[0]) if native else _phi_on_tensor(term, values[0], torch)
+    if op == "**":
+        return values[0] ** float(parts[1].parts[0].subs(sizes))
+    return _TENSOR_OPERATIONS[op](*values)
+
+
+def _phi_on_tensor(term: Term, value: Array, torch: ModuleType) -> Array:
+    scope: dict[str, Array] = {"torch": torch}
+    exec(f"def phi(u):\n{python_code(phi_formula(sp.Symbol(term.name), term.parts[1]), 'torch')}", scope)  # noqa: S102
+    return scope["phi"](value) + 0 * value
+
+
+_TENSOR_OPERATIONS: dict[str, Callable[..., Array]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "@": lambda a, b: a @ b,
+    "neg": lambda a: -a,
+    "T": lambda a: a.T,
+    "softmax": lambda a: a.softmax(dim=1),
+}

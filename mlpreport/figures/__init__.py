@@ -1,0 +1,21 @@
+"""Results drawn as matplotlib Figures; nothing is computed here that a Result does not hold."""
+
+from mlpreport.figures.fits import (
+    activation_fits,
+    activations,
+    errors_by_width,
+    hidden_units,
+    optima,
+    widths,
+)
+from mlpreport.figures.graph import computation_graph
+
+__all__ = [
+    "activation_fits",
+    "activations",
+    "computation_graph",
+    "errors_by_width",
+    "hidden_units",
+    "optima",
+    "widths",
+]
