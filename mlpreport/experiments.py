@@ -72,7 +72,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment(
             "widths", tuple(_sigmoid(n) for n in (1, 2, 3, 10, 50, 100)), "bfgs", restarts=10, seed=23
         ),
-        Experiment("fifty-stopped", (_sigmoid(50),), "bfgs", restarts=10, seed=23, max_iterations=1000),
+        Experiment("fifty-stopped", (_sigmoid(50),), "bfgs", restarts=10, seed=23, max_iterations=300),
         Experiment("fifty-decayed", (_sigmoid(50),), "bfgs", restarts=10, seed=23, weight_decay=1e-6),
         Experiment("hidden-units", tuple(_sigmoid(n) for n in (2, 3, 10)), "bfgs", restarts=10, seed=23),
         Experiment(

@@ -1,13 +1,17 @@
 """The forward programs of chapter 3, and one of them evaluated at an example."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from mlpreport.derivation import Derivation, Program, trace
 from mlpreport.derivation.backward import cotangent
-from mlpreport.derivation.evaluation import Floats, forward, with_sizes
-from mlpreport.derivation.printing import show
+from mlpreport.derivation.domains import Floats
+from mlpreport.derivation.evaluation import forward, with_sizes
+from mlpreport.derivation.printing import code_names, show
+from mlpreport.derivation.program import Equation
+from mlpreport.derivation.reading import Reader
 from mlpreport.results import GraphNode, GraphRecord
 
 REPORT = """
@@ -72,3 +76,20 @@ def _node(name: str, derivation: Derivation, values: Mapping[str, np.ndarray]) -
     operands = tuple(other for other, users in program.users.items() if name in users)
     value, slope = (np.atleast_2d(values[key]) for key in (name, cotangent(program.loss, name)))
     return GraphNode(name, f"{equation}   ({rows}, {columns})", operands, value, slope)
+
+
+def tampered(derivation: Derivation, name: str, wrong: str) -> Derivation:
+    """Replace the cotangent of `name` by the formula `wrong`, so that a proof has something to find.
+
+    The formula is in the forward language with cotangents named d…, such as "2 * dz4 @ W2.T".
+    """
+    backward = derivation.backward
+    scope = {code: backward.variable(key) for key, code in code_names(backward).items() if key in backward.shapes}
+    term = Reader(wrong, scope).read_expression()
+    target = cotangent(derivation.program.loss, name)
+    equations = tuple(Equation(e.name, term if e.name == target else e.term) for e in backward.equations)
+    return replace(
+        derivation,
+        steps={**derivation.steps, name: replace(derivation[name], cotangent=term)},
+        backward=replace(backward, equations=equations),
+    )
