@@ -1,6 +1,5 @@
 """A derivation as code: one readable function for all sizes, each intermediate computed once, numerically stable."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -11,11 +10,12 @@ import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import U, elementwise
-from mlpreport.derivation.indices import Phi, entry, phi_formula
+from mlpreport.derivation.indices import phi_formula
 from mlpreport.derivation.printing import code_names, helper_name, show
 from mlpreport.derivation.program import Program, needed
-from mlpreport.derivation.stable import Sigmoid, Softplus, python_code, stable
-from mlpreport.derivation.terms import ELEMENTWISE, Shape, Term, build, cost, show_shape, variables
+from mlpreport.derivation.rewriting import shared, stabilised
+from mlpreport.derivation.stable import python_code, stable
+from mlpreport.derivation.terms import Shape, Term, show_shape
 from mlpreport.errors import InvalidInputError, ShapeError
 
 _LIBRARIES = {"numpy": "np", "torch": "torch"}
@@ -171,42 +171,6 @@ def source_of(derivation: Derivation, library: str) -> str:
     return "\n\n\n".join([imports, *helpers.values(), "\n".join(lines)]) + "\n"
 
 
-def shared(definitions: Mapping[str, Term]) -> dict[str, Term]:
-    """Give every part that occurs more than once a definition of its own."""
-    seen: Counter[Term] = Counter()
-
-    def visit(term: Term) -> None:
-        seen[term] += 1
-        if seen[term] == 1:
-            for part in term.operands:
-                visit(part)
-
-    done: dict[Term, Term] = {}
-    result: dict[str, Term] = {}
-
-    def rebuild(term: Term, name: str) -> Term:
-        if term in done:
-            return done[term]
-        new = Term(*(rebuild(part, "") if isinstance(part, Term) else part for part in term.args))
-        if cost(term) and (name or seen[term] > 1):
-            key = name or f"shared({sum(map(_is_shared, result)) + 1})"
-            result[key] = new
-            done[term] = build("var", key, *term.shape)
-            return done[term]
-        return new
-
-    for term in definitions.values():
-        visit(term)
-    for name, term in definitions.items():
-        new = rebuild(term, name)
-        result.setdefault(name, new)
-    return result
-
-
-def _is_shared(name: str) -> bool:
-    return name.startswith("shared(")
-
-
 def _calls(terms: Iterable[Term]) -> list[Term]:
     nodes = (t for term in terms for t in sp.preorder_traversal(term) if isinstance(t, Term))
     kinds = {"softmax", "log_softmax", "logsumexp", "map"}
@@ -238,51 +202,3 @@ def _size_lines(program: Program, terms: Iterable[Term], names: Mapping[str, str
             if size in used:
                 lines.setdefault(size, f"    {names[f'size {size}']} = {names[name]}.shape[{axis}]")
     return list(lines.values())
-
-
-def stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term:
-    """Replace what would overflow: the logarithm of a softmax, and functions of one variable rational in exp."""
-    if term.op == "call" and term.name == "log" and term.operands[0].op == "var":
-        inner = definitions.get(term.operands[0].name)
-        if inner is not None and inner.op == "softmax":
-            return build("log_softmax", inner.operands[0])
-    mapped = _one_variable(term, definitions, named)
-    if mapped is not None:
-        return mapped
-    return Term(
-        *(stabilised(part, definitions, named) if isinstance(part, Term) else part for part in term.args)
-    )
-
-
-def _one_variable(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term | None:
-    """Write an elementwise term in one variable as one stable function, looking through the variable's definition."""
-    nodes = [t for t in sp.preorder_traversal(term) if isinstance(t, Term)]
-    exponential = any(t.op == "call" and t.name in {"exp", "log"} for t in nodes)
-    if (
-        not exponential
-        or len(variables(term)) != 1
-        or any(t.op not in ELEMENTWISE | {"var", "num", "call"} for t in nodes)
-    ):
-        return None
-    (leaf,) = {t for t in nodes if t.op == "var"}
-    formula = _formula(term, leaf)
-    if formula.free_symbols != {U}:
-        return None
-    inner = definitions.get(leaf.name)
-    if inner is not None and inner.op == "call" and formula.has(sp.log):
-        composed = stable(formula.subs(U, _formula(inner, inner.operands[0])), U)
-        if composed.has(Softplus):
-            return _mapped(composed, inner.operands[0], named)
-    improved = stable(formula, U)
-    return _mapped(improved, leaf, named) if improved.has(Sigmoid, Softplus) else None
-
-
-def _mapped(formula: sp.Expr, operand: Term, named: dict[sp.Expr, str]) -> Term:
-    return build("map", named.setdefault(formula, f"stable{len(named) + 1}"), formula, operand)
-
-
-def _formula(term: Term, leaf: Term) -> sp.Expr:
-    """Index formula of an elementwise term in one variable, as an expression in U with all definitions inserted."""
-    i, j = sp.symbols("i j")
-    formula = entry(term, i, j).xreplace({entry(leaf, i, j): U})
-    return formula.replace(lambda e: isinstance(e, Phi), lambda e: e.formula())

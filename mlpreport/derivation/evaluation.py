@@ -5,165 +5,22 @@ what holds for random entries and weights holds for all sizes. By Schwartz and Z
 below 1e-14.
 """
 
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import add, mul
-from typing import Any
 
 import numpy as np
-import scipy.special
 import sympy as sp
 
+from mlpreport.derivation.domains import PRIME, Array, Chosen, Domain, Field, Symbols
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.indices import Partial, Phi, entry, outer_sum, phi_formula
 from mlpreport.derivation.program import Program
 from mlpreport.derivation.terms import ONE, Shape, Term
 
-PRIME = 2305843009213699919
-"""A safe prime ≡ 7 (mod 8): every odd root exists, and 2 and half of all other elements have a square root."""
-
 POINTS = 3
 """Points over which a sum of symbolic size runs in the field."""
-
-Array = Any
-"""A NumPy array of floats, complex numbers or field elements, or a scalar of one of these."""
-
-
-class NoRootError(ArithmeticError):
-    """A random field element has no square root; draw again."""
-
-
-class Floats:
-    """Double precision, complex where a complex step needs it."""
-
-    grain = sp.Integer(1)
-
-    def number(self, value: sp.Expr) -> Array:
-        """Represent a number."""
-        return float(value)
-
-    def reduced(self, value: Array) -> Array:
-        """Bring a sum or product into the domain."""
-        return value
-
-    def power(self, base: Array, exponent: sp.Rational) -> Array:
-        """Raise to a rational power."""
-        return base ** (int(exponent) if exponent.is_Integer else float(exponent))
-
-    def call(self, name: str, argument: Array) -> Array:
-        """Apply a function."""
-        return getattr(np if hasattr(np, name.lower()) else scipy.special, name.lower())(argument)
-
-    def where(self, relation: str, gap: Array, yes: Array, no: Array) -> Array:
-        """Choose by whether gap `relation` 0."""
-        compare = {"<=": np.less_equal, "<": np.less, ">=": np.greater_equal, ">": np.greater}[relation]
-        return np.where(compare(np.real(gap), 0), yes, no)
-
-
-class Chosen(sp.Function):  # type: ignore[misc]
-    """The third argument if gap `relation` 0, else the fourth (SymPy's Piecewise would merge nested conditions)."""
-
-    nargs = 4
-
-    def fdiff(self, argindex: int = 3) -> sp.Expr:
-        """Choose between the derivatives; where the condition changes there is none."""
-        relation, gap, _, _ = self.args
-        return Chosen(relation, gap, int(argindex == 3), int(argindex == 4)) if argindex > 2 else sp.S.Zero  # noqa: PLR2004
-
-
-class Symbols:
-    """SymPy expressions."""
-
-    grain = sp.Integer(1)
-
-    def number(self, value: sp.Expr) -> Array:
-        """Keep a number."""
-        return value
-
-    def reduced(self, value: Array) -> Array:
-        """Keep a sum or product."""
-        return value
-
-    def power(self, base: Array, exponent: sp.Rational) -> Array:
-        """Raise to a rational power."""
-        return base**exponent
-
-    def call(self, name: str, argument: Array) -> Array:
-        """Apply a function."""
-        return _each(getattr(sp, name), argument)
-
-    def where(self, relation: str, gap: Array, yes: Array, no: Array) -> Array:
-        """Write a case distinction."""
-        return np.frompyfunc(lambda g, y, n: Chosen(sp.Symbol(relation), g, y, n), 3, 1)(gap, yes, no)
-
-
-class Field:
-    """Integers modulo `PRIME`; transcendental functions are random values that respect exp(a + b) = exp(a) exp(b)."""
-
-    grain = sp.Integer(27720)
-    """exp(x) stands for e^(x/grain), so that fractions of exponents need no roots."""
-
-    def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)  # noqa: S311 (a test point, not a secret)
-        self.memo: dict[tuple[str, int], int] = {}
-
-    def draw(self, *key: Any) -> int:
-        """Give a key its own random element."""
-        return self.memo.setdefault(key, self.random.randrange(2, PRIME))
-
-    def number(self, value: sp.Expr) -> Array:
-        """Represent a fraction; any other number is a random element."""
-        return value.p * pow(value.q, -1, PRIME) % PRIME if value.is_Rational else self.draw(str(value))
-
-    def reduced(self, value: Array) -> Array:
-        """Take the remainder."""
-        return _each(lambda v: int(v) % PRIME, value)
-
-    def power(self, base: Array, exponent: sp.Rational) -> Array:
-        """Raise to a rational power."""
-        return _each(lambda b: _field_power(b, exponent), base)
-
-    def call(self, name: str, argument: Array) -> Array:
-        """Apply a function."""
-        return _each(self._exp if name == "exp" else lambda a: self._other(name, a), argument)
-
-    def _exp(self, a: int) -> int:
-        flipped = a > PRIME // 2
-        value = self.draw("exp", PRIME - a if flipped else a) if a else 1
-        return pow(value, -1, PRIME) if flipped else value
-
-    def _other(self, name: str, a: int) -> int:
-        value = self.draw(name, a)
-        if name == "log":  # exp must undo it
-            flipped = value > PRIME // 2
-            self.memo["exp", PRIME - value if flipped else value] = pow(a, -1, PRIME) if flipped else a
-        return value
-
-    def where(self, relation: str, gap: Array, yes: Array, no: Array) -> Array:
-        """Choose at random, for equal gaps alike."""
-        choice = _each(lambda g: self.draw(relation, g) % 2 == 0, gap)
-        return self.reduced(np.where(np.asarray(choice, dtype=bool), yes, no))
-
-
-Domain = Floats | Symbols | Field
-
-
-def _each(function: Callable[[Any], Any], values: Array) -> Array:
-    return np.frompyfunc(function, 1, 1)(values)
-
-
-def _field_power(base: int, exponent: sp.Rational) -> int:
-    root, times = int(exponent.q), int(exponent.p)
-    while root % 2 == 0:
-        half = pow(base, (PRIME + 1) // 4, PRIME)
-        if half * half % PRIME != base:
-            raise NoRootError
-        base, root = half, root // 2
-    if root > 1:
-        base = pow(base, pow(root, -1, PRIME - 1), PRIME)
-    return pow(base, times, PRIME)
 
 
 @dataclass(frozen=True)
@@ -207,7 +64,10 @@ def _evaluate(e: sp.Expr, frame: Frame) -> Array:
     if e.is_Symbol:
         return frame.symbols[e]
     if e.is_Add or e.is_Mul:
-        return reduce(lambda a, b: domain.reduced((add if e.is_Add else mul)(a, b)), (evaluate(a, frame) for a in e.args))
+        return reduce(
+            lambda a, b: domain.reduced((add if e.is_Add else mul)(a, b)),
+            (evaluate(a, frame) for a in e.args),
+        )
     if e.is_Pow:
         return domain.power(evaluate(e.base, frame), e.exp)
     if isinstance(e, sp.Sum):
@@ -226,14 +86,19 @@ def _function(e: sp.Expr, frame: Frame) -> Array:
         return frame.partial(frame, e)
     if isinstance(e, Phi):
         name, order, argument = e.args
-        return evaluate(phi_formula(name, order), replace(frame, symbols={U: evaluate(argument, frame)}, memo=None))
+        return evaluate(
+            phi_formula(name, order), replace(frame, symbols={U: evaluate(argument, frame)}, memo=None)
+        )
     if isinstance(e, Chosen):
         return domain.where(str(e.args[0]), *(evaluate(argument, frame) for argument in e.args[1:]))
     if isinstance(e, sp.Piecewise):
         return _piecewise(e, frame)
     if isinstance(e, sp.exp):
         factors = [part.as_coeff_Mul() for part in sp.Add.make_args(sp.expand(e.exp))]
-        powers = (domain.power(domain.call("exp", evaluate(rest, frame)), number * domain.grain) for number, rest in factors)
+        powers = (
+            domain.power(domain.call("exp", evaluate(rest, frame)), number * domain.grain)
+            for number, rest in factors
+        )
         return reduce(lambda a, b: domain.reduced(a * b), powers)
     return domain.call(type(e).__name__, evaluate(e.args[0], frame))
 
@@ -256,8 +121,14 @@ def _where(condition: sp.Basic, yes: Array, no: Array, frame: Frame) -> Array:
 
 def entries(term: Term, frame: Frame) -> Array:
     """All entries of a term."""
+    formula, at = _formula(term)
+    return entries_at(formula, at, term.shape, frame)
+
+
+@lru_cache(maxsize=4096)
+def _formula(term: Term) -> tuple[sp.Expr, Shape]:
     i, j = sp.Dummy("i"), sp.Dummy("j")
-    return entries_at(entry(term, i, j), (i, j), term.shape, frame)
+    return entry(term, i, j), (i, j)
 
 
 def entries_at(formula: sp.Expr, at: Shape, shape: Shape, frame: Frame) -> Array:

@@ -4,7 +4,8 @@ from itertools import count
 
 import sympy as sp
 
-from mlpreport.derivation.backward import Derivation, Line, Step, edge, functions_of, indices, over, vjp
+from mlpreport.derivation.backward import Derivation, Step, functions_of, vjp
+from mlpreport.derivation.edges import Line, edge, indices, over
 from mlpreport.derivation.indices import Partial, cell, collapse
 from mlpreport.derivation.matrices import recognise, tidy
 from mlpreport.derivation.program import Equation, Program, needed, simple_root

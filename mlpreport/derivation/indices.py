@@ -10,7 +10,6 @@ import sympy as sp
 from mlpreport.derivation.elementwise import H, U, elementwise
 from mlpreport.derivation.terms import ALL, ONE, Shape, Term
 
-
 Own = Callable[[sp.Expr, sp.Expr], sp.Expr]
 """Gives the entry of a node's value at two indices."""
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import sympy as sp
 from sympy.printing.latex import LatexPrinter
 
-from mlpreport.derivation.backward import Line
+from mlpreport.derivation.edges import Line
 from mlpreport.derivation.indices import outer_sum
 from mlpreport.derivation.terms import ALL, Term
 
 _GREEK = frozenset(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega".split()
+    ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega"]
 )
 _ACCENTS = ("hat", "bar", "tilde", "dot")
 _FUNCTIONS = {"sigmoid": r"\sigma", "tanh": r"\tanh", "exp": r"\exp", "log": r"\log"}

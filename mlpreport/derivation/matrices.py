@@ -107,9 +107,19 @@ def _fraction(e: sp.Expr, r: sp.Expr, c: sp.Expr, shapes: dict[str, Shape]) -> T
 def _product(number: sp.Expr, rest: sp.Expr, r: sp.Expr, c: sp.Expr, shapes: dict[str, Shape]) -> Term:
     sizes = sp.Mul(*(f for f in sp.Mul.make_args(rest) if not f.has(sp.Indexed, sp.Sum)))
     factors = [_matrix(f, r, c, shapes) for f in sp.Mul.make_args(rest) if f.has(sp.Indexed, sp.Sum)]
-    terms = sorted(factors, key=_reading_order)
+    terms = _outer(sorted(factors, key=_reading_order))
     scale = number * sizes
     return reduce(lambda a, b: build("*", a, b), terms if scale == 1 and terms else [num(scale), *terms])
+
+
+def _outer(terms: list[Term]) -> list[Term]:
+    """Write a column times a row, which broadcast, as the matrix product that it is."""
+    columns = [term for term in terms if term.shape[0] != 1 and term.shape[1] == 1]
+    rows = [term for term in terms if term.shape[0] == 1 and term.shape[1] != 1]
+    if not columns or not rows:
+        return terms
+    left, right = (reduce(lambda a, b: build("*", a, b), group) for group in (columns, rows))
+    return [term for term in terms if term not in columns + rows] + [build("@", left, right)]
 
 
 def _contraction(e: sp.Sum, r: sp.Expr, c: sp.Expr, shapes: dict[str, Shape]) -> Term:

@@ -8,22 +8,17 @@ every line of every step at every index.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import import_module
-from types import ModuleType
 
 import numpy as np
 import sympy as sp
 
-from mlpreport.derivation.backward import Derivation, Line, cotangent, indices, name_of, over
+from mlpreport.derivation.backward import Derivation, cotangent, name_of
 from mlpreport.derivation.codegen import check_current, value_and_grad
+from mlpreport.derivation.domains import Array, Field, Floats, NoRootError, Symbols
+from mlpreport.derivation.edges import Line, indices, over
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.evaluation import (
-    Array,
-    Field,
-    Floats,
     Frame,
-    NoRootError,
-    Symbols,
     entries,
     entries_at,
     evaluate,
@@ -31,15 +26,12 @@ from mlpreport.derivation.evaluation import (
     with_sizes,
     with_symbolic_sizes,
 )
-from mlpreport.derivation.indices import cell, entry, phi_formula
+from mlpreport.derivation.indices import cell, entry
+from mlpreport.derivation.oracles import STEP, complex_step, nudged, torch_cotangents
 from mlpreport.derivation.printing import code_names
 from mlpreport.derivation.program import Program
-from mlpreport.derivation.stable import python_code
-from mlpreport.derivation.terms import ALL, Term
+from mlpreport.derivation.terms import Term
 from mlpreport.errors import InvalidInputError
-
-STEP = 1e-30
-"""Length of a complex step; its error is its square."""
 
 TOLERANCE = 1e-11
 """Relative error allowed where both sides are computed in double precision."""
@@ -120,7 +112,7 @@ def _in_field(attempt: Callable[[Field], list[str]]) -> list[str]:
     return ["no point with all square roots"]
 
 
-def _assume(program: Program, arrays: dict[str, Array], frame: Frame) -> dict[str, Array]:
+def assume(program: Program, arrays: dict[str, Array], frame: Frame) -> dict[str, Array]:
     """Make the inputs keep the program's assumptions."""
     for assumption in program.assumptions:
         name = name_of(assumption)
@@ -137,7 +129,7 @@ def _field_inputs(program: Program, frame: Frame, field: Field) -> dict[str, Arr
         rows, cols = (len(frame.weights[size]) for size in shape)
         drawn = [[field.draw(name, i, j) for j in range(cols)] for i in range(rows)]
         arrays[name] = np.array(drawn, dtype=object)
-    return _assume(program, arrays, frame)
+    return assume(program, arrays, frame)
 
 
 def _symbolic(derivation: Derivation) -> Check:
@@ -168,7 +160,9 @@ def _chained(program: Program, name: str, frame: Frame) -> Array:
         if cotangent(loss, user) in frame.arrays:
             at = indices(program.shapes[user], "ij")
             local = sp.diff(entry(program.definitions[user], *at), cell(name, shape, p, q))
-            formula += over(cell(cotangent(loss, user), program.shapes[user], *at) * local, at, program.shapes[user])
+            formula += over(
+                cell(cotangent(loss, user), program.shapes[user], *at) * local, at, program.shapes[user]
+            )
     return entries_at(formula, (p, q), shape, frame)
 
 
@@ -176,7 +170,9 @@ def _entrywise(derivation: Derivation, sizes: Mapping[sp.Expr, int]) -> Check:
     """Compare matrix forms with SymPy's derivative of the loss, written out in the symbols of all entries."""
     program = derivation.program
     frame = with_sizes(program, Symbols(), sizes)
-    leaves = {n: _symbol_array(n, [len(frame.weights[s]) for s in shape]) for n, shape in program.shapes.items()}
+    leaves = {
+        n: _symbol_array(n, [len(frame.weights[s]) for s in shape]) for n, shape in program.shapes.items()
+    }
     inputs = {name: leaves[name] for name in program.inputs}
     frame = forward(program, frame, inputs)
     pairs = []
@@ -192,7 +188,9 @@ def _entrywise(derivation: Derivation, sizes: Mapping[sp.Expr, int]) -> Check:
         drawn = _field_inputs(program, with_sizes(program, field, sizes), field)
         point = {s: v for name in inputs for s, v in zip(leaves[name].flat, drawn[name].flat, strict=True)}
         scalar = Frame(field, point, {}, {}, {}, memo={})
-        return [name for name, found, expected in pairs if evaluate(found, scalar) != evaluate(expected, scalar)]
+        return [
+            name for name, found, expected in pairs if evaluate(found, scalar) != evaluate(expected, scalar)
+        ]
 
     failures = tuple(dict.fromkeys(_in_field(attempt)))
     what = "matrix forms against the derivative of the fully expanded loss, exact in a finite field"
@@ -201,46 +199,40 @@ def _entrywise(derivation: Derivation, sizes: Mapping[sp.Expr, int]) -> Check:
 
 def _symbol_array(name: str, shape: list[int]) -> Array:
     rows, cols = shape
-    return np.array([[sp.Symbol(f"{name}[{i},{j}]", real=True) for j in range(cols)] for i in range(rows)], dtype=object)
+    return np.array(
+        [[sp.Symbol(f"{name}[{i},{j}]", real=True) for j in range(cols)] for i in range(rows)], dtype=object
+    )
 
 
 def _draw(program: Program, frame: Frame) -> dict[str, Array]:
     stream = np.random.default_rng(1)
     shapes = {name: tuple(len(frame.weights[s]) for s in shape) for name, shape in program.inputs.items()}
-    return _assume(program, {name: stream.uniform(0.2, 0.9, size=shape) for name, shape in shapes.items()}, frame)
+    return assume(
+        program, {name: stream.uniform(0.2, 0.9, size=shape) for name, shape in shapes.items()}, frame
+    )
 
 
 def _numeric(derivation: Derivation, arrays: Mapping[str, Array], frame: Frame) -> Check:
     """Compare the compiled code with torch.autograd and with the complex step."""
     program = derivation.program
     names = code_names(derivation.backward)
-    value, found = value_and_grad(derivation)(**{n if n.isidentifier() else names[n]: a for n, a in arrays.items()})
+    value, found = value_and_grad(derivation)(
+        **{n if n.isidentifier() else names[n]: a for n, a in arrays.items()}
+    )
     autograd = torch_cotangents(program, arrays)
     failures = [] if _close(np.array(value), frame.arrays[derivation.value]) else [derivation.value]
     for name, gradient in found.items():
-        stepped = _complex_step(program, frame, arrays, name)
+        stepped = complex_step(program, frame, arrays, name)
         if not _close(gradient, stepped) or not _close(gradient, autograd[name]):
             failures.append(name)
     count = 1 + 2 * sum(gradient.size for gradient in found.values())
-    return Check("numeric", "compiled code against torch.autograd and the complex step", count, tuple(failures))
+    return Check(
+        "numeric", "compiled code against torch.autograd and the complex step", count, tuple(failures)
+    )
 
 
 def _close(found: Array, expected: Array) -> bool:
     return bool(np.all(np.abs(found - expected) <= TOLERANCE * max(1.0, np.abs(expected).max())))
-
-
-def _complex_step(program: Program, frame: Frame, arrays: Mapping[str, Array], name: str) -> Array:
-    gradient = np.zeros(arrays[name].shape)
-    for at in np.ndindex(gradient.shape):
-        stepped = {**arrays, name: _nudged(arrays[name], at)}
-        gradient[at] = forward(program, frame, stepped).arrays[program.loss][0, 0].imag / STEP
-    return gradient
-
-
-def _nudged(array: Array, at: tuple[int, ...]) -> Array:
-    nudged = array.astype(complex)
-    nudged[at] += STEP * 1j
-    return nudged
 
 
 def _lines(derivation: Derivation, arrays: Mapping[str, Array], frame: Frame) -> Check:
@@ -282,58 +274,7 @@ def _stepped(program: Program, frame: Frame, derivative: sp.Expr) -> Array:
         formula = entry(program.definitions[str(formula.base.label)], *formula.indices)
     total = np.float64(0)
     for at in np.ndindex(frame.arrays[name].shape):
-        moved = replace(frame, arrays={**frame.arrays, name: _nudged(frame.arrays[name], at)})
+        moved = replace(frame, arrays={**frame.arrays, name: nudged(frame.arrays[name], at)})
         here = (frame.place(target.indices[0]) == at[0]) & (frame.place(target.indices[1]) == at[1])
         total = total + np.imag(evaluate(formula, moved)) / STEP * here
     return total
-
-
-def torch_cotangents(program: Program, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Cotangent of every variable by torch.autograd, zero where no path leads to the loss."""
-    torch = import_module("torch")
-    tensors = {name: torch.tensor(array, dtype=torch.float64, requires_grad=True) for name, array in arrays.items()}
-    frame_sizes = {s: n for name, shape in program.inputs.items() for s, n in zip(shape, arrays[name].shape, strict=True)}
-    for equation in program.equations:
-        value = _on_tensors(equation.term, tensors, frame_sizes, torch)
-        tensors[equation.name] = value if value.requires_grad else value.requires_grad_()
-    found = torch.autograd.grad(tensors[program.loss].sum(), list(tensors.values()), allow_unused=True)
-    zeros = {name: np.zeros(tuple(tensor.shape)) for name, tensor in tensors.items()}
-    return {name: zeros[name] if g is None else g.numpy() for name, g in zip(tensors, found, strict=True)}
-
-
-def _on_tensors(term: Term, tensors: Mapping[str, Array], sizes: Mapping[sp.Expr, int], torch: ModuleType) -> Array:
-    """Carry a term out on tensors, with torch's own functions where it has them."""
-    op, parts = term.op, term.parts
-    if op == "var":
-        return tensors[term.name]
-    if op in {"num", "ones"}:
-        shape = (1, 1) if op == "num" else tuple(int(size.subs(sizes)) for size in parts)
-        return torch.full(shape, float(parts[0].subs(sizes)) if op == "num" else 1.0, dtype=torch.float64)
-    values = [_on_tensors(part, tensors, sizes, torch) for part in term.operands]
-    if op in {"sum", "mean", "logsumexp"}:
-        axis = (0, 1) if parts[1] == ALL else int(parts[1])
-        return getattr(torch, op)(values[0], dim=axis, keepdim=True)
-    if op == "call":
-        native = getattr(torch, term.name, None) if parts[1] == 0 and term.name in {"exp", "log"} else None
-        return native(values[0]) if native else _phi_on_tensor(term, values[0], torch)
-    if op == "**":
-        return values[0] ** float(parts[1].parts[0].subs(sizes))
-    return _TENSOR_OPERATIONS[op](*values)
-
-
-def _phi_on_tensor(term: Term, value: Array, torch: ModuleType) -> Array:
-    scope: dict[str, Array] = {"torch": torch}
-    exec(f"def phi(u):\n{python_code(phi_formula(sp.Symbol(term.name), term.parts[1]), 'torch')}", scope)  # noqa: S102
-    return scope["phi"](value) + 0 * value
-
-
-_TENSOR_OPERATIONS: dict[str, Callable[..., Array]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "@": lambda a, b: a @ b,
-    "neg": lambda a: -a,
-    "T": lambda a: a.T,
-    "softmax": lambda a: a.softmax(dim=1),
-}

@@ -1,7 +1,6 @@
 """Reading a forward program from ordinary array code: a whitelist of Python's syntax is interpreted, nothing is executed."""
 
 import ast
-import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import count
@@ -10,69 +9,14 @@ from typing import NoReturn
 import sympy as sp
 
 from mlpreport.derivation.elementwise import elementwise_names
-from mlpreport.derivation.program import Equation, Program, simple_root
-from mlpreport.derivation.terms import ALL, ONE, Shape, Term, build, num, show_shape, transpose
+from mlpreport.derivation.program import simple_root
+from mlpreport.derivation.terms import ALL, ONE, Term, build, num, transpose
 from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**"}
 _LIBRARIES = ("np", "numpy", "torch", "jnp")
+_DEEPEST = 150
 _AXES = {None: ALL, 0: sp.S.Zero, 1: ONE, -1: ONE, -2: sp.S.Zero}
-
-
-def trace(source: str, /, *, assume: tuple[str, ...] = (), **shapes: tuple[str | int, str | int]) -> Program:
-    """Read a forward program written in the NumPy subset, given the shapes of its inputs.
-
-    Parameters
-    ----------
-    source
-        Assignments, one a line; the last one is the loss, of shape (1, 1).
-    assume
-        Assumptions such as "rows_sum_to_one:y", used as visible steps.
-    **shapes
-        For each input (rows, cols); a size is a name such as "N" or a whole number.
-
-    Raises
-    ------
-    ProgramError, ShapeError
-        If the source leaves the language or shapes do not fit; the message marks the source line.
-    """
-    inputs = {name: read_shape(name, shape) for name, shape in shapes.items()}
-    reader = Reader(source, {name: build("var", name, *shape) for name, shape in inputs.items()})
-    loss = reader.read_assignments()
-    if loss.shape != (1, 1):
-        reader.fail(
-            None,
-            f"the loss {loss.name} has shape {show_shape(loss.shape)}; wrap it in mean(…) or sum(…)",
-            ShapeError,
-        )
-    program = Program(
-        inputs, tuple(Equation(*item) for item in reader.equations.items()), _texts(assume), source
-    )
-    for assumption in program.assumptions:
-        kind, _, name = assumption.partition(":")
-        program.variable(name)
-        if kind != "rows_sum_to_one":
-            message = f"assumption {assumption!r} is unknown; write 'rows_sum_to_one:{name}'"
-            raise ProgramError(message)
-    return program
-
-
-def _texts(assume: tuple[str, ...] | str) -> tuple[str, ...]:
-    return (assume,) if isinstance(assume, str) else tuple(assume)
-
-
-def read_shape(name: str, shape: tuple[str | int, str | int]) -> Shape:
-    """Turn a declared shape into sizes: positive whole numbers or symbols."""
-    sizes = []
-    for size in shape if isinstance(shape, tuple | list) else (None,):
-        if isinstance(size, str) and size.isidentifier():
-            sizes.append(sp.Symbol(size, integer=True, positive=True))
-        elif isinstance(size, int) and not isinstance(size, bool) and size > 0:
-            sizes.append(sp.Integer(size))
-    if not isinstance(shape, tuple | list) or len(shape) != 2 or len(sizes) != 2:  # noqa: PLR2004
-        message = f'shape of {name} is {shape!r}: write (rows, cols) of names or positive whole numbers, such as ("N", 1)'
-        raise ShapeError(message)
-    return sizes[0], sizes[1]
 
 
 @dataclass
@@ -110,15 +54,19 @@ class Reader:
         return self._expression(self._parse("eval").body)
 
     def _parse(self, mode: str) -> ast.Module | ast.Expression:
+        text = self.source.strip() if mode == "eval" else self.source
         try:
-            return ast.parse(self.source.strip() if mode == "eval" else self.source, mode=mode)
+            tree = ast.parse(text, mode=mode)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            place = ast.Name(
-                "",
-                lineno=getattr(error, "lineno", None) or 1,
-                col_offset=(getattr(error, "offset", 1) or 1) - 1,
-            )
+            row, column = getattr(error, "lineno", None) or 1, getattr(error, "offset", None) or 1
+            place = ast.Name("", lineno=row, col_offset=column - 1)
             self.fail(place, f"not Python syntax ({getattr(error, 'msg', error)})")
+        level: list[ast.AST] = [tree]
+        for _ in range(_DEEPEST):
+            level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if level:
+            self.fail(level[0], "this is nested too deeply; give parts of it a name")
+        return tree
 
     def _assign(self, statement: ast.stmt) -> str:
         target = (
@@ -190,7 +138,7 @@ class Reader:
             return num(sizes[node.id])
         near = get_close_matches(node.id, [*self.scope, *sizes], n=1)
         later = (
-            f"is it assigned further down? (no cycles)"
+            "is it assigned further down? (no cycles)"
             if self.source.count(node.id) > 1
             else "declare its shape"
         )
@@ -259,7 +207,11 @@ def _folded(op: str, *operands: Term) -> Term:
     if op in {"@"}:
         message = "@ needs arrays; use * between numbers"
         raise ShapeError(message)
-    return num(_ARITHMETIC[op](*values))
+    value = _ARITHMETIC[op](*values)
+    if not value.is_finite and value.is_number:
+        message = f"{' and '.join(map(str, values))} with {op} is no finite number"
+        raise ShapeError(message)
+    return num(value)
 
 
 _ARITHMETIC = {
@@ -286,31 +238,3 @@ def _recognised(term: Term) -> Term:
 
 def _is_call(term: Term, name: str) -> bool:
     return term.op == "call" and term.name == name
-
-
-def read_program(text: str) -> Program:
-    """Read a program file: forward code whose comment lines declare shapes and assumptions.
-
-    `# shapes: x = (N, D), W1 = (D, H)` declares inputs, `# assume: rows_sum_to_one:y` an assumption; both may be
-    repeated. Everything else is as in `trace`.
-
-    Raises
-    ------
-    ProgramError, ShapeError
-        As for `trace`, and for a declaration that cannot be read.
-    """
-    shapes: dict[str, tuple[str | int, str | int]] = {}
-    assume: list[str] = []
-    for row, line in enumerate(text.splitlines(), 1):
-        if match := re.fullmatch(r"\s*#\s*(shapes|assume)\s*:\s*(.*?)\s*", line):
-            kind, rest = match.groups()
-            declared = re.findall(r"\s*(\w+)\s*=\s*\(\s*(\w+)\s*,\s*(\w+)\s*,?\s*\)\s*(?:,|$)", rest)
-            if kind == "assume":
-                assume += re.split(r"[,\s]+", rest)
-            elif not declared or re.sub(
-                r"\s*(\w+)\s*=\s*\(\s*(\w+)\s*,\s*(\w+)\s*,?\s*\)\s*(?:,|$)", "", rest
-            ):
-                message = f"line {row}: write '# shapes: x = (N, D), W1 = (D, H)'\n    {line}\n    {'^' * len(line)}"
-                raise ProgramError(message)
-            shapes |= {name: tuple(int(s) if s.isdigit() else s for s in (a, b)) for name, a, b in declared}
-    return trace(text, assume=tuple(assume), **shapes)

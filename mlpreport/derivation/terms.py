@@ -3,7 +3,7 @@
 SymPy's own matrix expressions broadcast nothing and turn `g*g` into a matrix power; these only record what was written.
 """
 
-from functools import lru_cache
+from functools import cache
 
 import sympy as sp
 from sympy.core.symbol import Str
@@ -11,6 +11,8 @@ from sympy.core.symbol import Str
 from mlpreport.errors import ShapeError
 
 Shape = tuple[sp.Expr, sp.Expr]
+
+Operand = "Term | sp.Expr | int"
 
 ONE = sp.Integer(1)
 ALL = sp.Integer(-1)
@@ -21,7 +23,7 @@ ELEMENTWISE = frozenset({"+", "-", "*", "/", "**", "neg"})
 
 
 class Term(sp.Basic):  # type: ignore[misc]
-    """An operation with its operands: `var` (name, rows, cols), `num`, `ones` (rows, cols), `@`, `sum`, `call`, …"""
+    """An operation with its operands: `var` (name, rows, cols), `num`, `ones` (rows, cols), `@`, `sum`, `call` and so on."""
 
     @property
     def op(self) -> str:
@@ -37,6 +39,32 @@ class Term(sp.Basic):  # type: ignore[misc]
     def operands(self) -> tuple["Term", ...]:
         """The operands that are terms."""
         return tuple(part for part in self.args[1:] if isinstance(part, Term))
+
+    def __neg__(self) -> "Term":
+        return build("neg", self)
+
+    def __add__(self, other: Operand) -> "Term":
+        return build("+", self, _as_term(other))
+
+    def __sub__(self, other: Operand) -> "Term":
+        return build("-", self, _as_term(other))
+
+    def __mul__(self, other: Operand) -> "Term":
+        return build("*", self, _as_term(other))
+
+    def __rmul__(self, other: Operand) -> "Term":
+        return build("*", _as_term(other), self)
+
+    def __truediv__(self, other: Operand) -> "Term":
+        return build("/", self, _as_term(other))
+
+    def __matmul__(self, other: "Term") -> "Term":
+        return build("@", self, other)
+
+    @property
+    def T(self) -> "Term":
+        """Transpose."""
+        return transpose(self)
 
     @property
     def shape(self) -> Shape:
@@ -61,6 +89,10 @@ def num(value: sp.Expr | int) -> Term:
     return build("num", value)
 
 
+def _as_term(value: Operand) -> Term:
+    return value if isinstance(value, Term) else num(value)
+
+
 def transpose(term: Term) -> Term:
     """Transpose, undoing a transpose."""
     return term.operands[0] if term.op == "T" else term if term.shape == (1, 1) else build("T", term)
@@ -73,7 +105,7 @@ def variables(term: Term) -> tuple[str, ...]:
 
 
 def cost(term: Term) -> int:
-    """Number of operations a reader or a machine carries out; reading a variable or its transpose is free."""
+    """Count the operations that a reader or a machine carries out; reading a variable or its transpose is free."""
     own = 0 if term.op in {"var", "num", "ones", "T"} else 1
     return own + sum(cost(part) for part in term.operands)
 
@@ -90,7 +122,7 @@ def show_shape(shape: Shape) -> str:
     return f"({shape[0]}, {shape[1]})"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _shape(term: Term) -> Shape:
     op, parts = term.op, term.parts
     if op in {"var", "ones"}:

@@ -46,8 +46,8 @@ def fit(
     count, seed = checked_whole("restarts", restarts, POSITIVE), checked_whole("seed", seed, SEEDS)
     chosen = find_method(method)
     settings = with_options(chosen.settings, options)
-    train = checked_problem(architecture, "data.train", data.train, settings.weight_decay)
-    test = checked_problem(architecture, "data.test", data.test, 0.0)
+    train = checked_problem(architecture, data, "train", settings.weight_decay)
+    test = checked_problem(architecture, data, "test", 0.0)
     rows = initial_parameters(architecture, seed=seed, restarts=range(count))
     minimise = chosen.prepare(train, settings)
     with progress(f"{architecture.label}, {method}", count) as advance:
@@ -60,13 +60,16 @@ def _ensemble(  # noqa: PLR0913, PLR0917 - the parts of an Ensemble
 ) -> Ensemble:
     losses, gradient_norms = losses_and_gradient_norms(train, rows)
     codes = np.where(np.isfinite(losses), codes, NOT_FINITE)
+    test_losses, _ = losses_and_gradient_norms(test, rows)
+    for array in (rows, losses, test_losses, gradient_norms, iterations):
+        array.setflags(write=False)
     return Ensemble(
         train.architecture,
         method,
         seed,
         parameters=split_parameters(train.architecture, rows),
         losses=losses,
-        test_losses=losses_and_gradient_norms(test, rows)[0],
+        test_losses=test_losses,
         gradient_norms=gradient_norms,
         iterations=iterations,
         stop_reasons=tuple(STOP_REASONS[code] for code in codes),

@@ -35,12 +35,17 @@ class Problem:
         return np.array(architecture.sizes), activation, x, y, float(self.weight_decay), work
 
 
-def checked_problem(architecture: Architecture, name: str, sample: Any, weight_decay: float) -> Problem:
-    """Return the problem of fitting a sample (`.x`, `.y`), whose arrays are checked against the architecture."""
-    x = checked_points(f"{name}.x", sample.x, architecture.sizes[0])
-    y = checked_points(f"{name}.y", sample.y, architecture.sizes[-1])
+def checked_problem(architecture: Architecture, data: Any, part: str, weight_decay: float) -> Problem:
+    """Return the problem of fitting a part of the data, whose arrays are checked against the architecture."""
+    try:
+        sample = getattr(data, part)
+        x = checked_points(f"data.{part}.x", sample.x, architecture.sizes[0])
+        y = checked_points(f"data.{part}.y", sample.y, architecture.sizes[-1])
+    except AttributeError as error:
+        message = f"data = {data!r} is no Dataset ({error}); make one with mlpreport.data.noisy_sine() or Dataset(...)"
+        raise InvalidInputError(message) from None
     if len(x) != len(y):
-        message = f"{name}.x has {len(x)} points and {name}.y {len(y)}: give one row of targets for each row of inputs"
+        message = f"data.{part}.x has {len(x)} points and .y {len(y)}: give one row of targets for each row of inputs"
         raise ShapeError(message)
     return Problem(architecture, x, y, weight_decay)
 
