@@ -60,16 +60,13 @@ def _ensemble(  # noqa: PLR0913, PLR0917 - the parts of an Ensemble
 ) -> Ensemble:
     losses, gradient_norms = losses_and_gradient_norms(train, rows)
     codes = np.where(np.isfinite(losses), codes, NOT_FINITE)
-    test_losses, _ = losses_and_gradient_norms(test, rows)
-    for array in (rows, losses, test_losses, gradient_norms, iterations):
-        array.setflags(write=False)
     return Ensemble(
         train.architecture,
         method,
         seed,
         parameters=split_parameters(train.architecture, rows),
         losses=losses,
-        test_losses=test_losses,
+        test_losses=losses_and_gradient_norms(test, rows)[0],
         gradient_norms=gradient_norms,
         iterations=iterations,
         stop_reasons=tuple(STOP_REASONS[code] for code in codes),

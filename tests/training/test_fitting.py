@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import minimize
 
 from mlpreport.data import Dataset, Sample, noisy_sine
@@ -288,11 +289,11 @@ def test_what_is_no_dataset_is_refused(data):
         fit(LINE, data, restarts=1, seed=0, method="bfgs")
 
 
-def test_an_ensemble_cannot_be_changed():
+def test_the_parameters_can_be_handed_to_torch():
     ensemble = fit(units(2), DATA, restarts=2, seed=0, method="bfgs", max_iterations=1)
-    for array in (*ensemble.parameters.values(), ensemble.losses, ensemble.test_losses, ensemble.iterations):
-        with pytest.raises(ValueError, match="read-only"):
-            array[...] = 0
+    # torch warns about arrays that are not writable.
+    tensor = torch.as_tensor(ensemble.best().parameters["W1"])
+    assert (tensor.shape, tensor.dtype) == ((1, 2), torch.float64)
 
 
 def test_an_interruption_ends_the_rest():
