@@ -45,9 +45,10 @@ def logistic_regression(*assume: str) -> Program:
 def deep_network(depth: int, activation: str) -> Program:
     """Trace a network of `depth` hidden layers of H units with a mean squared error."""
     widths = ["D", *["H"] * depth, 1]
-    lines = [
-        f"a{k} = {activation}({'x' if k == 1 else f'a{k - 1}'} @ W{k} + b{k})" for k in range(1, depth + 1)
-    ]
+    lines: list[str] = []
+    for k in range(1, depth + 1):
+        before = "x" if k == 1 else f"a{k - 1}"
+        lines += [f"z{k} = {before} @ W{k} + b{k}", f"a{k} = {activation}(z{k})"]
     lines += [f"yhat = a{depth} @ W{depth + 1} + b{depth + 1}", "l = mean((y - yhat) ** 2)"]
     shapes: dict[str, tuple[str | int, str | int]] = {"x": ("N", "D")}
     for k in range(1, depth + 2):
