@@ -2,13 +2,12 @@
 
 import ast
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from itertools import count
 from typing import NoReturn
 
 import sympy as sp
 
-from mlpreport.derivation.elementwise import elementwise_names
+from mlpreport.derivation.elementwise import elementwise_names, nearest
 from mlpreport.derivation.program import simple_root
 from mlpreport.derivation.terms import ALL, ONE, Term, build, num, transpose
 from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
@@ -136,13 +135,12 @@ class Reader:
         sizes = _sizes(self.scope)
         if node.id in sizes:
             return num(sizes[node.id])
-        near = get_close_matches(node.id, [*self.scope, *sizes], n=1)
         later = (
             "is it assigned further down? (no cycles)"
             if self.source.count(node.id) > 1
             else "declare its shape"
         )
-        self.fail(node, f"unknown name {node.id!r}; " + (f"did you mean {near[0]!r}?" if near else later))
+        self.fail(node, f"unknown name {node.id!r}; " + (nearest(node.id, [*self.scope, *sizes]) or later))
 
     def _call(self, node: ast.Call) -> Term:
         function, arguments = node.func, list(node.args)
@@ -153,12 +151,7 @@ class Reader:
         name = getattr(function, "attr", None) or getattr(function, "id", "")
         known = sorted({"sum", "mean", "exp", "log", "softmax", *elementwise_names()})
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = (
-                f"did you mean {near[0]!r}?"
-                if near
-                else f"known: {', '.join(known)}; or use register_elementwise"
-            )
+            hint = nearest(name, known) or f"known: {', '.join(known)}; or use register_elementwise"
             self.fail(function, f"unknown function {name!r}; {hint}")
         axis = self._axis(node, arguments, name)
         if len(arguments) != 1:
