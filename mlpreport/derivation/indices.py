@@ -190,7 +190,7 @@ def with_own_value(local: sp.Expr, formula: sp.Expr, own: Own, at: Shape, to: Sh
     sums = {part: sp.Dummy(positive=True) for part in formula.atoms(sp.Sum)}
     small, kept = formula.xreplace(sums), local.xreplace(sums)
     if isinstance(small, sp.log) and small.args[0] in sums.values():
-        return kept.subs(small.args[0], sp.exp(own(*at)))
+        return sp.powsimp(kept.subs(small.args[0], sp.exp(own(*at))), combine="exp")
     parts = small.atoms(sp.exp)
     if len(parts) != 1 or not kept.has(sp.exp):
         return None

@@ -9,14 +9,24 @@ z4 = z3 @ W2
 yhat = z4 + b2
 l = mean((y - yhat)**2)
 """
-NETWORK_SHAPES = {"x": ("N", "D"), "W1": ("D", "H"), "b1": (1, "H"), "W2": ("H", "C"), "b2": (1, "C"), "y": ("N", "C")}
+NETWORK_SHAPES = {
+    "x": ("N", "D"),
+    "W1": ("D", "H"),
+    "b1": (1, "H"),
+    "W2": ("H", "C"),
+    "b2": (1, "C"),
+    "y": ("N", "C"),
+}
 _XW = {"x": ("N", "D"), "W": ("D", "C"), "b": (1, "C"), "y": ("N", "C")}
 _SQUARE = {"x": ("N", "D"), "g": (1, "D"), "b": (1, "D"), "y": ("N", "D")}
 
 PROGRAMS = {
     "network": (NETWORK, NETWORK_SHAPES),
     "one expression": ("l = mean((y - (sigmoid(x @ W1 + b1) @ W2 + b2))**2)", NETWORK_SHAPES),
-    "tied weights": ("h = tanh(x @ W)\nr = h @ W.T\nl = sum((r - x)**2)/N", {"x": ("N", "D"), "W": ("D", "H")}),
+    "tied weights": (
+        "h = tanh(x @ W)\nr = h @ W.T\nl = sum((r - x)**2)/N",
+        {"x": ("N", "D"), "W": ("D", "H")},
+    ),
     "residual": (
         "h = x + relu(x @ W + b)\ng = h + relu(h @ W + b)\nl = mean(g**2) + 0.1*sum(W**2)",
         {"x": ("N", "D"), "W": ("D", "D"), "b": (1, "D")},
@@ -37,12 +47,18 @@ PROGRAMS = {
     "log-sum-exp": ("z = x @ W + b\nl = mean(log(sum(exp(z), axis=1)) - sum(y*z, axis=1))", _XW),
     "spelled softmax": ("e = exp(x @ W + b)\np = e / sum(e, axis=1)\nl = -sum(y*log(p))", _XW),
     "softmax as quotient": ("z = x @ W + b\np = exp(z) / sum(exp(z), axis=1)\nl = sum((p - y)**2)", _XW),
-    "log-sum-exp along other axes": ("l = sum(log(sum(exp(x), axis=0))) + log(sum(exp(x)))", {"x": ("N", "D")}),
+    "log-sum-exp along other axes": (
+        "l = sum(log(sum(exp(x), axis=0))) + log(sum(exp(x)))",
+        {"x": ("N", "D")},
+    ),
     "logistic": (
         "p = sigmoid(x @ w + b)\nl = -mean(y**2*log(p) + (1-y**2)*log(1-p))",
         {"x": ("N", "D"), "w": ("D", 1), "b": (1, 1), "y": ("N", 1)},
     ),
-    "spelled sigmoid": ("p = 1/(1+exp(-(x@w)))\nl = sum((p-y)**2)", {"x": ("N", "D"), "w": ("D", 1), "y": ("N", 1)}),
+    "spelled sigmoid": (
+        "p = 1/(1+exp(-(x@w)))\nl = sum((p-y)**2)",
+        {"x": ("N", "D"), "w": ("D", 1), "y": ("N", 1)},
+    ),
     "names that collide": (
         "z = x @ W\ndz = tanh(z)\ndW = dz * z\nnp = softmax(dW)\nsigmoid = np * dz\nl = sum(sigmoid**2) + N",
         {"x": ("N", "D"), "W": ("D", "H")},
@@ -59,9 +75,18 @@ PROGRAMS = {
         "l = sum(a * b * c / (2 + d**2)) + sum(tanh(a + b))",
         {"a": ("N", 1), "b": (1, "M"), "c": (1, 1), "d": ("N", "M")},
     ),
-    "batch norm": ("m = mean(x, axis=0)\nl = sum(((x-m)/(mean((x-m)**2, axis=0)+1e-3)**0.5)**3)", {"x": ("N", "D")}),
-    "quotients": ("l = sum(a/(1+b**2)) - sum(a)/sum(b**2) + 2**0.5*mean(a)", {"a": ("N", "D"), "b": ("N", "D")}),
-    "pseudo-Huber": ("r = y - x @ w\nl = mean((1 + r**2)**0.5 - 1)", {"x": ("N", "D"), "w": ("D", 1), "y": ("N", 1)}),
+    "batch norm": (
+        "m = mean(x, axis=0)\nl = sum(((x-m)/(mean((x-m)**2, axis=0)+1e-3)**0.5)**3)",
+        {"x": ("N", "D")},
+    ),
+    "quotients": (
+        "l = sum(a/(1+b**2)) - sum(a)/sum(b**2) + 2**0.5*mean(a)",
+        {"a": ("N", "D"), "b": ("N", "D")},
+    ),
+    "pseudo-Huber": (
+        "r = y - x @ w\nl = mean((1 + r**2)**0.5 - 1)",
+        {"x": ("N", "D"), "w": ("D", 1), "y": ("N", 1)},
+    ),
     "log-cosh": ("l = mean(log(exp(r) + exp(-r)))", {"r": ("N", 1)}),
     "constant": ("l = sum(a)*0 + 2*-1 - 3/2**2", {"a": ("N", "D")}),
     "masked product": ("l = sum((x @ W) * m + x @ W)", {"x": ("N", "D"), "W": ("D", "H"), "m": ("N", "H")}),

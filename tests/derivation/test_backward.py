@@ -46,7 +46,9 @@ def worst_error(source, shapes, backends=("numpy",)):
     for backend in backends:
         value, found = value_and_grad(derivation, backend=backend)(**inputs)
         assert value == pytest.approx(expected_value, rel=1e-12)
-        assert {name: array.shape for name, array in inputs.items()} == {n: tuple(g.shape) for n, g in found.items()}
+        assert {name: array.shape for name, array in inputs.items()} == {
+            n: tuple(g.shape) for n, g in found.items()
+        }
         worst = max(worst, *(error(found[name], expected[name]) for name in inputs))
     return worst
 
@@ -177,7 +179,9 @@ def test_a_deep_network_has_a_number_of_lines_linear_in_its_depth():
     def lines(depth):
         text = "\n".join(f"h{n} = tanh({'x' if n == 1 else f'h{n - 1}'} @ W{n})" for n in range(1, depth + 1))
         shapes = {"x": ("N", "D")} | {f"W{n}": ("D", "D") for n in range(1, depth + 1)}
-        return len(value_and_grad(trace(f"{text}\nl = mean(h{depth}**2)", **shapes).vjp()).source.splitlines())
+        return len(
+            value_and_grad(trace(f"{text}\nl = mean(h{depth}**2)", **shapes).vjp()).source.splitlines()
+        )
 
     assert lines(6) - lines(4) == lines(4) - lines(2)
 
@@ -192,4 +196,6 @@ def test_terms_are_built_with_operators():
 
 def test_derivatives_of_registered_functions_are_looked_up():
     phi = Phi(sp.Symbol("tanh"), 0, sp.Symbol("w"))
-    assert sp.diff(phi, sp.Symbol("w")).formula() == elementwise("tanh").derivative.subs(sp.Symbol("u", real=True), sp.Symbol("w"))
+    assert sp.diff(phi, sp.Symbol("w")).formula() == elementwise("tanh").derivative.subs(
+        sp.Symbol("u", real=True), sp.Symbol("w")
+    )
