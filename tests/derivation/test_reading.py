@@ -83,6 +83,7 @@ def test_bad_assumptions_are_refused():
         ("l = sum(x) * 2**-1", "l = sum(x) * 0.5"),
         ("l = sum(x) * exp(0)", "l = sum(x) * 1"),
         ("l = sum(x) * sigmoid(0)", "l = sum(x) * 0.5"),
+        ("l = sum(x) * softmax(7)", "l = sum(x) * 1"),
         ("l = sum(x) + sum(3)", "l = sum(x) + 3"),
         ("l = sum(exp(x) / sum(exp(x), axis=1))", "l = sum(softmax(x))"),
     ],
