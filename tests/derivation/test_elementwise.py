@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from mlpreport.derivation import elementwise, elementwise_names, register_elementwise, scalar_source
+from mlpreport.derivation import (
+    elementwise,
+    elementwise_names,
+    register_elementwise,
+    scalar_functions,
+)
 from mlpreport.derivation.elementwise import _REGISTERED, H, U
 from mlpreport.errors import InvalidInputError
 
@@ -52,9 +57,7 @@ def _restore(registered):
 
 @cache
 def compiled(function):
-    scope = {}
-    exec(scalar_source(function.name), scope)
-    return scope["value"], scope["slope"]
+    return scalar_functions(function.name)
 
 
 def functions(name):
