@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ def checked_whole(name: str, value: object, allowed: range) -> int:
 
 def checked_number(name: str, value: object, *, example: float, positive: bool = False) -> float:
     """Return `value` as a float if it is a finite number (no bool) of at least 0, or above 0, else raise."""
-    number = value.item() if isinstance(value, np.generic) else value
+    number: Any = value.item() if isinstance(value, np.generic) else value
     is_real = isinstance(number, int | float) and not isinstance(number, bool)
     if is_real and 0 <= number <= sys.float_info.max and (number or not positive):
         return float(number)
