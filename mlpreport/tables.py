@@ -23,14 +23,19 @@ class Table:
         return "\n".join("  ".join(cell.ljust(width) for cell, width in line).rstrip() for line in lines)
 
     def _repr_markdown_(self) -> str:
-        # The first column names the row; the others hold numbers and are set flush right.
-        rule = ("---", *("--:" for _ in self.header[1:]))
+        columns = zip(*self.rows, strict=True)
+        rule = ("--:" if all(map(_is_number, column)) else "---" for column in columns)
         return "\n".join("| " + " | ".join(cells) + " |" for cells in (self.header, rule, *self.rows))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """Make a Table; numbers are shown with four significant digits, everything else as its text."""
     return Table(tuple(header), tuple(tuple(_cell(value) for value in row) for row in rows))
+
+
+def _is_number(cell: str) -> bool:
+    # "55.5 %", "1e-3" and "12 to 34 %" are numbers as far as setting them flush right goes.
+    return all(character in "0123456789.,+-eto%\N{NO-BREAK SPACE} " for character in cell)
 
 
 def _cell(value: object) -> str:

@@ -4,9 +4,10 @@ Every predicate computes its deciding numbers from Results, so a verdict changes
 """
 
 from mlpreport.claims import activations, hypotheses, optima, width
+from mlpreport.claims.backpropagation import Audited, Formula, audit
 from mlpreport.claims.ledger import CLAIMS, Claim, Judgement, Outcome, Verdict, judge
 
-__all__ = ["CLAIMS", "Claim", "Judgement", "Outcome", "Verdict", "judge"]
+__all__ = ["CLAIMS", "Audited", "Claim", "Formula", "Judgement", "Outcome", "Verdict", "audit", "judge"]
 
 SECTIONS = (hypotheses, optima, width, activations)
 """The modules that enter claims into the ledger, in the order of the report."""

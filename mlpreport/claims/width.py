@@ -88,7 +88,7 @@ def _inevitable_overfitting(result: Result, stopped: Result, decayed: Result) ->
     floor = result["true sine"].test_loss
     because = (
         f"From the same starting values, with the same optimiser, fifty units test at {long:.3g} after ten thousand "
-        f"iterations, at {gentle[0]:.4f} after a thousand, and at {gentle[1]:.4f} with a little weight decay. "
+        f"iterations, at {gentle[0]:.4f} after three hundred, and at {gentle[1]:.4f} with a little weight decay. "
         f"The true sine has {floor:.4f}."
     )
     ratio = min(gentle) / floor

@@ -58,8 +58,8 @@ def _box(axes: Axes, node: GraphNode, row: float) -> None:
     axes.add_patch(FancyBboxPatch((left, row - HEIGHT / 2), width, HEIGHT, **OUTLINE))
     styled: list[tuple[str, dict[str, Any]]] = [
         (node.label, {"color": INK, "weight": "bold"}),
-        (_numbers(node.value), {"color": BLUE}),
-        (_numbers(node.cotangent), {"color": VERMILION}),
+        ("value" + _numbers(node.value), {"color": BLUE}),
+        ("cotangent" + _numbers(node.cotangent), {"color": VERMILION}),
     ]
     for place, (text, style) in enumerate(styled):
         axes.text(left + 0.08, row + 0.235 * (place - 1), text, fontsize=8, va="center", **style)

@@ -15,13 +15,11 @@ from pybtex.exceptions import PybtexError
 from pybtex.style.formatting.unsrt import Style
 
 from mlpreport.errors import PageError
+from mlpreport.literate.blocks import split_blocks
 
 MARKER = "<!-- bibliography -->"
-_CODE = re.compile(
-    r"^(?P<indent>[ \t>]*)(?P<fence>`{3,}|~{3,}).*?(?:^[ \t>]*(?P=fence)[`~]*[ \t]*$|\Z)"
-    r"|(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`)|<!--.*?-->",
-    re.DOTALL | re.MULTILINE,
-)
+_INLINE_CODE = re.compile(r"(?<![\\`])(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`)|<!--.*?-->", re.DOTALL)
+_CELL_OPTION = re.compile(r"[ \t>]*#\|")
 _GROUP = re.compile(r"(?<!\\)\[(?P<items>@[^\[\]]*)\](?!\()")
 _ITEM = re.compile(r"\s*@(?P<key>[\w:./+-]*\w)\s*(?:,\s*(?P<locator>.+?))?\s*", re.DOTALL)
 
@@ -58,7 +56,7 @@ def read_references(text: str, name: str = "references.bib") -> dict[str, str]:
 
 def find_citations(markdown: str, page: str) -> list[Citation]:
     """List the citations in the prose of a page, leaving code and comments alone."""
-    prose = _mask_code(markdown)
+    prose = _mask_code(markdown, page)
     return [
         citation
         for group in _GROUP.finditer(prose)
@@ -120,9 +118,24 @@ def list_references(
     return "\n".join(['<ol class="references" markdown="1">', *items, "</ol>"])
 
 
-def _mask_code(markdown: str) -> str:
-    """Blank out code and comments, keeping every other character where it is."""
-    return _CODE.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), markdown)
+def _mask_code(markdown: str, page: str) -> str:
+    """Blank out code and comments, but not the captions of cells, keeping every other character where it is."""
+    lines = markdown.splitlines(keepends=True)
+    blocks = split_blocks(markdown, page=page, line=1)
+    ends = [block.line - 1 for block in blocks[1:]] + [len(lines)]
+    return "".join(
+        _mask(block.kind, lines[block.line - 1 : end]) for block, end in zip(blocks, ends, strict=True)
+    )
+
+
+def _mask(kind: str, lines: list[str]) -> str:
+    if kind == "prose":
+        return _INLINE_CODE.sub(lambda match: _blank(match[0]), "".join(lines))
+    return "".join(line if kind == "cell" and _CELL_OPTION.match(line) else _blank(line) for line in lines)
+
+
+def _blank(text: str) -> str:
+    return re.sub(r"[^\n]", " ", text)
 
 
 def _read_group(items: str, page: str, line: int) -> list[Citation]:
@@ -146,7 +159,7 @@ def _replace(
     enclose: Callable[[str], str],
     show: Callable[[Citation], str],
 ) -> str:
-    prose, pieces, end = _mask_code(markdown), [], 0
+    prose, pieces, end = _mask_code(markdown, page), [], 0
     for group in _GROUP.finditer(prose):
         citations = _read_group(group["items"], page, 1 + prose.count("\n", 0, group.start()))
         for citation in citations:

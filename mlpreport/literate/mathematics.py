@@ -14,13 +14,16 @@ from mlpreport.errors import PageError
 
 _CONVERTER = LatexToMathML(fancy_error=False)
 _ARITHMATEX = re.compile(
-    r'<(?P<tag>span|div) class="arithmatex">\s*\\(?P<open>[(\[])(?P<latex>.*?)\\[)\]]\s*</(?P=tag)>',
+    r'<(?P<tag>span|div) class="arithmatex">\s*\\(?P<open>[(\[])(?P<latex>.*?)\\[)\]]\s*</(?P=tag)>'
+    r"(?P<after>[.,;:!?)]*)",
     re.DOTALL,
 )
 _TAG = re.compile(r"\\tag\{(?P<number>[^{}]*)\}")
 _MARKUP = re.compile(r"(<!--.*?-->|<[^<>]*>)", re.DOTALL)
 _DOLLARS = re.compile(
-    r"\$\$(?P<display>.+?)\$\$|(?<![\\$])\$(?P<inline>[^\s$](?:[^$\n]*[^\s$])?)\$(?![\d$])", re.DOTALL
+    r"\$\$(?P<display>.+?)\$\$"
+    r"|(?<![\\$])\$(?P<inline>[^\s$](?:[^$\n]*[^\s$])?)\$(?![\d$])(?P<after>[.,;:!?)]*)",
+    re.DOTALL,
 )
 _VERBATIM = re.compile(r"<(?P<end>/?)(?:pre|code|script|style|svg|math|textarea)\b", re.IGNORECASE)
 
@@ -59,8 +62,8 @@ def replace_arithmatex(html: str) -> str:
     numbers = count(1)
 
     def render(match: re.Match[str]) -> str:
-        latex = unescape(match["latex"])
-        return to_mathml(latex) if match["open"] == "(" else _display(latex, numbers)
+        latex, after = unescape(match["latex"]), match["after"]
+        return _inline(latex, after) if match["open"] == "(" else _display(latex, numbers) + after
 
     return _ARITHMATEX.sub(render, html)
 
@@ -82,8 +85,14 @@ def replace_dollars(html: str) -> str:
 
 def _render_dollars(match: re.Match[str], numbers: "count[int]") -> str:
     if match["inline"]:
-        return to_mathml(unescape(match["inline"]))
+        return _inline(unescape(match["inline"]), match["after"])
     return _display(unescape(match["display"]), numbers)
+
+
+def _inline(latex: str, after: str) -> str:
+    """Keep the punctuation after a formula on its line: browsers would break there."""
+    mathml = to_mathml(latex)
+    return f'<span class="formula">{mathml}{after}</span>' if after else mathml
 
 
 def _display(latex: str, numbers: "count[int]") -> str:

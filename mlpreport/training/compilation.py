@@ -10,7 +10,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -118,15 +118,14 @@ def _compiled_activation(function: Elementwise) -> Kernel:
 
 
 def _written(name: str, text: str) -> Path:
-    """Write generated source where numba looks for it when it caches; without a folder, the path is only a name."""
+    """Write generated source where numba looks for it when it caches; if that fails, the path is only a name."""
     folder = cache_folder()
-    if folder is None:
-        return Path(f"<{name}>")
-    path = folder / name
-    if not path.exists() or path.read_text("utf-8") != text:
-        temporary = path.with_suffix(f".{os.getpid()}")
-        temporary.write_text(text, "utf-8")
-        temporary.replace(path)
+    path = Path(f"<{name}>") if folder is None else folder / name
+    with suppress(OSError):
+        if folder is not None and not (path.exists() and path.read_bytes() == text.encode()):
+            temporary = path.with_suffix(f".{os.getpid()}")
+            temporary.write_bytes(text.encode())
+            temporary.replace(path)
     return path
 
 
@@ -164,11 +163,11 @@ def _numba_cache(place: Path | None) -> Iterator[None]:
 
 def cache_folder() -> Path | None:
     """Return the folder for compiled kernels of exactly these sources, or None if it cannot be written."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = root / "mlpreport" / f"kernels-{_sources_hash()}"
     try:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = root / "mlpreport" / f"kernels-{_sources_hash()}"
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, RuntimeError):  # no home at all is a RuntimeError
         return None
     return folder if os.access(folder, os.W_OK) else None
 

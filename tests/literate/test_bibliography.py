@@ -61,6 +61,8 @@ def test_only_the_first_citation_of_a_page_carries_the_anchor() -> None:
         "```python\nx = '[@nobody]'\n```\n",
         "- item\n\n    ~~~\n    [@nobody]\n    ~~~\n",
         "<!-- [@nobody] -->",
+        "inline <!-- [@nobody] --> comment",
+        "code:\n\n    an indented [@nobody]\n",
         r"\[@nobody]",
         "[@nobody](https://example.org)",
         "mail [a@nobody]",
@@ -74,6 +76,16 @@ def test_code_comments_and_links_hold_no_citations(text: str) -> None:
 def test_a_citation_after_a_fence_is_still_seen_on_its_line() -> None:
     (citation,) = find_citations("```\ncode\n```\n\nAnd [@curie1898].", "1.md")
     assert (citation.key, citation.line) == ("curie1898", 5)
+
+
+def test_a_caption_cites_too() -> None:
+    cell = "```python\n#| caption: As in [@curie1898].\nfigure('[@nobody]')\n```\n"
+    assert [citation.key for citation in find_citations(cell, "1.md")] == ["curie1898"]
+
+
+def test_a_citation_may_run_over_the_end_of_a_line() -> None:
+    keys = [citation.key for citation in find_citations("as [@curie1898;\n@turing1936] show", "1.md")]
+    assert keys == ["curie1898", "turing1936"]
 
 
 def test_an_unknown_key_is_named_with_its_page_line_and_nearest_key() -> None:

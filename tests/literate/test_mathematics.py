@@ -99,3 +99,11 @@ def test_dollars_of_a_notebook_become_mathml_outside_code_only() -> None:
     assert _read(replaced).tags.count("math") == 3
     assert "<pre>$a$<span>$b$</span></pre>" in replaced
     assert 'title="$t$"' in replaced
+
+
+def test_punctuation_stays_with_its_formula() -> None:
+    marked = '(for <span class="arithmatex">\\(x\\)</span>), <span class="arithmatex">\\(y\\)</span> too'
+    assert replace_arithmatex(marked) == (
+        '(for <span class="formula"><math><mi>x</mi></math>),</span> <math><mi>y</mi></math> too'
+    )
+    assert replace_dollars("$x$.") == '<span class="formula"><math><mi>x</mi></math>.</span>'

@@ -1,15 +1,18 @@
 """`fit` finds known optima, depends on seed and index only, and says why every restart ended."""
 
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import minimize
 
 from mlpreport.data import Dataset, Sample, noisy_sine
 from mlpreport.derivation import register_elementwise
 from mlpreport.errors import InvalidInputError, MlpReportError, ShapeError
 from mlpreport.training import METHODS, Architecture, fit
+from mlpreport.training.methods import _share
 
 DATA = noisy_sine()
 LINE = Architecture((1, 1), "sigmoid")
@@ -270,6 +273,7 @@ def test_an_unknown_method_brings_a_suggestion():
         (np.array([[1.0], [np.nan]]), np.ones((2, 1)), InvalidInputError),
         (np.ones((2, 1)), np.array([[1.0], [np.inf]]), InvalidInputError),
         ([["a"], ["b"]], np.ones((2, 1)), InvalidInputError),
+        (np.ones((2, 1)) + 1j, np.ones((2, 1)), InvalidInputError),
     ],
 )
 def test_bad_data_are_refused_by_name(x, y, problem):
@@ -278,6 +282,43 @@ def test_bad_data_are_refused_by_name(x, y, problem):
         fit(LINE, SimpleNamespace(train=sample, test=DATA.test), restarts=1, seed=0, method="bfgs")
     with pytest.raises(problem, match=r"data.test.[xy]"):
         fit(LINE, SimpleNamespace(train=DATA.train, test=sample), restarts=1, seed=0, method="bfgs")
+
+
+@pytest.mark.parametrize("data", [None, DATA.train, np.ones((3, 1))])
+def test_what_is_no_dataset_is_refused(data):
+    with pytest.raises(InvalidInputError, match="is no Dataset"):
+        fit(LINE, data, restarts=1, seed=0, method="bfgs")
+
+
+def test_an_architecture_by_its_label_is_refused():
+    with pytest.raises(InvalidInputError, match="architecture = '1-2-1 sigmoid': give an Architecture"):
+        fit("1-2-1 sigmoid", DATA, restarts=1, seed=0, method="bfgs")
+
+
+def test_the_parameters_can_be_handed_to_torch():
+    ensemble = fit(units(2), DATA, restarts=2, seed=0, method="bfgs", max_iterations=1)
+    # torch warns about arrays that are not writable.
+    tensor = torch.as_tensor(ensemble.best().parameters["W1"])
+    assert (tensor.shape, tensor.dtype) == ((1, 2), torch.float64)
+
+
+def test_an_interruption_ends_the_rest():
+    begun = []
+
+    def work(part, cancelled):
+        begun.append(part)
+        until = time.monotonic() + 10
+        while part.start > 0 and not cancelled[0] and time.monotonic() < until:
+            time.sleep(0.001)
+
+    def interrupt(_count):
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        _share(work, 1000, 2, interrupt)
+    assert time.monotonic() - began < 5
+    assert 0 < len(begun) < 10
 
 
 def test_short_fits_write_nothing(capsys):
