@@ -109,7 +109,8 @@ def tampered(derivation: Derivation, name: str, wrong: str) -> Derivation:
     term = Reader(wrong, scope).read_expression()
     target, shape = cotangent(derivation.program.loss, name), derivation[name].shape
     if term.shape != shape:
-        message = f"{wrong} has shape {show_shape(term.shape)}, and {name} has {show_shape(shape)}; a proof compares like with like"
+        found = show_shape(term.shape)
+        message = f"{wrong} has shape {found}; a wrong cotangent of {name} has its shape, {show_shape(shape)}"
         raise ShapeError(message)
     equations = tuple(Equation(e.name, term if e.name == target else e.term) for e in backward.equations)
     return replace(
