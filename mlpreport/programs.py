@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from mlpreport.checks import POSITIVE, checked_whole
 from mlpreport.derivation import Derivation, Program, trace, value_and_grad
@@ -62,7 +61,7 @@ def deep_network(depth: int, activation: str) -> Program:
     return trace("\n".join(lines), **shapes, y=("N", 1))
 
 
-def worked_example(derivation: Derivation, **inputs: Float[np.ndarray, "_rows _columns"]) -> GraphRecord:
+def worked_example(derivation: Derivation, **inputs: np.ndarray) -> GraphRecord:
     """Evaluate every variable of a program and its cotangent at `inputs`, one matrix for each input.
 
     Raises
