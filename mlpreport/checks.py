@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,15 +15,28 @@ NOT_NEGATIVE = range(sys.maxsize)
 def checked_whole(name: str, value: object, allowed: range) -> int:
     """Return `value` as an int if it is a whole number (no bool, no float) in `allowed`, else raise."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or int(value) not in allowed:
-        upper = "" if allowed.stop == sys.maxsize else f" and at most {allowed.stop - 1}"
+        unbounded = allowed.stop == sys.maxsize and not (isinstance(value, int) and value >= allowed.stop)
+        upper = "" if unbounded else f" and at most {allowed.stop - 1}"
         message = f"{name} = {value!r}: must be a whole number of at least {allowed.start}{upper}"
         raise InvalidInputError(message)
     return int(value)
 
 
+def checked_number(name: str, value: object, *, example: float, positive: bool = False) -> float:
+    """Return `value` as a float if it is a finite number (no bool) of at least 0, or above 0, else raise."""
+    number: Any = value.item() if isinstance(value, np.generic) else value
+    is_real = isinstance(number, int | float) and not isinstance(number, bool)
+    if is_real and 0 <= number <= sys.float_info.max and (number or not positive):
+        return float(number)
+    bound = "more than 0" if positive else "at least 0"
+    message = f"{name} = {value!r}: must be a finite number of {bound}, such as {example:g}"
+    raise InvalidInputError(message)
+
+
 def checked_sizes(sizes: object) -> tuple[int, ...]:
     """Return layer sizes (inputs, units of each hidden layer, outputs) as a tuple of int, else raise."""
-    values = tuple(sizes) if isinstance(sizes, Sequence | np.ndarray) and not isinstance(sizes, str) else ()
+    listed = sizes.tolist() if isinstance(sizes, np.ndarray) else sizes
+    values = tuple(listed) if isinstance(listed, Sequence) and not isinstance(listed, str | bytes) else ()
     if len(values) < len(("inputs", "outputs")):
         message = (
             f"sizes = {sizes!r}: give the number of inputs, of units per hidden layer, of "

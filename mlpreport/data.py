@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.random import RandomState
 
-from mlpreport.checks import POSITIVE, checked_whole
-from mlpreport.errors import InvalidInputError
+from mlpreport.checks import POSITIVE, checked_number, checked_whole
 
 DOMAIN = (0.0, 4 * math.pi)
 """The interval on which x is evenly spaced."""
@@ -58,9 +57,9 @@ def noisy_sine(*, train_size: int = 100, test_size: int = 123, noise: float = 0.
     checked_whole("train_size", train_size, POSITIVE)
     checked_whole("test_size", test_size, POSITIVE)
     checked_whole("seed", seed, range(2**32))
-    _check_deviation(noise)
+    deviation = checked_number("noise", noise, example=0.1)
     stream = RandomState(seed)
-    return Dataset(_draw(stream, train_size, noise), _draw(stream, test_size, noise))
+    return Dataset(_draw(stream, train_size, deviation), _draw(stream, test_size, deviation))
 
 
 def _draw(stream: RandomState, size: int, noise: float) -> Sample:
@@ -69,10 +68,3 @@ def _draw(stream: RandomState, size: int, noise: float) -> Sample:
     x.setflags(write=False)
     y.setflags(write=False)
     return Sample(x, y)
-
-
-def _check_deviation(noise: object) -> None:
-    if isinstance(noise, int | float) and not isinstance(noise, bool) and 0 <= noise < math.inf:
-        return
-    message = f"noise = {noise!r}: a standard deviation is a finite number of at least 0, such as 0.1"
-    raise InvalidInputError(message)

@@ -59,6 +59,23 @@ class Experiment:
     weight_decay: float = 0.0
     same_function: float | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse parts that cannot be trained."""
+        _check_parts(self.architectures, self.data)
+
+
+def _check_parts(parts: object, data: object) -> None:
+    if not isinstance(data, DataSource):
+        message = f"data = {data!r}: give a DataSource, such as DataSource(seed=2)"
+        raise InvalidInputError(message)
+    if not isinstance(parts, tuple) or not parts or not all(isinstance(part, Architecture) for part in parts):
+        message = f"architectures = {parts!r}: give a tuple of at least one Architecture"
+        raise InvalidInputError(message)
+    labels = [part.label for part in parts]
+    if len(set(labels)) < len(labels):
+        message = f"architectures = {', '.join(labels)}: each may be given once; raise restarts to train more of one"
+        raise InvalidInputError(message)
+
 
 def _sigmoid(*widths: int) -> Architecture:
     return Architecture((1, *widths, 1), "sigmoid")
@@ -89,7 +106,7 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 def experiment_named(name: str) -> Experiment:
     """Look up a named Experiment; an unknown name is an error that suggests the nearest."""
-    if name not in EXPERIMENTS:
+    if not isinstance(name, str) or name not in EXPERIMENTS:
         near = get_close_matches(str(name), EXPERIMENTS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         message = f"experiment {name!r} is unknown; {hint}known experiments: {', '.join(EXPERIMENTS)}"

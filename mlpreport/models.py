@@ -23,6 +23,7 @@ class _Layers(nn.Module):
     ) -> None:
         super().__init__()
         self.sizes = checked_sizes(sizes)
+        _check_dtype(dtype)
         for layer, (fan_in, fan_out) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
             weight = torch.randn(fan_in, fan_out, dtype=dtype, generator=generator) / math.sqrt(fan_in)
             bias = torch.randn(fan_out, dtype=dtype, generator=generator) / math.sqrt(fan_out)
@@ -121,6 +122,12 @@ class MLP(_Layers):
         for layer in range(last):
             x = self.phi(self._affine(layer, x))
         return self._affine(last, x)
+
+
+def _check_dtype(dtype: object) -> None:
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        message = f"dtype = {dtype!r}: parameters are real numbers; give torch.float64, torch.float32 or None"
+        raise InvalidInputError(message)
 
 
 def _check_activation(phi: object) -> None:

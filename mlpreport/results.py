@@ -127,8 +127,9 @@ class Result:
         """Read what `to_json` wrote."""
         return _read(text, _array_from_json)
 
-    def save(self, path: Path) -> Path:
-        """Write to `path`: JSON, or a compressed archive of arrays when its name ends in `.npz`."""
+    def save(self, path: str | Path) -> Path:
+        """Write to `path`: JSON, or a compressed archive of arrays when its name ends in `.npz`; return the path."""
+        path = Path(path)
         if path.suffix == ".npz":
             arrays: dict[str, np.ndarray] = {}
             header = json.dumps(_encode(self, lambda array: _store(array, arrays)), allow_nan=False)
@@ -138,8 +139,12 @@ class Result:
         return path
 
     @classmethod
-    def load(cls, path: Path) -> "Result":
+    def load(cls, path: str | Path) -> "Result":
         """Read a file that `save` wrote."""
+        path = Path(path)
+        if not path.is_file():
+            message = f"{path} is not there; save() a Result under that name, or run the experiment again"
+            raise InvalidInputError(message)
         if path.suffix != ".npz":
             return cls.from_json(path.read_text(encoding="utf-8"))
         try:

@@ -165,6 +165,8 @@ def test_a_judgement_shows_claim_section_verdict_and_deciding_numbers():
 def test_an_unknown_claim_suggests_the_nearest():
     with pytest.raises(InvalidInputError, match="'one-units' is unknown; did you mean 'one-unit'"):
         judge("one-units", first_units())
+    with pytest.raises(InvalidInputError, match="is unknown; known claims"):
+        judge([3], first_units())
 
 
 def test_results_of_other_experiments_are_refused():

@@ -63,6 +63,11 @@ def test_data_are_frozen():
         data.train = data.test
 
 
+def test_noise_is_a_number_of_any_real_type():
+    for noise in (1, np.int64(1), np.float32(1)):
+        assert np.array_equal(noisy_sine(noise=noise).train.y, noisy_sine(noise=1.0).train.y)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -76,6 +81,7 @@ def test_data_are_frozen():
         ("noise", float("inf")),
         ("noise", "0.1"),
         ("noise", True),
+        ("noise", 10**400),
     ],
 )
 def test_values_out_of_range_are_named(name, value):

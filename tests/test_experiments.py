@@ -21,6 +21,23 @@ def test_an_unknown_experiment_suggests_the_nearest():
         run("width")
     with pytest.raises(InvalidInputError, match="known experiments: first-units"):
         run("xyzzy")
+    with pytest.raises(InvalidInputError, match="known experiments: first-units"):
+        run([3])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("architectures", ()),
+        ("architectures", TINY.architectures[0]),
+        ("architectures", ("1-2-1 sigmoid",)),
+        ("architectures", TINY.architectures * 2),
+        ("data", None),
+    ],
+)
+def test_an_experiment_without_parts_to_train_is_refused(name, value):
+    with pytest.raises(InvalidInputError, match=f"{name} = "):
+        replace(TINY, **{name: value})
 
 
 def test_running_again_gives_the_same_numbers():

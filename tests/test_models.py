@@ -84,7 +84,9 @@ def test_printing_shows_the_sizes():
     assert "sizes=(1, 2, 1)" in repr(MLP([1, 2, 1]))
 
 
-@pytest.mark.parametrize("sizes", [(), (3,), (1, 0, 1), (1, -2, 1), (1, 2.0, 1), (1, True, 1), 3, "121"])
+@pytest.mark.parametrize(
+    "sizes", [(), (3,), (1, 0, 1), (1, -2, 1), (1, 2.0, 1), (1, True, 1), 3, "121", np.array(3)]
+)
 def test_impossible_sizes_are_named(sizes):
     with pytest.raises(InvalidInputError, match="sizes = "):
         MLP(sizes, torch.sigmoid)
@@ -94,6 +96,12 @@ def test_impossible_sizes_are_named(sizes):
 def test_impossible_logistic_regressions_are_refused(D, C):
     with pytest.raises(InvalidInputError, match="must be a whole number of at least 1"):
         LogisticRegression(D, C)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64, torch.bool, "float64", float, np.float64])
+def test_types_that_hold_no_real_numbers_are_refused(dtype):
+    with pytest.raises(InvalidInputError, match=r"dtype = .*give torch.float64"):
+        MLP((1, 2, 1), dtype=dtype)
 
 
 def test_an_activation_that_cannot_be_called_is_refused():

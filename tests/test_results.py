@@ -71,6 +71,11 @@ def test_other_json_files_are_refused(tmp_path, text):
         Result.load(path)
 
 
+def test_a_missing_file_is_named():
+    with pytest.raises(InvalidInputError, match=r"nowhere\.npz is not there"):
+        Result.load("nowhere.npz")
+
+
 def test_other_archives_are_refused(tmp_path):
     np.savez(tmp_path / "other.npz", x=np.ones(3))
     (tmp_path / "text.npz").write_text("not an archive")

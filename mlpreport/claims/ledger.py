@@ -56,7 +56,7 @@ CLAIMS: dict[str, Claim] = {}
 
 def judge(name: str, *results: Result) -> Judgement:
     """Judge the claim of that name by Results of the Experiments it names, in their order."""
-    if name not in CLAIMS:
+    if not isinstance(name, str) or name not in CLAIMS:
         near = get_close_matches(str(name), CLAIMS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         message = f"claim {name!r} is unknown; {hint}known claims: {', '.join(CLAIMS)}"

@@ -6,12 +6,11 @@ then the chain rule's sum over all users of v, fusion with a known cotangent, an
 
 from collections.abc import ItemsView, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import sympy as sp
 
 from mlpreport.derivation.edges import Line, edge, indices, over
-from mlpreport.derivation.elementwise import Elementwise, elementwise
+from mlpreport.derivation.elementwise import Elementwise, elementwise, nearest
 from mlpreport.derivation.indices import Partial, cell, collapse, entry
 from mlpreport.derivation.matrices import COTANGENT, recognise, tidy
 from mlpreport.derivation.program import Equation, Program
@@ -49,9 +48,7 @@ class Derivation:
     def __getitem__(self, name: str) -> Step:
         """Return the step of a variable; an unknown name is an error that suggests the nearest."""
         if name not in self.steps:
-            near = get_close_matches(str(name), self.steps, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            message = f"the derivation has no step for {name!r} (it has {', '.join(self.steps)}){hint}"
+            message = f"the derivation has no step for {name!r} (it has {', '.join(self.steps)}); {nearest(name, self.steps)}"
             raise ProgramError(message)
         return self.steps[name]
 
@@ -179,7 +176,17 @@ def _chain(
 def _fused(program: Program, formula: sp.Expr, user: str, steps: Mapping[str, Step]) -> sp.Expr | None:
     """Insert the user's own cotangent into a formula; None if that is no elementwise expression."""
     term = steps[user].cotangent
-    if cost(term) == 0 or any(getattr(t, "op", "") == "@" for t in sp.preorder_traversal(term)):
+    operations = {
+        t.op
+        for root in (term, program.definitions[user])
+        for t in sp.preorder_traversal(root)
+        if isinstance(t, Term)
+    }
+    if (
+        cost(term) == 0
+        or "@" in operations
+        or not operations & {"call", "softmax", "logsumexp", "**", "/", "*"}
+    ):
         return None
     base = sp.IndexedBase(cotangent(program.loss, user))
     known = {e: entry(term, *e.indices) for e in formula.atoms(sp.Indexed) if e.base == base}

@@ -12,6 +12,9 @@ PRIME = 2305843009213699919
 """A safe prime ≡ 7 (mod 8): every odd root exists, and 2 and half of all other elements have a square root."""
 
 
+GRAIN = sp.Integer(27720)
+"""Field elements stand for e^(x/GRAIN)."""
+
 Array = Any
 """A NumPy array of floats, complex numbers or field elements, or a scalar of one of these."""
 
@@ -22,8 +25,6 @@ class NoRootError(ArithmeticError):
 
 class Floats:
     """Double precision, complex where a complex step needs it."""
-
-    grain = sp.Integer(1)
 
     def number(self, value: sp.Expr) -> Array:
         """Represent a number."""
@@ -39,7 +40,13 @@ class Floats:
 
     def call(self, name: str, argument: Array) -> Array:
         """Apply a function."""
-        return getattr(np if hasattr(np, name.lower()) else scipy.special, name.lower())(argument)
+        if name in {"Abs", "sign"}:  # np.abs of a complex number has no complex step
+            return np.sign(np.real(argument)) * (argument if name == "Abs" else 1)
+        return getattr(np if hasattr(np, name) else scipy.special, name)(argument)
+
+    def exp(self, argument: Array, factor: sp.Rational) -> Array:
+        """Raise e to a multiple of a power."""
+        return np.exp(float(factor) * argument)
 
     def where(self, relation: str, gap: Array, yes: Array, no: Array) -> Array:
         """Choose by whether gap `relation` 0."""
@@ -61,8 +68,6 @@ class Chosen(sp.Function):  # type: ignore[misc]
 class Symbols:
     """SymPy expressions."""
 
-    grain = sp.Integer(1)
-
     def number(self, value: sp.Expr) -> Array:
         """Keep a number."""
         return value
@@ -79,6 +84,10 @@ class Symbols:
         """Apply a function."""
         return _each(getattr(sp, name), argument)
 
+    def exp(self, argument: Array, factor: sp.Rational) -> Array:
+        """Raise e to a multiple of a power."""
+        return _each(sp.exp, factor * argument)
+
     def where(self, relation: str, gap: Array, yes: Array, no: Array) -> Array:
         """Write a case distinction."""
         return np.frompyfunc(lambda g, y, n: Chosen(sp.Symbol(relation), g, y, n), 3, 1)(gap, yes, no)
@@ -87,12 +96,10 @@ class Symbols:
 class Field:
     """Integers modulo `PRIME`; transcendental functions are random values that respect exp(a + b) = exp(a) exp(b)."""
 
-    grain = sp.Integer(27720)
-    """exp(x) stands for e^(x/grain), so that fractions of exponents need no roots."""
-
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self.memo: dict[tuple[str, int], int] = {}
+        self.memo: dict[tuple[Any, ...], int] = {}
+        self.logs: dict[int, int] = {}
 
     def draw(self, *key: Any) -> int:
         """Give a key its own random element."""
@@ -112,18 +119,23 @@ class Field:
 
     def call(self, name: str, argument: Array) -> Array:
         """Apply a function."""
-        return _each(self._exp if name == "exp" else lambda a: self._other(name, a), argument)
+        return _each(lambda a: self._call(name, a), argument)
 
-    def _exp(self, a: int) -> int:
-        flipped = a > PRIME // 2
-        value = self.draw("exp", PRIME - a if flipped else a) if a else 1
-        return pow(value, -1, PRIME) if flipped else value
+    def exp(self, argument: Array, factor: sp.Rational) -> Array:
+        """Raise e to a power; exp undoes log, and fractions with small denominators need no roots."""
+        return _each(lambda a: self._exp(a, factor), argument)
 
-    def _other(self, name: str, a: int) -> int:
+    def _exp(self, a: int, factor: sp.Rational) -> int:
+        if a in self.logs or PRIME - a in self.logs:
+            sign = 1 if a in self.logs else -1
+            return _field_power(self.logs[a if sign == 1 else PRIME - a], sign * factor)
+        sign = -1 if a > PRIME // 2 else 1
+        return _field_power(self.draw("exp", a * sign % PRIME) if a else 1, sign * factor * GRAIN)
+
+    def _call(self, name: str, a: int) -> int:
         value = self.draw(name, a)
-        if name == "log":  # exp must undo it
-            flipped = value > PRIME // 2
-            self.memo["exp", PRIME - value if flipped else value] = pow(a, -1, PRIME) if flipped else a
+        if name == "log":
+            self.logs[value] = a
         return value
 
     def where(self, relation: str, gap: Array, yes: Array, no: Array) -> Array:

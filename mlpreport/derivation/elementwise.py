@@ -3,7 +3,7 @@
 Training, typesetting, tests and the browser all read the definition kept here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -84,11 +84,17 @@ def _checked(name: str, definition: Callable[[sp.Symbol], sp.Expr]) -> sp.Expr:
     return exact.replace(lambda e: isinstance(e, sp.sinh | sp.cosh), lambda e: e.rewrite(sp.exp))
 
 
+def nearest(name: object, known: Iterable[str]) -> str:
+    """Suggest the known name nearest to a name, whatever its case; empty if none is near."""
+    lowered = {other.lower(): other for other in known}
+    near = get_close_matches(str(name).lower(), lowered, n=1)
+    return f"did you mean {lowered[near[0]]!r}?" if near else ""
+
+
 def elementwise(name: str) -> Elementwise:
     """Look up a registered function; an unknown name is an error that suggests the nearest."""
     if name not in _REGISTERED:
-        near = get_close_matches(str(name), _REGISTERED, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "define it with register_elementwise"
+        hint = nearest(name, _REGISTERED) or "define it with register_elementwise"
         message = f"activation {name!r} is not registered (known: {', '.join(sorted(_REGISTERED))}); {hint}"
         raise InvalidInputError(message)
     return _REGISTERED[name]

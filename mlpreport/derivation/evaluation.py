@@ -95,10 +95,7 @@ def _function(e: sp.Expr, frame: Frame) -> Array:
         return _piecewise(e, frame)
     if isinstance(e, sp.exp):
         factors = [part.as_coeff_Mul() for part in sp.Add.make_args(sp.expand(e.exp))]
-        powers = (
-            domain.power(domain.call("exp", evaluate(rest, frame)), number * domain.grain)
-            for number, rest in factors
-        )
+        powers = (domain.exp(evaluate(rest, frame), factor) for factor, rest in factors)
         return reduce(lambda a, b: domain.reduced(a * b), powers)
     return domain.call(type(e).__name__, evaluate(e.args[0], frame))
 

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 from sympy import prime
@@ -64,6 +64,7 @@ class Explanation:
 class _Judge:
     """A program at fixed sizes with drawn inputs: what names mean in a claim, and the true gradient."""
 
+    sizes: Mapping[str, int]
     frame: Frame
     scope: Mapping[str, object]
     inputs: Mapping[str, Array]
@@ -87,13 +88,13 @@ def _close(found: Array, expected: Array) -> bool:
     return bool(np.all(np.abs(found - expected) <= _TOLERANCE * max(1.0, np.abs(expected).max())))
 
 
-def explain(program: Program, wrt: str, claim: str) -> Explanation:
+def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
     """Judge a claimed gradient, written in the forward language with cotangents named d….
 
     Parameters
     ----------
     program
-        The forward program.
+        The forward program, or its derivation from `vjp` (to judge many claims without deriving again).
     wrt
         The variable by which the loss is differentiated.
     claim
@@ -109,20 +110,21 @@ def explain(program: Program, wrt: str, claim: str) -> Explanation:
     ProgramError
         If `wrt` is unknown, or the claim is outside the language or uses the cotangent that it is to give.
     """
+    derivation = program if isinstance(program, Derivation) else program.vjp()
+    program = derivation.program
     program.variable(wrt)
-    derivation = program.vjp()
     names = code_names(derivation.backward)
     own = names[cotangent(program.loss, wrt)]
     sizes = sorted({str(s) for shape in program.inputs.values() for s in shape if s.is_Symbol})
-    exposing = {
-        name: int(prime(n)) for n, name in enumerate(sizes, 2)
-    }  # odd, so that no size looks like a factor 2
+    # 5, 7, 11, …: no size looks like a factor
+    exposing = {name: int(prime(n)) for n, name in enumerate(sizes, 3)}
+    # odd, so that no size looks like a factor 2
     judges = [_judge(derivation, wrt, exposing, seed, names) for seed in (1, 2)]
     tree = _parsed(claim, judges[0], own)
     correct = f"{own} = {show(derivation[wrt].cotangent, names)}"
     if all(judge.accepts(tree) for judge in judges):
         return Explanation(wrt, claim, True, correct, "", None)
-    smallest = _smallest(derivation, wrt, tree, sizes, names)
+    smallest = _smallest(derivation, wrt, tree, judges, names)
     return Explanation(wrt, claim, False, correct, _diagnosis(tree, judges, sizes), smallest)
 
 
@@ -164,19 +166,17 @@ def _judge(
     frame = Frame(
         Floats(), {}, arrays, {n: np.ones(int(n)) for n in {1, *(k for s in shapes.values() for k in s)}}, {}
     )
-    return _Judge(frame, {**numbers, **named}, inputs, found[wrt])
+    return _Judge(sizes, frame, {**numbers, **named}, inputs, found[wrt])
 
 
 def _smallest(
-    derivation: Derivation, wrt: str, claim: ast.expr, sizes: list[str], names: Mapping[str, str]
+    derivation: Derivation, wrt: str, claim: ast.expr, judges: list[_Judge], names: Mapping[str, str]
 ) -> Counterexample:
     """Find the smallest sizes at which the claim fails."""
+    sizes = list(judges[0].sizes)
     choices = sorted(product(range(1, _LARGEST + 1), repeat=len(sizes)), key=lambda c: (np.prod(c), c))
-    for chosen in [*choices, tuple(range(2, len(sizes) + 2))]:
-        at = dict(zip(sizes, chosen, strict=True))
-        judge = _judge(derivation, wrt, at, 1, names)
-        if not judge.accepts(claim):
-            break
+    small = (_judge(derivation, wrt, dict(zip(sizes, chosen, strict=True)), 1, names) for chosen in choices)
+    judge = next(judge for judge in chain(small, judges) if not judge.accepts(claim))
     try:
         value, problem = judge.value(claim), ""
         if value.shape != judge.truth.shape:
@@ -189,7 +189,7 @@ def _smallest(
             None,
             "the claim cannot be computed (" + str(error).splitlines()[0].removeprefix("line 1: ") + ")",
         )
-    return Counterexample(at, judge.inputs, value, judge.truth, problem)
+    return Counterexample(judge.sizes, judge.inputs, value, judge.truth, problem)
 
 
 def _diagnosis(claim: ast.expr, judges: list[_Judge], sizes: list[str]) -> str:

@@ -108,18 +108,16 @@ def jacobian(program: Program, u: str, v: str) -> Line:
     to = indices(shapes[v], "pq")
     target = cell(v, shapes[v], *to)
     known: dict[str, tuple[tuple[sp.Expr, sp.Expr], sp.Expr]] = {}
-    for name in [*program.inputs, *program.definitions]:
+    order = [*program.inputs, *program.definitions]
+    for name in order[: order.index(u) + 1]:
         at = indices(shapes[name], "ij")
         own = sp.diff(cell(name, shapes[name], *at), target)
+        term = program.definitions.get(name)
         parts = [own] if name == v else []
-        for operand in (
-            variables(program.definitions[name]) if name in program.definitions and name != v else ()
-        ):
+        for operand in variables(term) if term is not None and name != v else ():
             inner, formula = known[operand]
             parts.append(over(edge(program, name, operand, at, inner)[1] * formula, inner, shapes[operand]))
         known[name] = at, tidy(sp.Add(*map(collapse, parts)))
-        if name == u:
-            break
     at, formula = known[u]
     because = "the chain rule, summed over every path" if formula != 0 else f"no path leads from {v} to {u}"
     return Line(Partial(cell(u, shapes[u], *at), target), formula, "Jacobian", because)

@@ -190,7 +190,7 @@ def with_own_value(local: sp.Expr, formula: sp.Expr, own: Own, at: Shape, to: Sh
     sums = {part: sp.Dummy(positive=True) for part in formula.atoms(sp.Sum)}
     small, kept = formula.xreplace(sums), local.xreplace(sums)
     if isinstance(small, sp.log) and small.args[0] in sums.values():
-        return kept.subs(small.args[0], sp.exp(own(*at)))
+        return sp.powsimp(kept.subs(small.args[0], sp.exp(own(*at))), combine="exp")
     parts = small.atoms(sp.exp)
     if len(parts) != 1 or not kept.has(sp.exp):
         return None
@@ -214,8 +214,9 @@ def _eliminated(
         h = own(*(moved[k] for k in at))
         new[part.xreplace(moved)], back[h] = solved.subs(value, h), small.xreplace(moved)
     rewritten = sp.expand(sp.cancel(kept.xreplace(new)))
-    unfinished = rewritten.has(sp.exp) or not all(dummy.is_integer for dummy in rewritten.atoms(sp.Dummy))
-    return rewritten if not unfinished and _vanishes(rewritten.xreplace(back) - kept) else None
+    finished = rewritten.is_polynomial(*rewritten.atoms(sp.Indexed)) and not rewritten.has(sp.exp)
+    finished = finished and all(dummy.is_integer for dummy in rewritten.atoms(sp.Dummy))
+    return rewritten if finished and _vanishes(rewritten.xreplace(back) - kept) else None
 
 
 def _vanishes(gap: sp.Expr) -> bool:

@@ -13,7 +13,7 @@ COTANGENT = "∂"
 
 
 def recognise(formula: sp.Expr, r: sp.Expr, c: sp.Expr, shapes: dict[str, Shape], shape: Shape) -> Term:
-    """Find the matrix expression of the given shape whose entry [r, c] is the formula.
+    """Find the matrix expression of the given shape whose entry [r, c] is the (tidy) formula.
 
     Raises
     ------
@@ -21,7 +21,7 @@ def recognise(formula: sp.Expr, r: sp.Expr, c: sp.Expr, shapes: dict[str, Shape]
         If there is none in the language.
     """
     r, c = ONE if shape[0] == 1 else r, ONE if shape[1] == 1 else c
-    term = _matrix(tidy(formula), r, c, shapes)
+    term = _matrix(formula, r, c, shapes)
     if term.shape == shape:
         return term
     ones = build("ones", *shape)
@@ -34,6 +34,8 @@ def tidy(formula: sp.Expr) -> sp.Expr:
         return formula
     sums = {s: collapse(sp.Sum(tidy(s.function), *s.limits)) for s in _outer_sums(formula)}
     formula = formula.xreplace(sums)
+    if not formula.has(sp.Add):
+        return formula
     atoms = _outer_sums(formula) | formula.atoms(sp.Indexed, sp.Function)
     names = {atom: sp.Dummy() for atom in sorted(atoms, key=sp.default_sort_key)}
     plain = formula.xreplace(names)

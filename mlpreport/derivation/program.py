@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from mlpreport.derivation.elementwise import nearest
 from mlpreport.derivation.terms import ELEMENTWISE, Shape, Term, build, variables
 from mlpreport.errors import ProgramError
 
@@ -60,9 +60,7 @@ class Program:
     def variable(self, name: str) -> Term:
         """Return the variable `name` as a term; an unknown name is an error that suggests the nearest."""
         if name not in self.shapes:
-            near = get_close_matches(str(name), self.shapes, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            message = f"the program has no variable {name!r} (it has {', '.join(self.shapes)}){hint}"
+            message = f"the program has no variable {name!r} (it has {', '.join(self.shapes)}); {nearest(name, self.shapes)}"
             raise ProgramError(message)
         return build("var", name, *self.shapes[name])
 

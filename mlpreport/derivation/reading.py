@@ -2,13 +2,13 @@
 
 import ast
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from itertools import count
 from typing import NoReturn
 
 import sympy as sp
 
-from mlpreport.derivation.elementwise import elementwise_names
+from mlpreport.derivation.elementwise import elementwise_names, nearest
+from mlpreport.derivation.indices import Phi, entry
 from mlpreport.derivation.program import simple_root
 from mlpreport.derivation.terms import ALL, ONE, Term, build, num, transpose
 from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
@@ -136,13 +136,12 @@ class Reader:
         sizes = _sizes(self.scope)
         if node.id in sizes:
             return num(sizes[node.id])
-        near = get_close_matches(node.id, [*self.scope, *sizes], n=1)
         later = (
             "is it assigned further down? (no cycles)"
             if self.source.count(node.id) > 1
             else "declare its shape"
         )
-        self.fail(node, f"unknown name {node.id!r}; " + (f"did you mean {near[0]!r}?" if near else later))
+        self.fail(node, f"unknown name {node.id!r}; " + (nearest(node.id, [*self.scope, *sizes]) or later))
 
     def _call(self, node: ast.Call) -> Term:
         function, arguments = node.func, list(node.args)
@@ -153,38 +152,34 @@ class Reader:
         name = getattr(function, "attr", None) or getattr(function, "id", "")
         known = sorted({"sum", "mean", "exp", "log", "softmax", *elementwise_names()})
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = (
-                f"did you mean {near[0]!r}?"
-                if near
-                else f"known: {', '.join(known)}; or use register_elementwise"
-            )
+            hint = nearest(name, known) or f"known: {', '.join(known)}; or use register_elementwise"
             self.fail(function, f"unknown function {name!r}; {hint}")
         axis = self._axis(node, arguments, name)
         if len(arguments) != 1:
             self.fail(node, f"{name} takes one array")
         operand = self._expression(arguments[0])
+        if operand.op == "num":
+            return num(operand.parts[0] if name in {"sum", "mean"} else _at_number(name, operand))
         if name in {"sum", "mean"}:
             return build(name, operand, axis)
         return build(name, operand) if name == "softmax" else _recognised(build("call", name, 0, operand))
 
     def _axis(self, node: ast.Call, arguments: list[ast.expr], name: str) -> sp.Integer:
         given = {word.arg: word.value for word in node.keywords}
-        if name in {"sum", "mean", "softmax"} and len(arguments) == 2 and "axis" not in given:
-            given["axis"] = arguments.pop()
+        if name in {"sum", "mean", "softmax"} and len(arguments) > 1 and "axis" not in given:
+            given["axis"] = arguments.pop(1)
         values = {word: self._literal(value) for word, value in given.items()}
-        axis = values.pop("axis", values.pop("dim", 1 if name == "softmax" else None))
+        default = 1 if name == "softmax" else None
+        axis = values.pop("axis", values.pop("dim", default))
+        if type(axis) not in (int, type(None)) or axis not in _AXES:
+            self.fail(node, f"axis={axis!r}: arrays have two axes, so axis is None, 0 or 1")
         if (
             values.pop("keepdims", True) is not True
             or values
-            or (name not in {"sum", "mean"} and axis != (1 if name == "softmax" else None))
+            or (name not in {"sum", "mean"} and axis != default)
         ):
-            self.fail(
-                node,
-                f"{name}: sum and mean take axis=None, 0 or 1 and keep the axis; softmax runs along rows (axis=1)",
-            )
-        if axis not in _AXES or isinstance(axis, bool | float):
-            self.fail(node, f"axis={axis!r}: arrays have two axes, so axis is None, 0 or 1")
+            rule = "sum and mean take axis=None, 0 or 1 and keep the axis; softmax runs along rows (axis=1)"
+            self.fail(node, f"{name}: {rule}")
         return _AXES[axis]
 
     def _literal(self, node: ast.expr) -> object:
@@ -222,6 +217,13 @@ _ARITHMETIC = {
     "**": lambda a, b: a**b,
     "neg": lambda a: -a,
 }
+
+
+def _at_number(name: str, operand: Term) -> sp.Expr:
+    if name == "softmax":
+        return sp.S.One
+    value = entry(build("call", name, 0, operand), ONE, ONE)
+    return value.formula() if isinstance(value, Phi) else value
 
 
 def _recognised(term: Term) -> Term:

@@ -8,7 +8,7 @@ import sympy as sp
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.indices import Phi, entry
 from mlpreport.derivation.stable import Sigmoid, Softplus, stable
-from mlpreport.derivation.terms import ELEMENTWISE, Term, build, cost, variables
+from mlpreport.derivation.terms import ELEMENTWISE, Term, build, cost
 
 
 def stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term:
@@ -27,36 +27,33 @@ def stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr,
 
 def _one_variable(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term | None:
     """Write an elementwise term in one variable as one stable function, looking through the variable's definition."""
-    nodes = [t for t in sp.preorder_traversal(term) if isinstance(t, Term)]
-    exponential = any(t.op == "call" and t.name in {"exp", "log"} for t in nodes)
-    if (
-        not exponential
-        or len(variables(term)) != 1
-        or any(t.op not in ELEMENTWISE | {"var", "num", "call"} for t in nodes)
-    ):
+    found = _function(term)
+    if found is None or not found[0].has(sp.exp, sp.log):
         return None
-    (leaf,) = {t for t in nodes if t.op == "var"}
-    formula = _formula(term, leaf)
-    if formula.free_symbols != {U}:
-        return None
-    inner = definitions.get(leaf.name)
-    if inner is not None and inner.op == "call" and formula.has(sp.log):
-        composed = stable(formula.subs(U, _formula(inner, inner.operands[0])), U)
+    formula, leaf = found
+    inner = _function(definitions[leaf.name]) if leaf.name in definitions and formula.has(sp.log) else None
+    if inner is not None:
+        composed = stable(formula.subs(U, inner[0]), U)
         if composed.has(Softplus):
-            return _mapped(composed, inner.operands[0], named)
+            return _mapped(composed, inner[1], named)
     improved = stable(formula, U)
     return _mapped(improved, leaf, named) if improved.has(Sigmoid, Softplus) else None
 
 
+def _function(term: Term) -> tuple[sp.Expr, Term] | None:
+    """Read an elementwise term in one variable as an expression in U; None for any other term."""
+    nodes = {t for t in sp.preorder_traversal(term) if isinstance(t, Term)}
+    leaves = [t for t in nodes if t.op == "var"]
+    if len(leaves) != 1 or any(t.op not in ELEMENTWISE | {"var", "num", "call"} for t in nodes):
+        return None
+    i, j = sp.symbols("i j")
+    formula = entry(term, i, j).xreplace({entry(leaves[0], i, j): U})
+    formula = formula.replace(lambda e: isinstance(e, Phi), lambda e: e.formula())
+    return (formula, leaves[0]) if formula.free_symbols == {U} else None
+
+
 def _mapped(formula: sp.Expr, operand: Term, named: dict[sp.Expr, str]) -> Term:
     return build("map", named.setdefault(formula, f"stable{len(named) + 1}"), formula, operand)
-
-
-def _formula(term: Term, leaf: Term) -> sp.Expr:
-    """Index formula of an elementwise term in one variable, as an expression in U with all definitions inserted."""
-    i, j = sp.symbols("i j")
-    formula = entry(term, i, j).xreplace({entry(leaf, i, j): U})
-    return formula.replace(lambda e: isinstance(e, Phi), lambda e: e.formula())
 
 
 def shared(definitions: Mapping[str, Term]) -> dict[str, Term]:

@@ -160,6 +160,8 @@ class _Code(StrPrinter):  # type: ignore[misc]
         return code
 
     def _branch(self, branch: sp.Expr) -> str:
+        if branch.is_number and self.library == "torch":  # a Python float would make float32 of it
+            return f"torch.full_like(u, {float(branch)!r})"
         return repr(float(branch)) if branch.is_number else str(self._print(branch))
 
     def _print_Pow(self, expr: sp.Pow, rational: bool = True) -> str:  # noqa: ARG002, N802

@@ -110,13 +110,6 @@ def cost(term: Term) -> int:
     return own + sum(cost(part) for part in term.operands)
 
 
-def replace(term: Term, names: dict[str, Term]) -> Term:
-    """Replace variables by terms."""
-    if term.op == "var":
-        return names.get(term.name, term)
-    return Term(*(replace(part, names) if isinstance(part, Term) else part for part in term.args))
-
-
 def show_shape(shape: Shape) -> str:
     """Write a shape as (N, D)."""
     return f"({shape[0]}, {shape[1]})"

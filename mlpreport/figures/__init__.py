@@ -9,6 +9,7 @@ from mlpreport.figures.fits import (
     widths,
 )
 from mlpreport.figures.graph import computation_graph
+from mlpreport.figures.notebooks import show_in_notebooks
 
 __all__ = [
     "activation_fits",
@@ -19,3 +20,5 @@ __all__ = [
     "optima",
     "widths",
 ]
+
+show_in_notebooks()

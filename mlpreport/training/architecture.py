@@ -29,7 +29,8 @@ class Architecture:
     def __post_init__(self) -> None:
         """Store the sizes as a tuple of int, whatever sequence they came in."""
         object.__setattr__(self, "sizes", checked_sizes(self.sizes))
-        elementwise(self.activation)
+        # As text, so that what cannot be looked up, such as a list, is as unknown as a wrong name.
+        elementwise(str(self.activation))
 
     @property
     def hidden(self) -> tuple[int, ...]:

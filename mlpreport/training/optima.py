@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from mlpreport.errors import InvalidInputError
+from mlpreport.checks import checked_number
 from mlpreport.training.ensemble import Ensemble
 
 CONFIDENCE = 0.99
@@ -66,9 +66,7 @@ def group_optima(
     InvalidInputError
         If the tolerance is not a positive number, or x does not fit the architecture.
     """
-    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < np.inf:
-        message = f"tolerance = {tolerance!r}: must be a positive finite number in units of y, such as 1e-3"
-        raise InvalidInputError(message)
+    tolerance = checked_number("tolerance", tolerance, example=1e-3, positive=True)
     fits = ensemble.predict(x).reshape(len(ensemble), -1)
     order = np.argsort(ensemble.losses, kind="stable")
     rest = order[np.isfinite(ensemble.losses[order])]

@@ -1,5 +1,6 @@
 """A training problem as the kernels see it, and the two things they tell about a network: its values and its loss."""
 
+import reprlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,7 +43,8 @@ def checked_problem(architecture: Architecture, data: Any, part: str, weight_dec
         x = checked_points(f"data.{part}.x", sample.x, architecture.sizes[0])
         y = checked_points(f"data.{part}.y", sample.y, architecture.sizes[-1])
     except AttributeError as error:
-        message = f"data = {data!r} is no Dataset ({error}); make one with mlpreport.data.noisy_sine() or Dataset(...)"
+        shown = reprlib.repr(data)
+        message = f"data = {shown} is no Dataset ({error}); make one with mlpreport.data.noisy_sine() or Dataset(...)"
         raise InvalidInputError(message) from None
     if len(x) != len(y):
         message = f"data.{part}.x has {len(x)} points and .y {len(y)}: give one row of targets for each row of inputs"
@@ -53,9 +55,9 @@ def checked_problem(architecture: Architecture, data: Any, part: str, weight_dec
 def checked_points(name: str, values: object, width: int) -> Float64[np.ndarray, "n width"]:
     """Return finite points (n, width) as float64, n at least 1, else raise naming the array."""
     try:
-        points = np.array(values, dtype=np.float64, order="C")
+        points = np.asarray(values).astype(np.float64, order="C", casting="same_kind")
     except (TypeError, ValueError) as error:
-        message = f"{name} is not an array of numbers ({error}); give float64 of shape (n, {width})"
+        message = f"{name} is not an array of real numbers ({error}); give float64 of shape (n, {width})"
         raise InvalidInputError(message) from None
     if points.ndim != 2 or points.shape[1] != width or not len(points):  # noqa: PLR2004 - points and their entries
         message = (

@@ -1,6 +1,5 @@
 """What a caller may set, and what every training method is given and gives back."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
@@ -9,7 +8,7 @@ from typing import Any, TypedDict
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from mlpreport.checks import NOT_NEGATIVE, POSITIVE, checked_whole
+from mlpreport.checks import NOT_NEGATIVE, POSITIVE, checked_number, checked_whole
 from mlpreport.errors import InvalidInputError
 
 Rows = Float64[np.ndarray, "restart parameter"]
@@ -71,7 +70,7 @@ class Settings:
         if self.threads is not None:
             checked_whole("threads", self.threads, POSITIVE)
         for name in ("gradient_tolerance", "decrement_tolerance", "learning_rate", "weight_decay"):
-            _check_number(name, getattr(self, name))
+            checked_number(name, getattr(self, name), example=1e-6)
 
 
 def with_options(settings: Settings, options: Mapping[str, Any]) -> Settings:
@@ -85,10 +84,3 @@ def with_options(settings: Settings, options: Mapping[str, Any]) -> Settings:
         )
         raise InvalidInputError(message)
     return replace(settings, **{name: value for name, value in options.items() if value is not None})
-
-
-def _check_number(name: str, value: object) -> None:
-    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not number or not 0 <= value < math.inf:  # type: ignore[operator]
-        message = f"{name} = {value!r}: must be a finite number of at least 0, such as 1e-6"
-        raise InvalidInputError(message)

@@ -28,7 +28,7 @@ FUNCTIONS = {
     "gelu": torch.nn.functional.gelu,
     "swish": torch.nn.functional.silu,
     "gauss": lambda u: torch.exp(-(u**2)),
-    "cube": lambda u: u**3,
+    "cube": lambda u: u**3 / 20,
     "leaky": lambda u: torch.nn.functional.leaky_relu(u, 0.01),
 }
 
@@ -52,7 +52,7 @@ def draw(program, seed=0, **sizes):
     """Random inputs of a program for sizes such as N=3."""
     rng = np.random.default_rng(seed)
     shapes = {name: [int(sizes.get(str(s), s)) for s in shape] for name, shape in program.inputs.items()}
-    return {name: rng.normal(size=shape) / math.sqrt(shape[0]) for name, shape in shapes.items()}
+    return {name: 0.7 * rng.normal(size=shape) / math.sqrt(shape[0]) for name, shape in shapes.items()}
 
 
 def error(found, expected):

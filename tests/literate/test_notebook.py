@@ -73,6 +73,17 @@ def test_the_notebook_runs_again_in_jupyter(notebook, jupyter):
     assert [output.output_type for output in again.cells[1].outputs] == ["display_data"]
 
 
+def test_figures_of_the_package_are_drawn_in_jupyter_without_pyplot(jupyter):
+    without_pyplot = (
+        "from matplotlib.figure import Figure\n"
+        "for formatter in get_ipython().display_formatter.formatters.values():\n"
+        "    formatter.type_printers.pop(Figure, None)\n"
+    )
+    drawn = "import mlpreport.figures\nfigure = Figure()\nfigure.add_subplot()\nfigure"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(without_pyplot + drawn)])
+    assert jupyter(notebook).cells[0].outputs[0].data["image/svg+xml"].startswith("<?xml")
+
+
 def test_citations_are_rewritten_by_the_function_given():
     page = parse("A [@key].\n\n```python\n#| caption: C [@key]\n1\n```\n", "p.md")
     svg = {"output_type": "display_data", "data": {"image/svg+xml": "<svg/>"}, "metadata": {}}

@@ -29,6 +29,8 @@ def test_what_is_no_size_is_refused_by_name(sizes):
 def test_an_unknown_activation_is_refused_with_a_suggestion():
     with pytest.raises(InvalidInputError, match="did you mean 'sigmoid'"):
         Architecture((1, 2, 1), "sigmoyd")
+    with pytest.raises(InvalidInputError, match="is not registered"):
+        Architecture((1, 2, 1), ["sigmoid"])
 
 
 def test_parameters_are_counted_and_shaped_layer_by_layer():

@@ -273,6 +273,7 @@ def test_an_unknown_method_brings_a_suggestion():
         (np.array([[1.0], [np.nan]]), np.ones((2, 1)), InvalidInputError),
         (np.ones((2, 1)), np.array([[1.0], [np.inf]]), InvalidInputError),
         ([["a"], ["b"]], np.ones((2, 1)), InvalidInputError),
+        (np.ones((2, 1)) + 1j, np.ones((2, 1)), InvalidInputError),
     ],
 )
 def test_bad_data_are_refused_by_name(x, y, problem):
@@ -287,6 +288,11 @@ def test_bad_data_are_refused_by_name(x, y, problem):
 def test_what_is_no_dataset_is_refused(data):
     with pytest.raises(InvalidInputError, match="is no Dataset"):
         fit(LINE, data, restarts=1, seed=0, method="bfgs")
+
+
+def test_an_architecture_by_its_label_is_refused():
+    with pytest.raises(InvalidInputError, match="architecture = '1-2-1 sigmoid': give an Architecture"):
+        fit("1-2-1 sigmoid", DATA, restarts=1, seed=0, method="bfgs")
 
 
 def test_the_parameters_can_be_handed_to_torch():

@@ -1,0 +1,203 @@
+"""Derivations against torch.autograd, and what their lines say."""
+
+import numpy as np
+import pytest
+import sympy as sp
+from derivation.oracle import autograd, draw, error
+from derivation.programs import NETWORK, NETWORK_SHAPES, PROGRAMS, SIZES, derived
+from hypothesis import given, settings
+from strategies import programs
+
+from mlpreport.derivation import elementwise, register_elementwise, trace, value_and_grad
+from mlpreport.derivation.elementwise import _REGISTERED
+from mlpreport.derivation.indices import Phi
+from mlpreport.derivation.printing import code_names, show
+from mlpreport.derivation.terms import num
+from mlpreport.errors import ProgramError
+
+LOSSES = {
+    "squares": "mean((y - h)**2)",
+    "pseudo-Huber": "mean((1 + (y - h)**2)**0.5 - 1)",
+    "cross-entropy": "-mean(sum(y*log(softmax(h)), axis=1))",
+    "log-cosh": "sum(log(exp(y - h) + exp(h - y)))/N",
+    "ridge": "mean((y - h)**2) + 0.01*sum(W1**2)",
+}
+ACTIVATIONS = ("sigmoid", "tanh", "relu", "softplus", "gelu", "identity", "swish", "gauss", "cube", "leaky")
+
+
+@pytest.fixture(autouse=True)
+def _activations():
+    before = dict(_REGISTERED)
+    register_elementwise("swish", lambda u: u / (1 + sp.exp(-u)))
+    register_elementwise("gauss", lambda u: sp.exp(-(u**2)))
+    register_elementwise("cube", lambda u: u**3 / 20)
+    register_elementwise("leaky", lambda u: sp.Piecewise((0.01 * u, u <= 0), (u, True)))
+    yield
+    _REGISTERED.clear()
+    _REGISTERED.update(before)
+
+
+def worst_error(source, shapes, backends=("numpy",)):
+    return worst_error_of(trace(source, **shapes).vjp(), backends)
+
+
+def worst_error_of(derivation, backends):
+    inputs, source = draw(derivation.program, **SIZES), derivation.program.source
+    expected_value, expected = autograd(source, SIZES, **inputs)
+    worst = 0.0
+    for backend in backends:
+        value, found = value_and_grad(derivation, backend=backend)(**inputs)
+        assert value == pytest.approx(expected_value, rel=1e-12)
+        assert {name: array.shape for name, array in inputs.items()} == {
+            n: tuple(g.shape) for n, g in found.items()
+        }
+        worst = max(worst, *(error(found[name], expected[name]) for name in inputs))
+    return worst
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_gradients_agree_with_autograd(name):
+    assert worst_error_of(derived(name), ("numpy",)) <= 1e-13
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_agrees_with_autograd_for_every_loss_at_several_depths(activation):
+    for n, loss in enumerate(LOSSES.values()):
+        depth = (1, 2, 1, 3, 1)[(n + ACTIVATIONS.index(activation)) % 5]
+        lines, shapes = [], {"x": ("N", "D"), "y": ("N", "C"), "V": ("H", "C")}
+        for k in range(1, depth + 1):
+            inner = "x" if k == 1 else f"h{k - 1}"
+            lines.append(f"h{k} = {activation}({inner} @ W{k} + b{k})")
+            shapes |= {f"W{k}": ("D" if k == 1 else "H", "H"), f"b{k}": (1, "H")}
+        source = "\n".join([*lines, f"h = h{depth} @ V", f"l = {loss}"])
+        assert worst_error(source, shapes, ("numpy", "torch")) <= 1e-13
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(programs())
+def test_drawn_programs_agree_with_autograd(drawn):
+    source, shapes = drawn
+    assert worst_error(source, shapes) <= 1e-13
+
+
+def test_steps_come_in_the_order_of_the_report():
+    names = [name for name, _ in derived("network").items()]
+    assert names == ["l", "y", "yhat", "b2", "z4", "W2", "z3", "z2", "b1", "z1", "W1", "x"]
+
+
+def cotangents(source, shapes, assume=()):
+    derivation = trace(source, assume=assume, **shapes).vjp()
+    names = code_names(derivation.backward)
+    return {name: show(step.cotangent, names) for name, step in derivation.items()}
+
+
+def test_the_report_is_derived_in_matrix_form():
+    assert cotangents(NETWORK, NETWORK_SHAPES) == {
+        "l": "1",
+        "y": "2 * (y - yhat) / (C*N)",
+        "yhat": "2 * (yhat - y) / (C*N)",
+        "b2": "sum(dyhat, axis=0)",
+        "z4": "dyhat",
+        "W2": "z3.T @ dz4",
+        "z3": "dz4 @ W2.T",
+        "z2": "dz3 * z3 * (1 - z3)",
+        "b1": "sum(dz2, axis=0)",
+        "z1": "dz2",
+        "W1": "x.T @ dz1",
+        "x": "dz1 @ W1.T",
+    }
+
+
+def test_every_rule_of_the_report_has_a_line():
+    derivation = derived("network")
+    rules = {line.rule for _, step in derivation.items() for line in step.lines}
+    assert rules >= {
+        "seed", "definition", "chain rule", "power rule", "inner derivative", "coordinate rule", "collapse",
+        "own value", "derivative of a function", "substitution", "matrix form",
+    }  # fmt: skip
+    signs = [line.because for line in derivation["yhat"].lines if line.rule == "inner derivative"]
+    assert signs == ["its factor is -1"]
+
+
+def test_softmax_with_cross_entropy_fuses_to_the_general_result():
+    source, shapes = "p = softmax(z)\nl = -sum(y*log(p))/N", {"z": ("N", "C"), "y": ("N", "C")}
+    assert cotangents(source, shapes)["z"] == "(p * sum(y, axis=1) - y) / N"
+    step = trace(source, **shapes).vjp()["z"]
+    assert "fusion" in [line.rule for line in step.lines]
+    assert step.assumptions == ()
+
+
+def test_an_assumption_is_a_visible_step():
+    program = trace(
+        "p = softmax(z)\nl = -sum(y*log(p))/N", assume=("rows_sum_to_one:y",), z=("N", "C"), y=("N", "C")
+    )
+    step = program.vjp()["z"]
+    assert show(step.cotangent, {}) == "(p - y) / N"
+    assert step.assumptions == ("rows_sum_to_one:y",)
+    assert [line.rule for line in step.lines][-2:] == ["assumption", "matrix form"]
+
+
+def test_logistic_loss_fuses_to_a_difference():
+    source = "p = sigmoid(z)\nl = -mean(y*log(p) + (1-y)*log(1-p))"
+    assert cotangents(source, {"z": ("N", 1), "y": ("N", 1)})["z"] == "(p - y) / N"
+
+
+def test_redefining_sigmoid_changes_the_printed_line():
+    register_elementwise("sigmoid", lambda u: 1 / (1 + sp.exp(-2 * u)))
+    step = trace("s = sigmoid(u)\nl = sum(s)", u=("N", "D")).vjp()["u"]
+    assert show(step.cotangent, {}) == "2 * s * (1 - s)"
+    _, grads = value_and_grad(trace("l = sum(sigmoid(u))", u=(1, 1)).vjp())(u=[[0.3]])
+    s = 1 / (1 + np.exp(-0.6))
+    assert grads["u"] == pytest.approx(2 * s * (1 - s), rel=1e-15)
+
+
+def test_relu_has_slope_zero_at_zero_and_says_so():
+    derivation = trace("l = sum(relu(x))", x=("N", "D")).vjp()
+    (line,) = [line for line in derivation["x"].lines if line.rule == "derivative of a function"]
+    assert "at u = 0 it is 0" in line.because
+    _, grads = value_and_grad(derivation)(x=np.array([[-1.0, 0.0, 2.0]]))
+    assert grads["x"].tolist() == [[0, 0, 1]]
+
+
+def test_an_unused_variable_has_gradient_zero_and_the_step_says_so():
+    derivation = trace("a = x * w\nl = sum(x)", x=("N", "D"), w=("N", 1)).vjp()
+    assert [line.rule for line in derivation["w"].lines] == ["no path"]
+    assert "its gradient is 0" in derivation["w"].lines[0].because
+
+
+def test_a_step_knows_its_target_and_shape():
+    step = derived("network")["W1"]
+    assert (step.target, tuple(map(str, step.shape))) == ("W1", ("D", "H"))
+    assert isinstance(step.cotangent, sp.Basic)
+    assert all(isinstance(side, sp.Basic) for line in step.lines for side in (line.lhs, line.rhs))
+
+
+def test_an_unknown_step_suggests_the_nearest():
+    with pytest.raises(ProgramError, match="did you mean 'W1'"):
+        derived("network")["w1"]
+
+
+def test_a_deep_network_has_a_number_of_lines_linear_in_its_depth():
+    def lines(depth):
+        text = "\n".join(f"h{n} = tanh({'x' if n == 1 else f'h{n - 1}'} @ W{n})" for n in range(1, depth + 1))
+        shapes = {"x": ("N", "D")} | {f"W{n}": ("D", "D") for n in range(1, depth + 1)}
+        return len(
+            value_and_grad(trace(f"{text}\nl = mean(h{depth}**2)", **shapes).vjp()).source.splitlines()
+        )
+
+    assert lines(6) - lines(4) == lines(4) - lines(2)
+
+
+def test_terms_are_built_with_operators():
+    x = trace("l = sum(x)", x=("N", "D")).variable("x")
+    combined = -(2 * x + x - x * 3) / 4
+    assert show(combined, {}) == "(-(2 * x + x - x * 3)) / 4"
+    assert show((x @ x.T).T, {}) == "(x @ x.T).T"
+    assert (num(2)).T == num(2)
+
+
+def test_derivatives_of_registered_functions_are_looked_up():
+    phi = Phi(sp.Symbol("tanh"), 0, sp.Symbol("w"))
+    assert sp.diff(phi, sp.Symbol("w")).formula() == elementwise("tanh").derivative.subs(
+        sp.Symbol("u", real=True), sp.Symbol("w")
+    )

@@ -1,0 +1,116 @@
+"""A reader's gradient is judged."""
+
+import pytest
+
+from mlpreport.derivation import explain, trace
+from mlpreport.errors import ProgramError
+
+
+@pytest.fixture(scope="module")
+def network():
+    program = trace(
+        "z1 = x @ W1\nz2 = z1 + b1\nz3 = sigmoid(z2)\nz4 = z3 @ W2\nyhat = z4 + b2\nl = mean((y - yhat)**2)",
+        x=("N", "D"), W1=("D", "H"), b1=(1, "H"), W2=("H", 1), b2=(1, 1), y=("N", 1),
+    )  # fmt: skip
+    return program.vjp()
+
+
+@pytest.mark.parametrize(
+    ("wrt", "claim"),
+    [
+        ("l", "1"),
+        ("yhat", "-2*(y - yhat)/N"),
+        ("b2", "sum(dyhat)"),
+        ("W2", "z3.T @ dz4"),
+        ("z2", "dz3 * sigmoid(z2) * (1 - sigmoid(z2))"),
+        ("b1", "dz2.sum(axis=0)"),
+        ("W1", "(dz1.T @ x).T"),
+        ("W1", "  x.T @ (((2*(yhat - y)/N) @ W2.T) * z3 * (1 - z3))"),
+        ("x", "dz1 @ W1.T"),
+    ],
+)
+def test_a_right_claim_agrees(network, wrt, claim):
+    explanation = explain(network, wrt, claim)
+    assert explanation.agrees
+    assert explanation.counterexample is None
+    assert str(explanation).startswith("Right")
+
+
+@pytest.mark.parametrize(
+    ("wrt", "claim", "diagnosis"),
+    [
+        ("yhat", "2*(y - yhat)/N", "the sign is wrong"),
+        ("x", "-(dz1 @ W1.T)", "the sign is wrong: dz1 @ W1.T"),
+        ("yhat", "-(y - yhat)/N", "a factor 2 is missing"),
+        ("yhat", "-4*(y - yhat)/N", "a factor 2 too many"),
+        ("yhat", "-2*(y - yhat)", "a division by N is missing"),
+        ("yhat", "-2*(y - yhat)/N/N", "a division by N too many"),
+        ("yhat", "-6*(y - yhat)/N", "wrong factor: multiply by 0.333333"),
+        ("W1", "dz1.T @ x", "the result must be transposed"),
+        ("W1", "x @ dz1", "the transpose x.T must stand on the left"),
+        ("W1", "dz1 @ x", "the transpose x.T must stand on the left of a matrix product: x.T @ dz1"),
+        ("W2", "dz4 * z3", "z3.T @ dz4"),
+        ("z3", "dz4 @ W2", "a matrix product: dz4 @ W2.T"),
+        ("x", "W1.T @ dz1", "the factors stand in the wrong order"),
+        ("x", "dz1 @ W1", "W1.T"),
+        ("b1", "dz2", "the sum over the batch (axis 0) is missing"),
+        ("b1", "sum(dz2)", "the sum must run over the batch (axis 0) only"),
+        ("z2", "dz3 @ z3.T", "wrong shape: (3, 3)" if False else "wrong shape"),
+        ("z2", "dz3 * z3", "the values are not"),
+        ("z1", "dz2 @ dz2", "wrong shape: @ needs"),
+        ("z2", "dz3 @ (z3 * (1 - z3))", "taken entry by entry"),
+        ("W1", "x @ dz1.T", "and "),
+    ],
+)
+def test_a_wrong_claim_is_diagnosed(network, wrt, claim, diagnosis):
+    explanation = explain(network, wrt, claim)
+    assert not explanation.agrees
+    assert diagnosis in explanation.diagnosis
+    assert str(explanation).startswith(f"Wrong: {claim} is not the gradient by {wrt}.")
+    assert explanation.correct in str(explanation)
+
+
+def test_the_counterexample_is_as_small_as_it_can_be(network):
+    assert explain(network, "yhat", "2*(y - yhat)/N").counterexample.sizes == {"D": 1, "H": 1, "N": 1}
+    lost_sum = explain(network, "b1", "dz2").counterexample
+    assert lost_sum.sizes == {"D": 1, "H": 1, "N": 2}
+    assert lost_sum.claimed is None
+    assert "shape (2, 1) instead of (1, 1)" in lost_sum.problem
+    misfit = explain(network, "x", "dz1 @ W1").counterexample
+    assert "cannot be computed" in misfit.problem
+    wrong = explain(network, "b1", "2*sum(dz2, axis=0)").counterexample
+    assert (2 * wrong.correct == wrong.claimed).all()
+    assert "the claim gives" in str(wrong)
+
+
+def test_a_claim_that_holds_for_one_data_point_only_is_wrong():
+    program = trace("l = mean(x * x)", x=("N", 1))
+    assert explain(program, "x", "2 * x").counterexample.sizes == {"N": 2}
+
+
+def test_a_program_of_whole_sizes_is_explained():
+    program = trace("l = (y - x @ w)**2", x=(1, 2), w=(2, 1), y=(1, 1))
+    assert "the declared sizes" in str(explain(program, "w", "x.T"))
+
+
+def test_an_assumption_makes_a_claim_right():
+    source = "p = softmax(z)\nl = -sum(y*log(p))/N"
+    shapes = {"z": ("N", "C"), "y": ("N", "C")}
+    assert not explain(trace(source, **shapes), "z", "(p - y)/N").agrees
+    assert explain(trace(source, assume="rows_sum_to_one:y", **shapes), "z", "(p - y)/N").agrees
+
+
+@pytest.mark.parametrize(
+    ("wrt", "claim", "message"),
+    [
+        ("w1", "x", "did you mean 'W1'"),
+        ("W1", "foo(x)", "unknown function"),
+        ("W1", "dw", "unknown name"),
+        ("W1", "x +", "not Python syntax"),
+        ("W1", "a = x", "not Python syntax"),
+        ("W1", "2 * dW1", "dW1 is the gradient that the claim is to give"),
+    ],
+)
+def test_a_claim_outside_the_language_is_refused(network, wrt, claim, message):
+    with pytest.raises(ProgramError, match=message):
+        explain(network, wrt, claim)

@@ -1,0 +1,126 @@
+"""Tangents, Hessian-vector products and Jacobians against torch."""
+
+import numpy as np
+import pytest
+import sympy as sp
+import torch
+from derivation.oracle import FUNCTIONS, draw, error
+from derivation.programs import NETWORK, NETWORK_SHAPES, PROGRAMS, SIZES
+
+from mlpreport.derivation import trace, value_and_grad
+from mlpreport.derivation.edges import Line
+from mlpreport.errors import ProgramError
+
+
+def loss_function(source):
+    def loss(arrays):
+        scope = dict(arrays)
+        exec(source, dict(FUNCTIONS) | SIZES, scope)
+        return list(scope.values())[-1].sum()
+
+    return loss
+
+
+def tensors(arrays):
+    return {name: torch.tensor(array, requires_grad=True) for name, array in arrays.items()}
+
+
+def directions(arrays, names):
+    return {name: np.random.default_rng(7).normal(size=arrays[name].shape) for name in names}
+
+
+SMOOTH = [
+    "network",
+    "tied weights",
+    "residual",
+    "attention",
+    "layer norm",
+    "cross-entropy",
+    "log-sum-exp",
+    "square",
+]
+
+
+@pytest.mark.parametrize("name", [*SMOOTH, "constant", "dead ends"])
+def test_jvp_agrees_with_torch(name):
+    source, shapes = PROGRAMS[name]
+    program = trace(source, **shapes)
+    inputs = draw(program, **SIZES)
+    along = directions(inputs, inputs)
+    f = value_and_grad(program.jvp())
+    _, tangents = f(**inputs, **{f"v{n}": v for n, v in along.items()})
+    leaves = tensors(inputs)
+    grads = torch.autograd.grad(
+        loss_function(source)(leaves) + sum(0 * a.sum() for a in leaves.values()), leaves.values()
+    )
+    expected = sum(float((g.numpy() * along[n]).sum()) for n, g in zip(leaves, grads, strict=True))
+    assert error(tangents[program.loss], np.array([[expected]])) <= 1e-12
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_hvp_agrees_with_torch(name):
+    source, shapes = PROGRAMS[name]
+    program = trace(source, **shapes)
+    inputs = draw(program, **SIZES)
+    wrt = tuple(list(program.inputs)[:2])
+    along = directions(inputs, wrt)
+    value, found = value_and_grad(program.hvp(wrt))(**inputs, **{f"v{n}": v for n, v in along.items()})
+    leaves = tensors(inputs)
+    loss = loss_function(source)(leaves)
+    moving = [leaves[n] for n in wrt]
+    first = torch.autograd.grad(loss, moving, create_graph=True)
+    slope = sum((g * torch.tensor(along[n])).sum() for n, g in zip(wrt, first, strict=True))
+    expected = torch.autograd.grad(slope, moving)
+    assert value == pytest.approx(loss.item(), rel=1e-13)
+    assert max(error(found[n], e.numpy()) for n, e in zip(wrt, expected, strict=True)) <= 1e-11
+
+
+def test_reverse_and_forward_mode_are_adjoint():
+    program = trace(NETWORK, **NETWORK_SHAPES)
+    inputs = draw(program, **SIZES)
+    along = directions(inputs, inputs)
+    _, grads = value_and_grad(program.vjp())(**inputs)
+    _, tangents = value_and_grad(program.jvp())(**inputs, **{f"v{n}": v for n, v in along.items()})
+    assert tangents["l"].item() == pytest.approx(
+        sum(float((grads[n] * along[n]).sum()) for n in inputs), rel=1e-13
+    )
+
+
+def test_the_hessian_of_a_linear_loss_is_zero():
+    _, found = value_and_grad(trace("l = sum(x)", x=("N", "D")).hvp("x"))(
+        x=np.ones((2, 2)), vx=np.ones((2, 2))
+    )
+    assert not found["x"].any()
+
+
+@pytest.mark.parametrize(
+    ("u", "v", "formula"),
+    [
+        ("z3", "z2", "(1 - z3[i, j])*KroneckerDelta(i, p)*KroneckerDelta(j, q)*z3[i, j]"),
+        ("z1", "W1", "KroneckerDelta(j, q)*x[i, p]"),
+        ("z2", "b1", "KroneckerDelta(j, q)"),
+        ("x", "x", "KroneckerDelta(i, p)*KroneckerDelta(j, q)"),
+        ("W1", "l", "0"),
+    ],
+)
+def test_jacobians_are_index_formulas(u, v, formula):
+    line = trace(NETWORK, **NETWORK_SHAPES).jacobian(u, v)
+    assert isinstance(line, Line)
+    assert str(line.rhs).replace("_", "") == formula
+
+
+def test_a_jacobian_goes_through_every_path():
+    line = trace("a = tanh(x)\nb = a * x + a\nl = sum(b)", x=("N", 1)).jacobian("b", "x")
+    a, x = (next(e for e in line.rhs.atoms(sp.Indexed) if str(e.base) == name) for name in "ax")
+    delta = next(iter(line.rhs.atoms(sp.KroneckerDelta)))
+    assert sp.expand(line.rhs - ((1 - a**2) * (x + 1) + a) * delta) == 0
+
+
+def test_unknown_variables_are_refused():
+    program = trace(NETWORK, **NETWORK_SHAPES)
+    with pytest.raises(ProgramError, match="computed, not an input"):
+        program.hvp("z1")
+    with pytest.raises(ProgramError, match="did you mean 'W1'"):
+        program.hvp(("w1",))
+    with pytest.raises(ProgramError, match="no variable"):
+        program.jacobian("z1", "Q")

@@ -1,0 +1,107 @@
+"""Typesetting: every formula converts to MathML, lines carry their reasons, long steps fold."""
+
+import re
+
+import math_core
+import pytest
+import sympy as sp
+from derivation.programs import NETWORK, NETWORK_SHAPES, PROGRAMS, derived
+from hypothesis import given, settings
+from strategies import programs
+
+from mlpreport.derivation import register_elementwise, trace
+from mlpreport.derivation.elementwise import _REGISTERED
+from mlpreport.derivation.latex import latex, latex_name
+from mlpreport.derivation.terms import build, num
+
+
+def mathml(formula):
+    return math_core.LatexToMathML().convert_with_local_state(formula, displaystyle=True)
+
+
+def check(derivation):
+    for _, step in derivation.items():
+        text = step._repr_markdown_()
+        formulas = re.findall(r"\$\$(.*?)\$\$", text, re.DOTALL)
+        assert formulas
+        assert all("<math" in mathml(formula) for formula in formulas)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_formula_converts_to_mathml(name):
+    check(derived(name))
+
+
+@settings(max_examples=6, deadline=None, derandomize=True)
+@given(programs())
+def test_formulas_of_drawn_programs_convert_to_mathml(drawn):
+    source, shapes = drawn
+    check(trace(source, **shapes).vjp())
+
+
+def test_forward_and_second_derivatives_convert_to_mathml():
+    program = trace(NETWORK, **NETWORK_SHAPES)
+    check(program.jvp())
+    check(program.hvp("W1"))
+    assert "<math" in mathml(program.jacobian("l", "W1")._repr_markdown_().strip().strip("$"))
+
+
+def test_a_long_step_folds_its_index_lines():
+    text = derived("network")["W1"]._repr_markdown_()
+    visible, folded = text.split('<details markdown="1">')
+    assert (
+        r"\frac{\partial l}{\partial W_{1}} &= x^{\mathsf{T}} \, \frac{\partial l}{\partial z_{1}}" in visible
+    )
+    assert r"\text{[matrix form: for all entries at once]}" in visible
+    assert r"\delta_" in folded
+    assert "<details" not in trace("l = sum(x)", x=("N", 1)).vjp()["l"]._repr_markdown_()
+
+
+def test_indices_avoid_names_of_variables():
+    text = trace("p = tanh(i)\nl = sum(p)", i=("N", "D")).vjp()["i"]._repr_markdown_()
+    assert "_{pq}" not in text
+    assert "_{ij}" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("W1", "W_{1}"),
+        ("W_12", "W_{12}"),
+        ("yhat", r"\hat{y}"),
+        ("xbar2", r"\bar{x}_{2}"),
+        ("beta", r"\beta"),
+        ("hat", r"\mathrm{hat}"),
+        ("loss_value", r"\mathrm{loss\_value}"),
+        ("_", r"\mathrm{\_}"),
+        ("_1", r"\mathrm{\_1}"),
+        ("∂l/∂W1", r"\frac{\partial l}{\partial W_{1}}"),
+        ("dot(W1)", r"\dot{W}_{1}"),
+        ("∂dot(l)/∂∂l/∂z", r"\frac{\partial \dot{l}}{\partial \left(\frac{\partial l}{\partial z}\right)}"),
+    ],
+)
+def test_names_are_typeset(name, expected):
+    assert latex_name(name) == expected
+    assert "<math" in mathml(latex_name(name))
+
+
+def test_terms_are_typeset_with_the_brackets_they_need():
+    x, y = (trace("l = sum(x)", x=("N", "D"), y=("N", "D")).variable(n) for n in "xy")
+    assert latex((x + y).T @ x) == r"\left(x + y\right)^{\mathsf{T}} \, x"
+    assert latex(x * (x - y)) == r"x \circ \left(x - y\right)"
+    assert latex(-(x + y)) == r"-\left(x + y\right)"
+    assert latex(x - (x - y)) == r"x - \left(x - y\right)"
+    assert latex(num(-2) * x) == r"\left(-2\right) \, x"
+    assert latex(build("mean", x, 1)) == r"\operatorname{mean}_{\text{columns}} x"
+    assert latex(build("**", x + y, num(2))) == r"\left(x + y\right)^{2}"
+    assert latex(build("ones", 2, 3)) == r"\mathbf{1}_{2 \times 3}"
+    assert latex(build("logsumexp", x, 1)) == r"\operatorname{logsumexp}\left(x\right)"
+
+
+def test_slopes_are_primed():
+    before = dict(_REGISTERED)
+    register_elementwise("my_gelu", lambda u: u * sp.erf(u))
+    text = trace("l = sum(my_gelu(x))", x=("N", 1)).vjp()["x"]._repr_markdown_()
+    _REGISTERED.clear()
+    _REGISTERED.update(before)
+    assert r"\operatorname{my\_gelu}'" in text

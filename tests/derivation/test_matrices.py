@@ -1,0 +1,61 @@
+"""Recognition of index formulas as matrix expressions."""
+
+import pytest
+import sympy as sp
+
+from mlpreport.derivation.indices import _vanishes, cell, index
+from mlpreport.derivation.matrices import recognise, tidy
+from mlpreport.derivation.printing import show
+from mlpreport.errors import ProgramError
+
+N, M, K = sp.symbols("N M K", integer=True, positive=True)
+SHAPES = {"a": (N, K), "b": (K, M), "c": (N, M), "d": (K, 1), "e": (1, K)}
+P, Q, k = index("p"), index("q"), index("k")
+
+
+def entry(name, i, j):
+    return cell(name, SHAPES[name], i, j)
+
+
+def total(formula):
+    return sp.Sum(formula, (k, 1, K))
+
+
+@pytest.mark.parametrize(
+    ("formula", "shape", "text"),
+    [
+        (total(entry("a", P, k) * entry("b", k, Q)), (N, M), "a @ b"),
+        (total(entry("a", P, k) * entry("d", k, 1) * entry("b", k, Q)), (N, M), "a * d.T @ b"),
+        (total(entry("a", P, k) * entry("d", k, 1)), (N, 1), "a @ d"),
+        (total(entry("e", 1, k) * entry("b", k, Q)), (1, M), "e @ b"),
+        (total((entry("a", P, k) + entry("b", k, Q)) * entry("d", k, 1)), (N, M), "a @ d + d.T @ b"),
+        (total(entry("d", k, 1) * entry("e", 1, k)), (1, 1), "sum(d * e.T)"),
+        (entry("c", P, Q) / N - 2, (N, M), "-2 + c / N"),
+        (sp.S.One, (N, M), "ones(N, M)"),
+        (entry("d", P, 1), (K, M), "d * ones(K, M)"),
+    ],
+)
+def test_index_formulas_are_recognised(formula, shape, text):
+    term = recognise(formula, P, Q, SHAPES, shape)
+    assert term.shape == shape
+    assert show(term, {}) == text
+
+
+def test_formulas_without_a_matrix_form_are_refused():
+    with pytest.raises(ProgramError, match="three linked indices"):
+        recognise(total(sp.exp(entry("a", P, k) * entry("b", k, Q))), P, Q, SHAPES, (N, M))
+    with pytest.raises(ProgramError, match="has no place"):
+        recognise(entry("a", P, k), P, Q, SHAPES, (N, M))
+
+
+def test_tidy_keeps_the_value_and_never_adds_operations():
+    a, c = entry("a", P, Q), entry("c", P, Q)
+    for formula in (a * c - a * c**2, (1 - a) / (1 - a**2), a + c):
+        assert sp.count_ops(tidy(formula)) <= sp.count_ops(formula)
+        assert sp.simplify(tidy(formula) - formula) == 0
+
+
+def test_an_identity_of_one_sign_only_is_seen():
+    a = entry("a", P, Q)
+    assert not _vanishes(sp.sqrt(a**2) - a)
+    assert _vanishes((a + 1) ** 2 - a**2 - 2 * a - 1)

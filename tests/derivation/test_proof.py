@@ -1,0 +1,162 @@
+"""Proofs hold for what the engine derives and fail for mutated derivations."""
+
+from dataclasses import replace
+
+import pytest
+import sympy as sp
+from derivation.programs import NETWORK, NETWORK_SHAPES, derived
+
+from mlpreport.derivation import elementwise, prove, register_elementwise, trace
+from mlpreport.derivation.backward import cotangent
+from mlpreport.derivation.domains import NoRootError
+from mlpreport.derivation.elementwise import _REGISTERED
+from mlpreport.derivation.program import Equation
+from mlpreport.derivation.proof import _in_field
+from mlpreport.derivation.terms import build, num
+from mlpreport.errors import InvalidInputError
+
+PROVED = {
+    "network": {"N": 2, "D": 2, "H": 3, "C": 2},
+    "tied weights": {"N": 2, "D": 2, "H": 1},
+    "attention": {"N": 2, "D": 1, "K": 1},
+    "layer norm": {"N": 2, "D": 2},
+    "cross-entropy": {"N": 2, "D": 1, "C": 2},
+    "log-sum-exp": {"N": 2, "D": 1, "C": 3},
+    "log-sum-exp along other axes": {},
+    "softmax as quotient": {"N": 2, "D": 1, "C": 2},
+    "logistic": {"N": 2, "D": 1},
+    "names that collide": {"N": 2, "D": 1, "H": 2},
+    "whole sizes": {},
+    "dead ends": {"N": 2, "D": 1},
+    "square": {"N": 2},
+    "broadcasting": {"N": 2, "M": 2},
+    "quotients": {"N": 2, "D": 1},
+    "constant": {"N": 2, "D": 2},
+    "masked product": {"N": 2, "D": 2, "H": 2},
+    "outer sums": {"N": 2, "D": 3},
+    "entropy": {"N": 1, "C": 3},
+}
+
+
+@pytest.mark.parametrize("name", PROVED)
+def test_derivations_are_proved(name):
+    proof = prove(derived(name), **PROVED[name])
+    assert proof, str(proof)
+    assert [check.layer for check in proof.checks] == ["symbolic sizes", "entrywise", "numeric", "lines"]
+    assert all(check.comparisons > 0 for check in proof.checks)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return trace("z = x @ W1 + b1\nh = tanh(z)\nl = mean((y - h @ W2)**2)", x=("N", "D"), W1=("D", "H"), b1=(1, "H"), W2=("H", 1), y=("N", 1)).vjp()  # fmt: skip
+
+
+def with_cotangent(derivation, name, term):
+    """The derivation an engine with this fault would give."""
+    key = cotangent(derivation.program.loss, name)
+    equations = tuple(
+        Equation(e.name, term if e.name == key else e.term) for e in derivation.backward.equations
+    )
+    steps = dict(derivation.steps) | {name: replace(derivation.steps[name], cotangent=term)}
+    return replace(derivation, steps=steps, backward=replace(derivation.backward, equations=equations))
+
+
+FAULTS = {
+    "a doubled cotangent": ("W1", lambda step: 2 * step.cotangent),
+    "a flipped sign": ("b1", lambda step: -step.cotangent),
+    "a factor lost": ("z", lambda step: step.cotangent.operands[0]),
+    "a wrong constant": ("y", lambda step: step.cotangent + num(sp.Rational(1, 10**9))),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_prove_rejects(network, fault):
+    name, mutate = FAULTS[fault]
+    proof = prove(with_cotangent(network, name, mutate(network[name])), N=2, D=2, H=3)
+    assert not proof
+    assert str(proof).startswith("not proved")
+    assert all(any(name in failure for failure in check.failures) for check in proof.checks[:2])
+
+
+def test_prove_rejects_a_dropped_batch_sum():
+    derivation = trace("l = sum(tanh(x + b))", x=("N", "D"), b=(1, "D")).vjp()
+    name = next(iter(derivation.program.users["b"]))
+    first_row = build("mean", build("var", cotangent("l", name), *derivation.program.shapes[name]), 0)
+    assert not prove(with_cotangent(derivation, "b", first_row), N=2, D=3)
+
+
+def test_prove_rejects_a_transposed_weight():
+    derivation = trace("h = x @ W\nl = sum(h**3)", x=("N", "D"), W=("D", "D")).vjp()
+    wrong = build("@", derivation["x"].cotangent.operands[0], derivation.program.variable("W"))
+    assert not prove(with_cotangent(derivation, "x", wrong), N=2, D=2)
+
+
+def test_each_layer_sees_what_the_others_miss(network):
+    wrong = replace(network, backward=with_cotangent(network, "W1", 2 * network["W1"].cotangent).backward)
+    assert [bool(c.failures) for c in prove(wrong, N=2).checks] == [False, False, True, False]
+    lines = network["W1"].lines
+    lied = replace(network["W1"], lines=(*lines[:-1], replace(lines[-1], rhs=-lines[-1].rhs)))
+    wrong = replace(network, steps=dict(network.steps) | {"W1": lied})
+    proof = prove(wrong, N=2)
+    assert [bool(c.failures) for c in proof.checks] == [False, False, False, True]
+    assert proof.checks[3].failures == ("W1 (matrix form)",)
+
+
+def test_the_value_is_checked_too(network):
+    equations = network.backward.equations
+    doubled = tuple(Equation(e.name, 2 * e.term if e.name == "l" else e.term) for e in equations)
+    proof = prove(replace(network, backward=replace(network.backward, equations=doubled)), N=2)
+    assert proof.checks[2].failures == ("l",)
+
+
+def test_an_assumption_is_kept_by_the_proof():
+    program = trace(
+        "l = -mean(sum(y*log(softmax(z)), axis=1))", assume="rows_sum_to_one:y", z=("N", "C"), y=("N", "C")
+    )
+    assert prove(program.vjp(), N=2, C=3)
+    wrong = trace("l = -mean(sum(y*log(softmax(z)), axis=1))", z=("N", "C"), y=("N", "C")).vjp()
+    assert not prove(
+        with_cotangent(wrong, "z", program.vjp()["z"].cotangent) if "z" in wrong.steps else wrong, N=2, C=3
+    )
+
+
+@pytest.mark.parametrize("function", ["relu", "softplus", "gelu", "leaky", "hard", "window", "angle"])
+def test_functions_of_every_kind_are_proved(function):
+    before = dict(_REGISTERED)
+    register_elementwise("leaky", lambda u: sp.Piecewise((u / 100, u < 0), (u, True)))
+    register_elementwise("hard", lambda u: sp.Piecewise((0, u < -3), (1, u > 3), (u / 6 + sp.S.Half, True)))
+    register_elementwise("window", lambda u: sp.Piecewise((u**2, (u > -1) & (u < 1)), (sp.Abs(u), True)))
+    register_elementwise("angle", lambda u: sp.atan(u) + sp.Abs(u) + sp.cbrt(1 + u**2))
+    try:
+        assert elementwise(function)
+        proof = prove(trace(f"l = sum({function}(x @ W)**2)", x=("N", "D"), W=("D", "H")).vjp(), N=2)
+        assert proof, str(proof)
+    finally:
+        _REGISTERED.clear()
+        _REGISTERED.update(before)
+
+
+def test_the_search_for_field_elements_ends():
+    def attempt(field):
+        raise NoRootError
+
+    assert _in_field(attempt) == ["no point with all square roots"]
+
+
+def test_a_hessian_vector_product_is_proved():
+    assert prove(trace("h = tanh(x @ W)\nl = sum(h**2)", x=("N", "D"), W=("D", 1)).hvp("W"), N=2, D=2)
+
+
+def test_prove_says_what_it_checked(network):
+    text = str(prove(network, N=2, D=2, H=3))
+    assert text.startswith("proved\nsymbolic sizes: ")
+    assert "complex step" in text
+
+
+def test_bad_requests_are_refused(network):
+    with pytest.raises(InvalidInputError, match="Q=2: give positive whole numbers"):
+        prove(network, Q=2)
+    with pytest.raises(InvalidInputError, match="N=0"):
+        prove(network, N=0)
+    with pytest.raises(InvalidInputError, match="tangents"):
+        prove(trace(NETWORK, **NETWORK_SHAPES).jvp())

@@ -1,0 +1,119 @@
+"""Reading programs: the language, and what lies outside it."""
+
+import pytest
+import sympy as sp
+
+from mlpreport.derivation import read_program, trace
+from mlpreport.derivation.printing import show
+from mlpreport.errors import ProgramError, ShapeError
+
+SHAPES = {"x": ("N", "D"), "W": ("D", "H")}
+
+WRONG = [
+    ("l = sum(x @ W", ProgramError, "never closed"),
+    ("l = foo(x)", ProgramError, "unknown function 'foo'; known: exp"),
+    ("l = sgmoid(x)", ProgramError, "did you mean 'sigmoid'"),
+    ("l = sum(x @ v)", ProgramError, "unknown name 'v'; declare its shape"),
+    ("l = sum(w)", ProgramError, "did you mean 'W'"),
+    ("a = b\nb = sum(x)\nl = a", ProgramError, "no cycles"),
+    ("l = x @ W", ShapeError, r"shape \(N, H\); wrap it in mean"),
+    ("l = sum(x @ x)", ShapeError, r"\(N, D\) @ \(N, D\); transpose"),
+    ("l = sum(x + W)", ShapeError, r"\(N, D\) \+ \(D, H\); N is not D"),
+    ("x = sum(W)", ProgramError, "'x' has a value already"),
+    ("l = sum(x)\nl = sum(W)", ProgramError, "line 2"),
+    ("", ProgramError, "empty"),
+    ("import os", ProgramError, "only assignments"),
+    ("l, m = x, W", ProgramError, "only assignments"),
+    ("l += 1", ProgramError, "only assignments"),
+    ("l = __import__('os')", ProgramError, "unknown function '__import__'"),
+    ("l = x.__class__", ProgramError, "Attribute is outside the language"),
+    ("l = (x.f)(x)(W)", ProgramError, "unknown function ''"),
+    ("l = sum(x[0])", ProgramError, "Subscript is outside"),
+    ("l = sum(x) if 1 else 2", ProgramError, "IfExp is outside"),
+    ("l = 1 // 2", ProgramError, "BinOp is outside"),
+    ("l = ~sum(x)", ProgramError, "UnaryOp is outside"),
+    ("l = True", ProgramError, "Constant is outside"),
+    ("l = 1e999", ProgramError, "no finite number"),
+    ("l = 1 / 0", ShapeError, "no finite number"),
+    ("l = 2 @ 3", ShapeError, "@ needs arrays"),
+    ("l = sum(x, axis=2)", ProgramError, "axis is None, 0 or 1"),
+    ("l = sum(x, axis=[0])", ProgramError, "axis is None, 0 or 1"),
+    ("l = sum(x, W)", ProgramError, "plain value"),
+    ("l = sum(x, keepdims=False)", ProgramError, "keep the axis"),
+    ("l = softmax(x, axis=0)", ProgramError, "softmax runs along rows"),
+    ("l = exp(x, x)", ProgramError, "exp takes one array"),
+    ("l = sum(x ** W)", ProgramError, "an exponent is a number"),
+    ("l = sum(" + "-" * 400 + "x)", ProgramError, "nested too deeply"),
+]
+
+
+@pytest.mark.parametrize(("source", "kind", "message"), WRONG)
+def test_an_error_marks_its_source_line(source, kind, message):
+    with pytest.raises(kind, match=message) as caught:
+        trace(source, **SHAPES)
+    first, line, marker = str(caught.value).split("\n")[:3]
+    assert first.startswith("line ")
+    assert line.strip() in source
+    assert set(marker.strip()) == {"^"}
+
+
+@pytest.mark.parametrize("shape", [("N",), "ND", (0, 2), ("N", 2.5), ("N D", 1), (True, 1), None])
+def test_a_bad_shape_is_refused(shape):
+    with pytest.raises(ShapeError, match="shape of x"):
+        trace("l = sum(x)", x=shape)
+
+
+def test_bad_assumptions_are_refused():
+    with pytest.raises(ProgramError, match="'rows:x' is unknown"):
+        trace("l = sum(x)", assume="rows:x", x=("N", "D"))
+    with pytest.raises(ProgramError, match="no variable 'z'"):
+        trace("l = sum(x)", assume=("rows_sum_to_one:z",), x=("N", "D"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("l = x.sum()", "l = sum(x)"),
+        ("l = np.sum(np.mean(x, 1))", "l = sum(mean(x, axis=1))"),
+        ("l = x.mean(axis=-1, keepdims=True).sum()", "l = sum(mean(x, axis=1))"),
+        ("l = sum(softmax(x, axis=1))", "l = sum(softmax(x))"),
+        ("l = sum(x.sigmoid())", "l = sum(sigmoid(x))"),
+        ("l = sum(+x)  # a comment", "l = sum(x)"),
+        ("l = sum(x.T.T)", "l = sum(x)"),
+        ("l = sum(x) * 2**-1", "l = sum(x) * 0.5"),
+        ("l = sum(x) * exp(0)", "l = sum(x) * 1"),
+        ("l = sum(x) * sigmoid(0)", "l = sum(x) * 0.5"),
+        ("l = sum(x) * softmax(7)", "l = sum(x) * 1"),
+        ("l = sum(x) + sum(3)", "l = sum(x) + 3"),
+        ("l = sum(exp(x) / sum(exp(x), axis=1))", "l = sum(softmax(x))"),
+    ],
+)
+def test_spellings_mean_the_same(one, other):
+    assert trace(one, **SHAPES).equations == trace(other, **SHAPES).equations
+
+
+def test_numbers_are_exact_and_sizes_are_numbers():
+    program = trace("l = 0.1 * sum(x) / N", **SHAPES)
+    assert show(program.equations[-1].term, {}) == "1/10 * sum(x) / N"
+    assert sp.Symbol("N", integer=True, positive=True) in program.equations[-1].term.free_symbols
+
+
+def test_long_expressions_get_names_that_are_free():
+    program = trace("t1 = x @ W\nl = sum(sigmoid(t1 * 2)**2)", **SHAPES)
+    assert [e.name for e in program.equations] == ["t1", "t2", "t3", "l"]
+
+
+def test_a_program_file_declares_shapes_and_assumptions():
+    program = read_program(
+        "# shapes: z = (N, 3), y = (N, 3)\n# assume: rows_sum_to_one:y\nl = -sum(y * log(softmax(z)))\n"
+    )
+    assert program.assumptions == ("rows_sum_to_one:y",)
+    assert {n: tuple(map(str, s)) for n, s in program.inputs.items()} == {"z": ("N", "3"), "y": ("N", "3")}
+
+
+@pytest.mark.parametrize(
+    "line", ["# shapes: x = (N, D", "# shapes: x (N, D)", "# shapes: x = (N, D) and more"]
+)
+def test_a_bad_declaration_in_a_program_file_is_refused(line):
+    with pytest.raises(ProgramError, match="line 2: write '# shapes"):
+        read_program(f"\n{line}\nl = sum(x)")
