@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from mlpreport.checks import POSITIVE, checked_whole
 from mlpreport.derivation import Derivation, Program, trace, value_and_grad
@@ -62,7 +61,7 @@ def deep_network(depth: int, activation: str) -> Program:
     return trace("\n".join(lines), **shapes, y=("N", 1))
 
 
-def worked_example(derivation: Derivation, **inputs: Float[np.ndarray, "_rows _columns"]) -> GraphRecord:
+def worked_example(derivation: Derivation, **inputs: np.ndarray) -> GraphRecord:
     """Evaluate every variable of a program and its cotangent at `inputs`, one matrix for each input.
 
     Raises
@@ -109,7 +108,8 @@ def tampered(derivation: Derivation, name: str, wrong: str) -> Derivation:
     term = Reader(wrong, scope).read_expression()
     target, shape = cotangent(derivation.program.loss, name), derivation[name].shape
     if term.shape != shape:
-        message = f"{wrong} has shape {show_shape(term.shape)}, and {name} has {show_shape(shape)}; a proof compares like with like"
+        found = show_shape(term.shape)
+        message = f"{wrong} has shape {found}; a wrong cotangent of {name} has its shape, {show_shape(shape)}"
         raise ShapeError(message)
     equations = tuple(Equation(e.name, term if e.name == target else e.term) for e in backward.equations)
     return replace(

@@ -1,10 +1,14 @@
+import io
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
 
 from mlpreport.cli import guarded, main
 from mlpreport.errors import EnvironmentProblemError, InvalidInputError, PageError
+from mlpreport.literate.mathematics import replace_dollars
 from mlpreport.results import Result
 
 SMALL = ["--restarts", "2", "--method", "levenberg-marquardt"]
@@ -78,3 +82,211 @@ def test_help_loads_neither_torch_nor_matplotlib():
     code += "print(sorted({'torch', 'matplotlib', 'numba', 'sympy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.rstrip().endswith("[]")
+
+
+NETWORK = """\
+# shapes: x = (N, D), W1 = (D, H), b1 = (1, H)
+# shapes: W2 = (H, C), y = (N, C)
+z1 = x @ W1 + b1
+a1 = tanh(z1)
+z2 = a1 @ W2
+l = -mean(sum(y * log(softmax(z2)), axis=1))
+"""
+
+
+@pytest.fixture(name="network")
+def _network(tmp_path):
+    file = tmp_path / "network.txt"
+    file.write_text(NETWORK)
+    return str(file)
+
+
+def test_derive_prints_every_step_from_the_loss_back_with_rules_and_reasons(network, capsys):
+    assert main(["derive", network]) == 0
+    printed = capsys.readouterr().out
+    heads = [line.split()[2].rstrip(",") for line in printed.splitlines() if line.startswith("∂")]
+    assert heads[0] == "dl"
+    assert {"dz2", "dW2", "da1", "dz1", "db1", "dW1", "dx", "dy"} < set(heads)
+    assert "  dW1 = x.T @ dz1  [matrix form: " in printed
+    assert "  db1 = sum(dz1, axis=0)  [matrix form: " in printed
+    assert "[chain rule: W1 enters l through z1" in printed
+    assert "Dummy" not in printed
+    assert "Indexed" not in printed
+
+
+def test_the_matrix_forms_that_derive_prints_are_what_explain_calls_right(network, capsys):
+    main(["derive", network, "--wrt", "x", "W1", "b1", "W2", "z1", "z2"])
+    forms = [line.partition("  [")[0].split(" = ") for line in capsys.readouterr().out.splitlines()]
+    forms = [(form[0].strip()[1:], form[1]) for form in forms if form[0].strip() in DERIVED]
+    assert len(forms) == len(DERIVED)
+    for name, gradient in forms:
+        if "slope" not in gradient:
+            assert main(["explain", network, name, gradient]) == 0
+
+
+DERIVED = {"dx", "dW1", "db1", "dW2", "dz1", "dz2"}
+
+
+def test_derive_restricts_itself_to_what_is_asked_for_once_each_in_that_order(network, capsys):
+    assert main(["derive", network, "--wrt", "W1", "b1", "--wrt", "W1"]) == 0
+    heads = [line for line in capsys.readouterr().out.splitlines() if line.startswith("∂l/∂")]
+    assert heads == ["∂l/∂W1 = dW1, shape (D, H)", "∂l/∂b1 = db1, shape (1, H)"]
+
+
+def test_indices_in_text_avoid_the_names_of_variables_and_of_each_other(tmp_path, capsys):
+    file = tmp_path / "letters.txt"
+    file.write_text("# shapes: i = (p, k), q = (k, j)\nl = sum(i @ q)\n")
+    assert main(["derive", str(file), "--wrt", "i"]) == 0
+    printed = capsys.readouterr().out
+    sums = [line for line in printed.splitlines() if "Σ" in line]
+    assert sums
+    assert not any(f"Σ_{letter}" in line for line in sums for letter in "ipkqj")
+    assert "di[" in printed
+
+
+def test_derive_writes_markdown_in_which_every_formula_is_mathml(network, capsys):
+    assert main(["derive", network, "--format", "markdown"]) == 0
+    printed = capsys.readouterr().out
+    assert r"## $\frac{\partial l}{\partial W_{1}}$, shape (D, H)" in printed
+    converted = replace_dollars(printed)
+    assert converted.count("<math") == printed.count("## $") + printed.count("\\begin{aligned}")
+    assert "$" not in converted
+
+
+def test_derive_writes_latex_with_all_lines_of_a_step_in_one_display(network, capsys):
+    assert main(["derive", network, "--format", "latex", "--wrt", "W1"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("% ∂l/∂W1, shape (D, H)\n\\[\n\\begin{aligned}\n")
+    assert printed.endswith("\\end{aligned}\n\\]\n")
+    assert r"x^{\mathsf{T}}" in printed
+    assert "<details" not in printed
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("wrt", [None, ["W1"], ["z1", "b1"]])
+def test_derive_writes_python_that_gives_the_gradients_of_autograd(network, backend, wrt, capsys):
+    options = ["--wrt", *wrt] if wrt else []
+    assert main(["derive", network, "--format", "python", "--backend", backend, *options]) == 0
+    scope = {}
+    exec(capsys.readouterr().out, scope)
+    stream = torch.Generator().manual_seed(0)
+    shapes = {"x": (5, 2), "W1": (2, 3), "b1": (1, 3), "W2": (3, 4), "y": (5, 4)}
+    t = {
+        name: torch.rand(shape, generator=stream, dtype=torch.float64).requires_grad_()
+        for name, shape in shapes.items()
+    }
+    arrays = {name: a.detach() if backend == "torch" else a.detach().numpy() for name, a in t.items()}
+    value, gradients = scope["value_and_grad"](**arrays)
+    z1 = t["x"] @ t["W1"] + t["b1"]
+    loss = -(t["y"] * torch.log_softmax(torch.tanh(z1) @ t["W2"], dim=1)).sum(dim=1).mean()
+    assert float(value) == pytest.approx(loss.item(), rel=1e-13)
+    assert list(gradients) == (wrt or list(shapes))
+    expected = torch.autograd.grad(loss, [{**t, "z1": z1}[name] for name in gradients])
+    for found, exact in zip(gradients.values(), expected, strict=True):
+        np.testing.assert_allclose(np.asarray(found), exact.numpy(), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("claim", "status", "message"),
+    [
+        (["x.T @ dz1"], 0, "Right"),
+        (["x.T", "@", "dz1"], 0, "Right"),
+        (["-x.T @ (-dz1)"], 0, "Right"),
+        (["--", "x.T @ dz1"], 0, "Right"),
+        (["-x.T@dz1"], 1, "sign"),
+        (["x @ dz1"], 1, "transpose"),
+        (["x.T @ dz1 / N"], 1, "N"),
+        (["0"], 1, "shape"),
+    ],
+)
+def test_explain_judges_a_gradient_by_words_and_exit_status(network, claim, status, message, capsys):
+    assert main(["explain", network, "W1", *claim]) == status
+    printed = capsys.readouterr().out
+    assert message in printed
+    assert ("Derived: dW1 = x.T @ dz1" in printed) is bool(status)
+
+
+def test_a_program_is_read_from_standard_input(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO(NETWORK))
+    assert main(["explain", "-", "b1", "sum(dz1, axis=0)"]) == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO(NETWORK))
+    assert main(["derive", "-", "--wrt", "b1"]) == 0
+    assert "db1 = sum(dz1, axis=0)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["derive", "{}", "--wrt", "W11"], "did you mean 'W1'?"),
+        (["derive", "{}", "--format", "python", "--wrt", "W11"], "did you mean 'W1'?"),
+        (["derive", "{}", "--backend", "torch"], "--backend goes with --format python"),
+        (["explain", "{}", "W11", "x.T @ dz1"], "did you mean 'W1'?"),
+        (["explain", "{}", "W1", "x.T @ dz9"], "dz9"),
+        (["explain", "{}", "W1", "__import__('os').getcwd()"], "line 1"),
+        (["explain", "{}", "W1", "[x for x in y]"], "outside the language"),
+        (["explain", "{}", "W1", "dW1"], "dW1 is the gradient"),
+        (["explain", "{}", "W1", "x.T @"], "not Python syntax"),
+        (["explain", "{}", "W1"], "say what the gradient by W1 is"),
+        (["explain", "{}", "W1", " "], "say what the gradient by W1 is"),
+        (["derive", "missing.txt"], "cannot read missing.txt (No such file or directory)"),
+        (["explain", "missing.txt", "W1", "x"], "cannot read missing.txt"),
+        (["derive", "."], "cannot read . (Is a directory)"),
+    ],
+)
+def test_wrong_use_of_derive_and_explain_is_told_with_status_two(network, arguments, message, capsys):
+    assert main([argument.format(network) for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.startswith("mlpreport: ")
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "empty"),
+        (b"\xff\xfe\x00", "not UTF-8 text"),
+        (b"l = sum(x)", "unknown name 'x'"),
+        (b"# shapes: x = (N)\nl = sum(x)", "line 1: write '# shapes:"),
+        (b"# shapes: x = (N, D)\nz = x @ x\nl = sum(z)", "(N, D) @ (N, D)"),
+        (b"# shapes: x = (N, D)\nl = x", "the loss l has shape (N, D)"),
+        (b"# shapes: x = (N, D)\nimport os", "line 2"),
+    ],
+)
+def test_a_file_that_holds_no_program_is_told_with_status_two(tmp_path, text, message, capsys):
+    file = tmp_path / "program.txt"
+    file.write_bytes(text)
+    assert main(["derive", str(file)]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["derive"], ["explain"], ["derive", "f", "--format", "html"]])
+def test_usage_that_the_parser_refuses_has_status_two(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "usage: mlpreport" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["derive", "explain"])
+def test_the_help_of_a_program_command_shows_what_a_program_file_looks_like(command, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = next(number for number, line in enumerate(lines) if "# shapes:" in line)
+    file = tmp_path / "from-help.txt"
+    file.write_text("\n".join(line.strip() for line in lines[start:]))
+    assert main(["explain", str(file), "W", "x.T @ dz"]) == 0
+
+
+def test_a_terminal_without_greek_letters_gets_their_numbers():
+    arguments = [sys.executable, "-c", "from mlpreport.cli import main; main(['derive', '-'])"]
+    done = subprocess.run(
+        arguments,
+        input=b"# shapes: x = (N, D)\nl = sum(x)\n",
+        capture_output=True,
+        env={"PYTHONIOENCODING": "ascii"},
+        check=True,
+    )
+    assert rb"\u2202l/\u2202x = dx, shape (N, D)" in done.stdout

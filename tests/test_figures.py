@@ -1,9 +1,16 @@
+import re
+from itertools import combinations
+
 import numpy as np
 import pytest
 from examples import optimum, record, result, trained
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from mlpreport import figures
+from mlpreport.derivation import trace
 from mlpreport.experiments import function_curve
+from mlpreport.programs import worked_example
 from mlpreport.results import Result
 
 
@@ -91,3 +98,101 @@ def test_lines_differ_in_dash_as_well_as_in_colour():
 def test_every_panel_of_data_names_its_axis():
     for figure in (figures.widths(trained()), figures.hidden_units(trained(), "1-2-1 sigmoid")):
         assert any(axes.get_xlabel() == "x" for axes in figure.axes)
+
+
+RESIDUAL = """
+a = x @ W
+t = tanh(a)
+h = x + t
+k = h @ V
+g = sigmoid(k)
+m = g * x
+q = m + h
+l = mean((q - t - y) ** 2)
+"""
+
+
+def graph(source, rows=1, **shapes):
+    """A program evaluated at random inputs, and its drawing; N is `rows`."""
+    derivation = trace(source, **shapes).vjp()
+    stream = np.random.default_rng(0)
+    arrays = {
+        name: stream.normal(size=[rows if size == "N" else size for size in shape])
+        for name, shape in shapes.items()
+    }
+    record = worked_example(derivation, **arrays)
+    return record, figures.computation_graph(record)
+
+
+def residual(rows=1):
+    return graph(RESIDUAL, rows, x=("N", 2), W=(2, 2), V=(2, 2), y=("N", 2))
+
+
+def boxes(figure):
+    """Boxes of a drawn graph in pixels."""
+    FigureCanvasAgg(figure).draw()
+    axes = figure.axes[0]
+    return [patch.get_window_extent() for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
+
+
+def test_every_variable_of_a_graph_has_its_label_value_and_cotangent_in_one_box():
+    record, figure = residual()
+    found = boxes(figure)
+    texts = figure.axes[0].texts
+    assert len(found) == len(record.nodes)
+    for node in record.nodes:
+        (label,) = (text for text in texts if text.get_text() == node.label)
+        (box,) = (box for box in found if box.contains(*label.get_window_extent().min))
+        inside = [text for text in texts if text.get_text() and box.contains(*text.get_window_extent().min)]
+        assert len(inside) == 3
+        value, cotangent = (re.findall(r"-?\d[\d.e-]*", text.get_text()) for text in inside[1:])
+        for shown, array in ((value, node.value), (cotangent, node.cotangent)):
+            first = array.ravel()[: len(shown)]
+            assert shown
+            np.testing.assert_allclose(np.array(shown, dtype=float), first, rtol=0.06)
+
+
+@pytest.mark.parametrize("rows", [1, 7])
+def test_boxes_of_a_graph_do_not_overlap_and_hold_their_text(rows):
+    _, figure = residual(rows)
+    found = boxes(figure)
+    assert not any(one.overlaps(two) for one, two in combinations(found, 2))
+    for text in figure.axes[0].texts:
+        if text.get_text():
+            extent = text.get_window_extent()
+            assert any(box.contains(*extent.min) and box.contains(*extent.max) for box in found)
+
+
+def test_an_edge_that_skips_equations_runs_beside_the_boxes_and_inside_the_figure():
+    record, figure = residual()
+    found, right = boxes(figure), figure.axes[0].get_window_extent().x1
+    curves = [patch for patch in figure.axes[0].patches if isinstance(patch, FancyArrowPatch)]
+    names = [node.name for node in record.nodes if node.operands]
+    skipping = [
+        (operand, node.name)
+        for node in record.nodes
+        for operand in node.operands
+        if operand in names and names.index(node.name) > names.index(operand) + 1
+    ]
+    assert sorted(skipping) == [("h", "q"), ("t", "l")]
+    assert len(curves) == len(skipping)
+    for curve in curves:
+        path = curve.get_path().transformed(curve.get_transform())
+        points = np.concatenate(path.to_polygons(closed_only=False))  # curves as many short lines
+        assert len(points) > 10
+        assert points[:, 0].max() < right
+        assert not any(box.contains(*point) for box in found for point in points)
+
+
+def test_a_graph_shows_inputs_that_nothing_uses_with_gradient_zero():
+    record, figure = graph("l = sum(x)", x=(1, 2), spare=(1, 1))
+    assert record.node("spare").cotangent == 0
+    assert any(text.get_text().startswith("spare") for text in figure.axes[0].texts)
+
+
+def test_a_long_equation_is_written_smaller_rather_than_cut():
+    source = "l = sum(first_quantity * first_quantity + second_quantity * second_quantity)"
+    record, figure = graph(source, first_quantity=(1, 1), second_quantity=(1, 1))
+    (box,) = (box for box in boxes(figure) if box.x0 > figure.bbox.width / 3)
+    (label,) = (text for text in figure.axes[0].texts if text.get_text() == record.node("l").label)
+    assert label.get_window_extent().x1 < box.x1

@@ -26,7 +26,12 @@ class Audited:
 FORMULAS = (
     Formula("i", "l", "1"),
     Formula("ii", "y", "2 * (y - yhat)"),
-    Formula("iii, line 2", "yhat", "2 * (y - yhat)", "The power rule alone; the inner derivative is not there yet."),
+    Formula(
+        "iii, line 2",
+        "yhat",
+        "2 * (y - yhat)",
+        "The power rule alone; the inner derivative is not there yet.",
+    ),
     Formula("iii", "yhat", "-2 * (y - yhat)"),
     Formula("iv", "b2", "dyhat", "Right for one example only."),
     Formula("v", "z4", "dyhat"),
@@ -36,7 +41,12 @@ FORMULAS = (
     Formula("ix", "b1", "dz2", "Right for one example only: “∂z2/∂b1 = 1” loses the sum over the batch."),
     Formula("x", "z1", "dz2"),
     Formula("xi", "W1", "dz1 * x", "As in vi: x must be transposed and stand on the left."),
-    Formula("xii", "x", "dz1 * W1.T", "The star read entry by entry. Its reason has z1 = W1ᵀ·x, the other convention."),
+    Formula(
+        "xii",
+        "x",
+        "dz1 * W1.T",
+        "The star read entry by entry. Its reason has z1 = W1ᵀ·x, the other convention.",
+    ),
     Formula("xii", "x", "dz1 @ W1.T", "The star read as a matrix product."),
 )
 """All twelve, in order; where the report's star can be read in two ways that differ, both are here."""
