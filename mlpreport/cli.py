@@ -1,35 +1,50 @@
-"""The command line: `mlpreport rerun` makes an experiment, a figure or a page of the site again."""
+"""Rerun an experiment or a page of the site, derive the gradients of a program, or judge a gradient of your own."""
 
 import argparse
+import io
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlpreport import __version__
 from mlpreport.errors import EnvironmentProblemError, InvalidInputError, MlpReportError
 
-INTERRUPTED = 130
+if TYPE_CHECKING:
+    from mlpreport.derivation import Derivation, Program
+
+WRONG, INTERRUPTED = 1, 130
+PROGRAM_FILE = """\
+FILE holds array code, one assignment a line, the last one being the loss; comment lines declare shapes:
+
+  # shapes: x = (N, D), W = (D, H), b = (1, H)
+  z = x @ W + b
+  l = sum(z ** 2)
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status is 0 ok, 1 failed, 2 usage, 3 environment, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # a terminal that has no ∂ gets its number instead of an error
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     return guarded(lambda: options.command(options))
 
 
-def guarded(command: Callable[[], None]) -> int:
-    """Run `command` and return the exit status; what went wrong is one line on standard error."""
+def guarded(command: Callable[[], int | None]) -> int:
+    """Run `command` and return the exit status, its own or 0; what went wrong is told on standard error."""
     try:
-        command()
+        return command() or 0
     except MlpReportError as error:
         print(f"mlpreport: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("mlpreport: interrupted", file=sys.stderr)
         return INTERRUPTED
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,7 +64,49 @@ def _parser() -> argparse.ArgumentParser:
     )
     rerun.add_argument("--seed", type=int, help="seed instead of the experiment's own")
     rerun.set_defaults(command=_rerun)
+    _add_derive(commands)
+    _add_explain(commands)
     return parser
+
+
+def _add_derive(commands: Any) -> None:
+    derive = _add_program_command(commands, "derive", "print all steps of the derivation of a program")
+    derive.add_argument(
+        "--wrt", nargs="+", action="extend", metavar="NAME", help="only these variables (default: all)"
+    )
+    derive.add_argument(
+        "--format",
+        choices=("text", "markdown", "latex", "python"),
+        default="text",
+        help="text, Markdown or LaTeX with formulas, or the gradient as Python code (default: text)",
+    )
+    derive.add_argument(
+        "--backend", choices=("numpy", "torch"), help="library of the Python code (default: numpy)"
+    )
+    derive.set_defaults(command=_derive)
+
+
+def _add_explain(commands: Any) -> None:
+    explain = _add_program_command(
+        commands, "explain", "judge a gradient of your own: right, or what is wrong"
+    )
+    explain.add_argument("name", metavar="NAME", help="the variable by which the loss is differentiated")
+    explain.add_argument(
+        "claim",
+        nargs=argparse.REMAINDER,  # so that a claim may begin with a minus sign
+        metavar="GRADIENT",
+        help='what you say its gradient is, with dz for the gradient by z: "x.T @ dz"; '
+        "the exit status is 0 if it is right and 1 if it is wrong",
+    )
+    explain.set_defaults(command=_explain)
+
+
+def _add_program_command(commands: Any, name: str, purpose: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=purpose, epilog=PROGRAM_FILE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    command.add_argument("file", metavar="FILE", help="a program file, or - for standard input")
+    return command
 
 
 def _rerun(options: argparse.Namespace) -> None:
@@ -109,3 +166,47 @@ def _rerun_page(what: str, docs: Path, out: Path) -> None:
         target = writable(out / Path(path).parent) / Path(path).name
         target.write_bytes(content)
         print(f"wrote {target}")
+
+
+def _derive(options: argparse.Namespace) -> None:
+    if options.backend and options.format != "python":
+        message = f"--backend goes with --format python, not with --format {options.format}"
+        raise InvalidInputError(message)
+    derivation = _program(options.file).vjp()
+    names = options.wrt or list(derivation.program.inputs if options.format == "python" else derivation.steps)
+    print(_shown(derivation, list(dict.fromkeys(names)), options.format, options.backend or "numpy"))
+
+
+def _shown(derivation: "Derivation", names: Sequence[str], form: str, backend: str) -> str:
+    from mlpreport.derivation import value_and_grad  # noqa: PLC0415
+    from mlpreport.derivation.backward import cotangent  # noqa: PLC0415
+    from mlpreport.derivation.text import written  # noqa: PLC0415
+
+    if form != "python":
+        return "\n\n".join(written(derivation, name, form) for name in names)
+    results = {name: cotangent(derivation.program.loss, derivation[name].target) for name in names}
+    return value_and_grad(replace(derivation, results=results), backend).source.rstrip()
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from mlpreport.derivation import explain  # noqa: PLC0415
+
+    claim = " ".join(options.claim).removeprefix("-- ")
+    if not claim.strip():
+        message = f"say what the gradient by {options.name} is, such as: mlpreport explain {options.file} W 'x.T @ dz'"
+        raise InvalidInputError(message)
+    explanation = explain(_program(options.file), options.name, claim)
+    print(explanation)
+    return 0 if explanation.agrees else WRONG
+
+
+def _program(file: str) -> "Program":
+    from mlpreport.derivation import read_program  # noqa: PLC0415
+
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        message = f"cannot read {file} ({reason}); name a program file, or - for standard input"
+        raise InvalidInputError(message) from error
+    return read_program(text)

@@ -2,16 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
-from mlpreport.derivation import Derivation, Program, trace
+from mlpreport.checks import POSITIVE, checked_whole
+from mlpreport.derivation import Derivation, Program, trace, value_and_grad
 from mlpreport.derivation.backward import cotangent
 from mlpreport.derivation.domains import Floats
 from mlpreport.derivation.evaluation import forward, with_sizes
 from mlpreport.derivation.printing import code_names, show
 from mlpreport.derivation.program import Equation
 from mlpreport.derivation.reading import Reader
+from mlpreport.derivation.terms import show_shape
+from mlpreport.errors import ShapeError
 from mlpreport.results import GraphNode, GraphRecord
 
 REPORT = """
@@ -44,20 +49,28 @@ def logistic_regression(*assume: str) -> Program:
 
 def deep_network(depth: int, activation: str) -> Program:
     """Trace a network of `depth` hidden layers of H units with a mean squared error."""
-    widths = ["D", *["H"] * depth, 1]
+    checked_whole("depth", depth, POSITIVE)
+    widths: list[str | int] = ["D", *["H"] * depth, 1]
     lines: list[str] = []
     for k in range(1, depth + 1):
         before = "x" if k == 1 else f"a{k - 1}"
         lines += [f"z{k} = {before} @ W{k} + b{k}", f"a{k} = {activation}(z{k})"]
     lines += [f"yhat = a{depth} @ W{depth + 1} + b{depth + 1}", "l = mean((y - yhat) ** 2)"]
-    shapes: dict[str, tuple[str | int, str | int]] = {"x": ("N", "D")}
+    shapes: dict[str, Any] = {"x": ("N", "D")}
     for k in range(1, depth + 2):
         shapes |= {f"W{k}": (widths[k - 1], widths[k]), f"b{k}": (1, widths[k])}
     return trace("\n".join(lines), **shapes, y=("N", 1))
 
 
-def worked_example(derivation: Derivation, **inputs: np.ndarray) -> GraphRecord:
-    """Evaluate every variable of a program and its cotangent at `inputs`, all of whose arrays are matrices."""
+def worked_example(derivation: Derivation, **inputs: Float[np.ndarray, "_rows _columns"]) -> GraphRecord:
+    """Evaluate every variable of a program and its cotangent at `inputs`, one matrix for each input.
+
+    Raises
+    ------
+    InvalidInputError, ShapeError
+        If an input is missing or unknown, or its shape does not fit.
+    """
+    value_and_grad(derivation)(**inputs)  # says which input is missing or does not fit
     program = derivation.program
     sizes = {
         symbol: size
@@ -83,11 +96,21 @@ def tampered(derivation: Derivation, name: str, wrong: str) -> Derivation:
     """Replace the cotangent of `name` by the formula `wrong`, so that a proof has something to find.
 
     The formula is in the forward language with cotangents named d…, such as "2 * dz4 @ W2.T".
+
+    Raises
+    ------
+    ProgramError, ShapeError
+        If the variable is unknown, or the formula is outside the language or has another shape.
     """
     backward = derivation.backward
-    scope = {code: backward.variable(key) for key, code in code_names(backward).items() if key in backward.shapes}
+    scope = {
+        code: backward.variable(key) for key, code in code_names(backward).items() if key in backward.shapes
+    }
     term = Reader(wrong, scope).read_expression()
-    target = cotangent(derivation.program.loss, name)
+    target, shape = cotangent(derivation.program.loss, name), derivation[name].shape
+    if term.shape != shape:
+        message = f"{wrong} has shape {show_shape(term.shape)}, and {name} has {show_shape(shape)}; a proof compares like with like"
+        raise ShapeError(message)
     equations = tuple(Equation(e.name, term if e.name == target else e.term) for e in backward.equations)
     return replace(
         derivation,

@@ -88,13 +88,13 @@ def _close(found: Array, expected: Array) -> bool:
     return bool(np.all(np.abs(found - expected) <= _TOLERANCE * max(1.0, np.abs(expected).max())))
 
 
-def explain(program: Program, wrt: str, claim: str) -> Explanation:
+def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
     """Judge a claimed gradient, written in the forward language with cotangents named d….
 
     Parameters
     ----------
     program
-        The forward program.
+        The forward program, or its derivation from `vjp` (to judge many claims without deriving again).
     wrt
         The variable by which the loss is differentiated.
     claim
@@ -110,8 +110,9 @@ def explain(program: Program, wrt: str, claim: str) -> Explanation:
     ProgramError
         If `wrt` is unknown, or the claim is outside the language or uses the cotangent that it is to give.
     """
+    derivation = program if isinstance(program, Derivation) else program.vjp()
+    program = derivation.program
     program.variable(wrt)
-    derivation = program.vjp()
     names = code_names(derivation.backward)
     own = names[cotangent(program.loss, wrt)]
     sizes = sorted({str(s) for shape in program.inputs.values() for s in shape if s.is_Symbol})

@@ -1,5 +1,9 @@
 """Programs that the tests differentiate: source text, shapes of the inputs, and sizes for the symbols."""
 
+from functools import cache
+
+from mlpreport.derivation import trace
+
 SIZES = {"N": 4, "D": 3, "H": 5, "C": 2, "K": 6, "E": 7, "M": 2}
 
 NETWORK = """z1 = x @ W1
@@ -101,3 +105,10 @@ PROGRAMS = {
         {"a": ("N", 1), "W": ("N", "D"), "b": (1, "D"), "ones_": ("N", "D")},
     ),
 }
+
+
+@cache
+def derived(name):
+    """Derivation of a program, made once for all tests."""
+    source, shapes = PROGRAMS[name]
+    return trace(source, **shapes).vjp()

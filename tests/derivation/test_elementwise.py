@@ -65,22 +65,22 @@ def functions(name):
 
 
 @pytest.mark.parametrize("name", [*BUILT_IN, *MORE])
-@pytest.mark.parametrize("u", [-30.0, -2.0, -1e-3, 0.0, 0.3, 0.75, 30.0])
-def test_scalar_code_agrees_with_sympy_in_forty_digits(name, u):
+def test_scalar_code_agrees_with_sympy_in_forty_digits(name):
     value, slope = functions(name)
     function = elementwise(name)
-    exact = {U: sp.Rational(u)}
-    assert value(u) == pytest.approx(float(function.expression.subs(exact).evalf(40)), rel=4e-15, abs=1e-15)
-    expected = float(function.derivative.subs(exact).evalf(40))
-    assert slope(u, value(u)) == pytest.approx(expected, rel=4e-15, abs=1e-14)
+    for u in (-30.0, -2.0, -1e-3, 0.0, 0.3, 0.75, 30.0):
+        exact = {U: sp.Rational(u)}
+        assert value(u) == pytest.approx(float(function.expression.subs(exact).evalf(40)), rel=4e-15, abs=1e-15)
+        expected = float(function.derivative.subs(exact).evalf(40))
+        assert slope(u, value(u)) == pytest.approx(expected, rel=4e-15, abs=1e-14)
 
 
 @pytest.mark.parametrize("name", sorted({*BUILT_IN, *MORE} - {"pole", "incommensurable"}))
-@pytest.mark.parametrize("u", [-1e4, -1e3, -720.0, 720.0, 1e3, 1e4])
-def test_scalar_code_is_finite_for_large_arguments(name, u):
+def test_scalar_code_is_finite_for_large_arguments(name):
     value, slope = functions(name)
-    assert math.isfinite(value(u))
-    assert math.isfinite(slope(u, value(u)))
+    for u in (-1e4, -1e3, -720.0, 720.0, 1e3, 1e4):
+        assert math.isfinite(value(u))
+        assert math.isfinite(slope(u, value(u)))
 
 
 def test_numba_compiles_the_scalar_code():

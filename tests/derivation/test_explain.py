@@ -8,10 +8,11 @@ from mlpreport.errors import ProgramError
 
 @pytest.fixture(scope="module")
 def network():
-    return trace(
+    program = trace(
         "z1 = x @ W1\nz2 = z1 + b1\nz3 = sigmoid(z2)\nz4 = z3 @ W2\nyhat = z4 + b2\nl = mean((y - yhat)**2)",
         x=("N", "D"), W1=("D", "H"), b1=(1, "H"), W2=("H", 1), b2=(1, 1), y=("N", 1),
     )  # fmt: skip
+    return program.vjp()
 
 
 @pytest.mark.parametrize(
