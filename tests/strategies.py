@@ -26,7 +26,9 @@ def programs(draw):
         )
         lines.append(f"v{n} = {expression}")
         nodes.append(f"v{n}")
-    loss = draw(st.sampled_from(["mean(({0} - {1})**2)", "sum({0} * tanh({1}))/N", "log(1 + sum({0}**2))*0.5"]))
+    loss = draw(
+        st.sampled_from(["mean(({0} - {1})**2)", "sum({0} * tanh({1}))/N", "log(1 + sum({0}**2))*0.5"])
+    )
     lines.append("l = " + loss.format(nodes[-1], draw(st.sampled_from(nodes))))
     shapes = {"x": ("N", "D"), "y": ("N", "D"), "W": ("D", "D"), "r": (1, "D"), "c": ("N", 1)}
     return "\n".join(lines), shapes

@@ -1,6 +1,6 @@
 """From the loss back to the inputs: every cotangent, derived line by line.
 
-For each edge u ← v: the entry formula of u, its derivative by an entry of v, the collapse of deltas, the node's own value;
+For each edge u ← v: the entry formula of u, its derivative by an entry of v, the collapse of deltas, u's own value;
 then the chain rule's sum over all users of v, fusion with a known cotangent, and recognition as a matrix expression.
 """
 
@@ -48,7 +48,8 @@ class Derivation:
     def __getitem__(self, name: str) -> Step:
         """Return the step of a variable; an unknown name is an error that suggests the nearest."""
         if name not in self.steps:
-            message = f"the derivation has no step for {name!r} (it has {', '.join(self.steps)}); {nearest(name, self.steps)}"
+            hint = nearest(name, self.steps)
+            message = f"the derivation has no step for {name!r} (it has {', '.join(self.steps)}); {hint}"
             raise ProgramError(message)
         return self.steps[name]
 
@@ -108,7 +109,7 @@ def _step(program: Program, name: str, steps: Mapping[str, Step]) -> Step:
     if not users:
         line = Line(lhs, sp.S.Zero, "no path", f"{name} does not enter {loss}, so its gradient is 0")
         return Step(name, shape, (line,), build("*", num(0), build("ones", *shape)))
-    lines, formula = _chain(program, name, users, steps, lhs, to)
+    lines, formula = _chain(program, name, users, steps, to)
     shapes = program.shapes | {cotangent(loss, other): program.shapes[other] for other in steps}
     term = recognise(formula, *to, shapes, shape)
     if len(users) == 1 and users != [loss]:
@@ -143,11 +144,12 @@ def name_of(assumption: str) -> str:
 
 
 def _chain(
-    program: Program, name: str, users: list[str], steps: Mapping[str, Step], lhs: sp.Expr, to: Shape
+    program: Program, name: str, users: list[str], steps: Mapping[str, Step], to: Shape
 ) -> tuple[list[Line], sp.Expr]:
     """Sum over all users of a variable: its cotangent as an index formula, and the lines that lead there."""
     loss, lines, partials, locals_ = program.loss, [], [], []
     target = cell(name, program.shapes[name], *to)
+    lhs = cell(cotangent(program.loss, name), program.shapes[name], *to)
     for user in users:
         shape = program.shapes[user]
         at = indices(shape, "ij")

@@ -71,5 +71,5 @@ def _replaced(tree: ast.expr, place: int, choice: int) -> ast.expr:
             if child is old:
                 setattr(parent, name, new)
             elif isinstance(child, list) and old in child:
-                child[child.index(old)] = new  # type: ignore[call-overload]
+                child[child.index(old)] = new
     return new if tree is old else tree

@@ -1,9 +1,10 @@
 """A derivation as code: one readable function for all sizes, each intermediate computed once, numerically stable."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import sympy as sp
@@ -13,7 +14,7 @@ from mlpreport.derivation.elementwise import U, elementwise
 from mlpreport.derivation.indices import phi_formula
 from mlpreport.derivation.printing import code_names, helper_name, show
 from mlpreport.derivation.program import Program, needed
-from mlpreport.derivation.rewriting import shared, stabilised
+from mlpreport.derivation.rewriting import faster, is_number, shared, stabilised
 from mlpreport.derivation.stable import python_code, stable
 from mlpreport.derivation.terms import Shape, Term, show_shape
 from mlpreport.errors import InvalidInputError, ShapeError
@@ -48,9 +49,10 @@ class ValueAndGrad:
     """A compiled function `f(**arrays) -> (value, derivatives)`; `source` is its readable text."""
 
     source: str
-    backend: str
     inputs: Mapping[str, Shape]
     compiled: Callable[..., tuple[Any, dict[str, Any]]]
+    as_array: Callable[[Any], Any]
+    fitting: set[tuple[Any, ...]] = field(default_factory=set, repr=False)
 
     def __call__(self, **arrays: Any) -> tuple[float, dict[str, Any]]:
         """Compute the loss and its derivatives at float64 arrays, one keyword for each input.
@@ -60,29 +62,39 @@ class ValueAndGrad:
         InvalidInputError, ShapeError
             If an input is missing, unknown or no array of numbers, or its shape does not fit.
         """
-        if arrays.keys() != self.inputs.keys():
-            missing, extra = self.inputs.keys() - arrays.keys(), arrays.keys() - self.inputs.keys()
-            message = (
-                f"inputs are {', '.join(self.inputs)}; missing: {sorted(missing)}, unknown: {sorted(extra)}"
-            )
-            raise InvalidInputError(message)
-        values = [_as_array(name, arrays[name], self.backend) for name in self.inputs]
-        sizes: dict[sp.Expr, int] = {}
-        for (name, shape), array in zip(self.inputs.items(), values, strict=True):
-            _check_shape(name, shape, array.shape, sizes)
+        try:
+            values = [self.as_array(arrays[name]) for name in self.inputs]
+            shapes = tuple([array.shape for array in values])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            self._explain(arrays, error)
+        if len(arrays) != len(values) or shapes not in self.fitting:
+            self._check(arrays, shapes)
         value, derivatives = self.compiled(*values)
         return float(value), derivatives
 
-
-def _as_array(name: str, value: Any, backend: str) -> Any:
-    try:
-        if backend == "torch":
-            torch = import_module("torch")
-            return torch.as_tensor(value, dtype=torch.float64).detach()
-        return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
-        message = f"{name} is no array of real numbers ({error})"
+    def _explain(self, arrays: Mapping[str, Any], error: Exception) -> NoReturn:
+        self._check(arrays, ())
+        message = f"an input is no array of real numbers ({error})"
         raise InvalidInputError(message) from error
+
+    def _check(self, arrays: Mapping[str, Any], shapes: tuple[Any, ...]) -> None:
+        """Refuse missing and unknown inputs and shapes that do not fit; remember shapes that do."""
+        if arrays.keys() != self.inputs.keys():
+            missing, extra = self.inputs.keys() - arrays.keys(), arrays.keys() - self.inputs.keys()
+            known = ", ".join(self.inputs)
+            message = f"inputs are {known}; missing: {sorted(missing)}, unknown: {sorted(extra)}"
+            raise InvalidInputError(message)
+        sizes: dict[sp.Expr, int] = {}
+        for (name, declared), found in zip(self.inputs.items(), shapes, strict=False):
+            _check_shape(name, declared, found, sizes)
+        self.fitting.add(shapes)
+
+
+def _converter(library: str) -> Callable[[Any], Any]:
+    if library == "np":
+        return partial(np.asarray, dtype=np.float64)
+    torch = import_module("torch")
+    return lambda value: torch.as_tensor(value, dtype=torch.float64).detach()
 
 
 def _check_shape(name: str, shape: Shape, found: tuple[int, ...], sizes: dict[sp.Expr, int]) -> None:
@@ -96,11 +108,14 @@ def _check_shape(name: str, shape: Shape, found: tuple[int, ...], sizes: dict[sp
     for size, actual in zip(shape, found, strict=True):
         expected = sizes.setdefault(size, actual) if size.is_Symbol else int(size)
         if actual != expected:
-            message = f"{name} has shape {tuple(found)}, declared {show_shape(shape)}: {size} is {expected}, not {actual}"
+            wrong = f"{size} is {expected}, not {actual}"
+            message = f"{name} has shape {tuple(found)}, declared {show_shape(shape)}: {wrong}"
             raise ShapeError(message)
 
 
-def value_and_grad(derivation: Derivation, backend: str = "numpy") -> ValueAndGrad:
+def value_and_grad(
+    derivation: Derivation, backend: str = "numpy", *, wrt: Iterable[str] | None = None
+) -> ValueAndGrad:
     """Compile a derivation into a function of arrays that returns the loss and the derivatives.
 
     Parameters
@@ -109,6 +124,8 @@ def value_and_grad(derivation: Derivation, backend: str = "numpy") -> ValueAndGr
         From `vjp` (gradients of the loss for every input), `hvp` or `jvp`.
     backend
         "numpy" or "torch".
+    wrt
+        Names whose derivatives are wanted; all if not given.
 
     Returns
     -------
@@ -118,12 +135,18 @@ def value_and_grad(derivation: Derivation, backend: str = "numpy") -> ValueAndGr
     Raises
     ------
     InvalidInputError
-        If the backend is unknown, or a function was redefined after the derivation was made.
+        If the backend or a name in `wrt` is unknown, or a function was redefined after the derivation was made.
     """
     if backend not in _LIBRARIES:
         message = f"backend {backend!r} is unknown; use {' or '.join(map(repr, _LIBRARIES))}"
         raise InvalidInputError(message)
     check_current(derivation)
+    for name in wrt or ():
+        if name not in derivation.results:
+            message = f"{name!r} has no derivative here (there are {', '.join(derivation.results)})"
+            raise InvalidInputError(message)
+    results = {name: key for name, key in derivation.results.items() if wrt is None or name in tuple(wrt)}
+    derivation = replace(derivation, results=results)
     library = _LIBRARIES[backend]
     source = source_of(derivation, library)
     scope: dict[str, Any] = {}
@@ -132,7 +155,7 @@ def value_and_grad(derivation: Derivation, backend: str = "numpy") -> ValueAndGr
     inputs = {
         name if name.isidentifier() else names[name]: s for name, s in derivation.backward.inputs.items()
     }
-    return ValueAndGrad(source, backend, inputs, scope["value_and_grad"])
+    return ValueAndGrad(source, inputs, scope["value_and_grad"], _converter(library))
 
 
 def check_current(derivation: Derivation) -> None:
@@ -152,23 +175,35 @@ def source_of(derivation: Derivation, library: str) -> str:
     definitions = {
         name: stabilised(term, program.definitions, named) for name, term in program.definitions.items()
     }
+    if library == "np":
+        definitions = {name: faster(term) for name, term in definitions.items()}
     terms = shared(needed(definitions, [derivation.value, *results]))
     helpers = _helpers(terms.values(), library)
     names = code_names(program, ["np", "torch", "erf", "value_and_grad", *helpers], [*terms])
     lines = [f"def value_and_grad({', '.join(names[name] for name in program.inputs)}):"]
     lines += _size_lines(program, terms.values(), names)
-    copy, full = _COPIES[library]
-    for name, term in terms.items():
-        code = show(term, names, library)
-        if term.op == "num":
-            code = full.format(code)
-        lines.append(f"    {names[name]} = {code}{copy if term.op == 'var' and name in results else ''}")
+    codes = {name: _code(name, term, names, library, results) for name, term in terms.items()}
+    value = f"{names[derivation.value]}[0, 0]"
+    used = {other for term in terms.values() for other in variables(term)} | results
+    if derivation.value not in used and is_number(terms[derivation.value]):
+        codes[derivation.value] = codes[derivation.value].replace(".reshape(1, 1)", "")
+        value = names[derivation.value]
+    lines += [f"    {names[name]} = {code}" for name, code in codes.items()]
     pairs = ", ".join(f"{key!r}: {names[name]}" for key, name in derivation.results.items())
-    lines.append(f"    return {names[derivation.value]}[0, 0], {{{pairs}}}")
+    lines.append(f"    return {value}, {{{pairs}}}")
     imports = "import numpy as np" if library == "np" else "import torch"
     if any("erf(" in helper for helper in helpers.values()) and library == "np":
         imports += "\nfrom scipy.special import erf"
     return "\n\n\n".join([imports, *helpers.values(), "\n".join(lines)]) + "\n"
+
+
+def _code(name: str, term: Term, names: Mapping[str, str], library: str, results: set[str]) -> str:
+    """Print one right-hand side; numbers become arrays, and a result is never another variable's array."""
+    copy, full = _COPIES[library]
+    code = show(term, names, library)
+    if term.op == "num":
+        return full.format(code)
+    return code + copy if term.op == "var" and name in results else code
 
 
 def _calls(terms: Iterable[Term]) -> list[Term]:
@@ -196,7 +231,7 @@ def _size_lines(program: Program, terms: Iterable[Term], names: Mapping[str, str
         t for term in terms for t in sp.preorder_traversal(term) if getattr(t, "op", "") in {"num", "ones"}
     )
     used = {s for t in nodes for s in t.free_symbols}
-    lines = {}
+    lines: dict[sp.Expr, str] = {}
     for name, shape in program.inputs.items():
         for axis, size in enumerate(shape):
             if size in used:

@@ -97,7 +97,7 @@ class Field:
     """Integers modulo `PRIME`; transcendental functions are random values that respect exp(a + b) = exp(a) exp(b)."""
 
     def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
+        self.random = random.Random(seed)  # noqa: S311 (test points, not secrets)
         self.memo: dict[tuple[Any, ...], int] = {}
         self.logs: dict[int, int] = {}
 

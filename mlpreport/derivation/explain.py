@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, product
 
@@ -35,6 +36,7 @@ class Counterexample:
     problem: str
 
     def __str__(self) -> str:
+        """Write sizes, inputs and both values in one line."""
         sizes = ", ".join(f"{name} = {value}" for name, value in self.sizes.items()) or "the declared sizes"
         inputs = "; ".join(f"{name} = {array.tolist()}" for name, array in self.inputs.items())
         claimed = (
@@ -55,9 +57,11 @@ class Explanation:
     counterexample: Counterexample | None
 
     def __str__(self) -> str:
+        """Write verdict, diagnosis, derived gradient and counterexample."""
         if self.agrees:
             return f"Right: the gradient by {self.wrt} is {self.claim}."
-        return f"Wrong: {self.claim} is not the gradient by {self.wrt}. {self.diagnosis}\nDerived: {self.correct}\nFor example {self.counterexample}."
+        verdict = f"Wrong: {self.claim} is not the gradient by {self.wrt}. {self.diagnosis}"
+        return f"{verdict}\nDerived: {self.correct}\nFor example {self.counterexample}."
 
 
 @dataclass(frozen=True)
@@ -129,13 +133,12 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
 
 
 def _parsed(claim: str, judge: _Judge, own: str) -> ast.expr:
-    try:
+    with suppress(ShapeError):
         judge.value(claim)
-    except ShapeError:
-        pass
     tree = ast.parse(claim.strip(), mode="eval").body
     if own in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}:
-        message = f"line 1: {own} is the gradient that the claim is to give; write it with other cotangents\n    {claim}"
+        remedy = "write it with other cotangents"
+        message = f"line 1: {own} is the gradient that the claim is to give; {remedy}\n    {claim}"
         raise ProgramError(message)
     return tree
 
@@ -154,7 +157,7 @@ def _judge(
     }
     inputs = assume(program, drawn, frame)
     found = torch_cotangents(program, inputs)
-    arrays = forward(program, frame, inputs).arrays | {
+    arrays = dict(forward(program, frame, inputs).arrays) | {
         cotangent(program.loss, n): array for n, array in found.items()
     }
     named = {
@@ -178,18 +181,19 @@ def _smallest(
     small = (_judge(derivation, wrt, dict(zip(sizes, chosen, strict=True)), 1, names) for chosen in choices)
     judge = next(judge for judge in chain(small, judges) if not judge.accepts(claim))
     try:
-        value, problem = judge.value(claim), ""
-        if value.shape != judge.truth.shape:
-            value, problem = (
-                None,
-                f"the claim has shape {show_shape(value.shape)} instead of {show_shape(judge.truth.shape)}",
-            )
+        value = judge.value(claim)
     except ShapeError as error:
-        value, problem = (
-            None,
-            "the claim cannot be computed (" + str(error).splitlines()[0].removeprefix("line 1: ") + ")",
+        return Counterexample(
+            judge.sizes, judge.inputs, None, judge.truth, f"the claim cannot be computed ({_first(error)})"
         )
-    return Counterexample(judge.sizes, judge.inputs, value, judge.truth, problem)
+    if value.shape == judge.truth.shape:
+        return Counterexample(judge.sizes, judge.inputs, value, judge.truth, "")
+    problem = f"the claim has shape {show_shape(value.shape)} instead of {show_shape(judge.truth.shape)}"
+    return Counterexample(judge.sizes, judge.inputs, None, judge.truth, problem)
+
+
+def _first(error: ShapeError) -> str:
+    return str(error).splitlines()[0].removeprefix("line 1: ")
 
 
 def _diagnosis(claim: ast.expr, judges: list[_Judge], sizes: list[str]) -> str:
@@ -209,7 +213,7 @@ def _other(claim: ast.expr, judges: list[_Judge]) -> str:
     try:
         values = [judge.value(claim) for judge in judges]
     except ShapeError as error:
-        return f"wrong shape: {str(error).splitlines()[0].removeprefix('line 1: ')}."
+        return f"wrong shape: {_first(error)}."
     if values[0].shape != judges[0].truth.shape:
         return f"wrong shape: {show_shape(values[0].shape)} instead of {show_shape(judges[0].truth.shape)}."
     ratios = [

@@ -62,7 +62,8 @@ def hvp(program: Program, wrt: str | tuple[str, ...]) -> Derivation:
     names = (wrt,) if isinstance(wrt, str) else tuple(wrt)
     for name in names:
         if program.variable(name).name not in program.inputs:
-            message = f"{name!r} is computed, not an input; the Hessian is taken for inputs ({', '.join(program.inputs)})"
+            known = ", ".join(program.inputs)
+            message = f"{name!r} is computed, not an input; the Hessian is taken for inputs ({known})"
             raise ProgramError(message)
     first = vjp(program)
     paired = _paired(first, names)

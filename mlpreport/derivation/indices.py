@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import sympy as sp
 
 from mlpreport.derivation.elementwise import H, U, elementwise
-from mlpreport.derivation.terms import ALL, ONE, Shape, Term
+from mlpreport.derivation.terms import ALL, ARITHMETIC, ONE, Shape, Term
 
 Own = Callable[[sp.Expr, sp.Expr], sp.Expr]
 """Gives the entry of a node's value at two indices."""
@@ -85,27 +85,20 @@ def entry(term: Term, i: sp.Expr, j: sp.Expr) -> sp.Expr:
             if term.name in _CALLS
             else Phi(sp.Symbol(term.name), parts[1], *values)
         )
-    return _OPERATIONS[op](*values)
+    return ARITHMETIC[op](*values)
 
 
 _CALLS = {"exp": sp.exp, "log": sp.log}
-_OPERATIONS = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "**": lambda a, b: a**b,
-    "neg": lambda a: -a,
-}
 
 
 def _reduction(op: str, inner: Term, axis: sp.Basic, i: sp.Expr, j: sp.Expr) -> sp.Expr:
     rows, cols = inner.shape
     if op == "softmax":
         return sp.exp(entry(inner, i, j)) / total(lambda k: sp.exp(entry(inner, i, k)), cols)
-    value = (
-        (lambda a, b: sp.exp(entry(inner, a, b))) if op == "logsumexp" else (lambda a, b: entry(inner, a, b))
-    )
+
+    def value(a: sp.Expr, b: sp.Expr) -> sp.Expr:
+        return sp.exp(entry(inner, a, b)) if op == "logsumexp" else entry(inner, a, b)
+
     if axis == ALL:
         summed = total(lambda a: total(lambda b: value(a, b), cols), rows)
     elif axis == 0:
@@ -191,19 +184,17 @@ def with_own_value(local: sp.Expr, formula: sp.Expr, own: Own, at: Shape, to: Sh
     small, kept = formula.xreplace(sums), local.xreplace(sums)
     if isinstance(small, sp.log) and small.args[0] in sums.values():
         return sp.powsimp(kept.subs(small.args[0], sp.exp(own(*at))), combine="exp")
-    parts = small.atoms(sp.exp)
-    if len(parts) != 1 or not kept.has(sp.exp):
+    if len(small.atoms(sp.exp)) != 1 or not kept.has(sp.exp):
         return None
-    return _eliminated(kept, small, own, at, to, next(iter(parts)))
+    return _eliminated(kept, small, own, at, to)
 
 
-def _eliminated(
-    kept: sp.Expr, small: sp.Expr, own: Own, at: Shape, to: Shape, part: sp.exp
-) -> sp.Expr | None:
+def _eliminated(kept: sp.Expr, small: sp.Expr, own: Own, at: Shape, to: Shape) -> sp.Expr | None:
     """Eliminate an exponential that the formula contains linearly, at every index at which it occurs.
 
     The result counts only if it is polynomial in entries; it is checked again at negative and at positive entries.
     """
+    (part,) = small.atoms(sp.exp)
     mark, value = sp.Dummy(), sp.Dummy()
     equation = sp.expand(sp.numer(sp.together(small.xreplace({part: mark}) - value)))
     if not equation.is_polynomial(mark) or sp.degree(equation, mark) != 1:

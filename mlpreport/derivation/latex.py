@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 
 import sympy as sp
 from sympy.printing.latex import LatexPrinter
@@ -89,18 +90,18 @@ class _IndexLatex(LatexPrinter):  # type: ignore[misc]
         pool = [letter for letter in _LETTERS if letter not in names]
         first = {letter: letter if letter in pool else pool[-1 - n] for n, letter in enumerate(_LETTERS[:5])}
         self.letters: dict[sp.Dummy, str] = {}
-        for dummy in dict.fromkeys(sum(dummies, [])):
+        for dummy in dict.fromkeys(chain(*dummies)):
             used = self.letters.values()
             letters = (letter for letter in [first[dummy.name], *pool[5:]] if letter not in used)
             self.letters[dummy] = next(letters)
 
-    def _print_Dummy(self, expr: sp.Dummy) -> str:
+    def _print_Dummy(self, expr: sp.Dummy) -> str:  # noqa: N802
         return self.letters[expr]
 
-    def _print_Symbol(self, expr: sp.Symbol, style: str = "") -> str:  # noqa: ARG002
+    def _print_Symbol(self, expr: sp.Symbol, style: str = "") -> str:  # noqa: ARG002, N802
         return latex_name(expr.name)
 
-    def _print_Indexed(self, expr: sp.Indexed, exp: str | None = None) -> str:
+    def _print_Indexed(self, expr: sp.Indexed, exp: str | None = None) -> str:  # noqa: N802
         text = self._cell(
             str(expr.base.label), "".join(self._print(k) for k in expr.indices if isinstance(k, sp.Dummy))
         )
@@ -113,7 +114,7 @@ class _IndexLatex(LatexPrinter):  # type: ignore[misc]
         plain = latex_name(name)
         return plain if not at else rf"({plain})_{{{at}}}" if "_" in plain else rf"{plain}_{{{at}}}"
 
-    def _print_Sum(self, expr: sp.Sum) -> str:
+    def _print_Sum(self, expr: sp.Sum) -> str:  # noqa: N802
         body, k, size = outer_sum(expr)
         factors = sp.Mul.make_args(body)
         if body.is_Mul and all(
@@ -125,23 +126,23 @@ class _IndexLatex(LatexPrinter):  # type: ignore[misc]
             inner = _bracketed(self._print(body)) if body.is_Add else self._print(body)
         return rf"\sum_{{{self._print(k)}=1}}^{{{self._print(size)}}} {inner}"
 
-    def _print_Partial(self, expr: sp.Expr) -> str:
+    def _print_Partial(self, expr: sp.Expr) -> str:  # noqa: N802
         top, bottom = expr.args
         below = rf"\partial {self._print(bottom)}"
         if isinstance(top, sp.Indexed):
             return rf"\frac{{\partial {self._print(top)}}}{{{below}}}"
         return rf"\frac{{\partial}}{{{below}}} \left({self._print(top)}\right)"
 
-    def _print_Phi(self, expr: sp.Expr, exp: str | None = None) -> str:
+    def _print_Phi(self, expr: sp.Expr, exp: str | None = None) -> str:  # noqa: N802
         name, order, argument = expr.args
         power = "" if exp is None else f"^{{{exp}}}"
         return rf"{function_name(str(name), int(order))}{power}\left({self._print(argument)}\right)"
 
-    def _print_Add(self, expr: sp.Add, order: str | None = None) -> str:
+    def _print_Add(self, expr: sp.Add, order: str | None = None) -> str:  # noqa: N802
         terms = sorted(
             self._as_ordered_terms(expr, order=order), key=lambda term: term.could_extract_minus_sign()
         )
-        text = self._print(terms[0])
+        text = str(self._print(terms[0]))
         for term in terms[1:]:
             minus = term.could_extract_minus_sign()
             part = self._print(-term if minus else term)
@@ -217,7 +218,6 @@ def markdown(lines: Sequence[Line]) -> str:
     if len(lines) <= _SHORT:
         return f"$$\n{aligned(lines, names)}\n$$\n"
     folded = f"$$\n{aligned(lines[1:-1], names)}\n$$"
-    return (
-        f"$$\n{aligned((lines[0], lines[-1]), names)}\n$$\n\n"
-        f'<details markdown="1">\n<summary>The {len(lines) - 2} lines between, index by index</summary>\n\n{folded}\n\n</details>\n'
-    )
+    visible = f"$$\n{aligned((lines[0], lines[-1]), names)}\n$$"
+    summary = f"<summary>The {len(lines) - 2} lines between, index by index</summary>"
+    return f'{visible}\n\n<details markdown="1">\n{summary}\n\n{folded}\n\n</details>\n'

@@ -1,6 +1,6 @@
 """Derivatives by other means, for proofs: torch.autograd and the complex step."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from types import ModuleType
 
@@ -12,13 +12,14 @@ from mlpreport.derivation.evaluation import Frame, forward
 from mlpreport.derivation.indices import phi_formula
 from mlpreport.derivation.program import Program
 from mlpreport.derivation.stable import python_code
-from mlpreport.derivation.terms import ALL, Term
+from mlpreport.derivation.terms import ALL, ARITHMETIC, Term
 
 STEP = 1e-30
 """Length of a complex step; its error is its square."""
 
 
 def complex_step(program: Program, frame: Frame, arrays: Mapping[str, Array], name: str) -> Array:
+    """Gradient of the loss by one input, an entry at a time."""
     gradient = np.zeros(arrays[name].shape)
     for at in np.ndindex(gradient.shape):
         stepped = {**arrays, name: nudged(arrays[name], at)}
@@ -27,9 +28,10 @@ def complex_step(program: Program, frame: Frame, arrays: Mapping[str, Array], na
 
 
 def nudged(array: Array, at: tuple[int, ...]) -> Array:
-    nudged = array.astype(complex)
-    nudged[at] += STEP * 1j
-    return nudged
+    """Move one entry by a complex step."""
+    moved = array.astype(complex)
+    moved[at] += STEP * 1j
+    return moved
 
 
 def torch_cotangents(program: Program, arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -68,22 +70,12 @@ def _on_tensors(
         return native(values[0]) if native else _phi_on_tensor(term, values[0], torch)
     if op == "**":
         return values[0] ** float(parts[1].parts[0].subs(sizes))
-    return _TENSOR_OPERATIONS[op](*values)
+    if op in ARITHMETIC:
+        return ARITHMETIC[op](*values)
+    return values[0].T if op == "T" else values[0].softmax(dim=1)
 
 
 def _phi_on_tensor(term: Term, value: Array, torch: ModuleType) -> Array:
     scope: dict[str, Array] = {"torch": torch}
     exec(f"def phi(u):\n{python_code(phi_formula(sp.Symbol(term.name), term.parts[1]), 'torch')}", scope)  # noqa: S102
     return scope["phi"](value) + 0 * value
-
-
-_TENSOR_OPERATIONS: dict[str, Callable[..., Array]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "@": lambda a, b: a @ b,
-    "neg": lambda a: -a,
-    "T": lambda a: a.T,
-    "softmax": lambda a: a.softmax(dim=1),
-}

@@ -85,6 +85,8 @@ def _call(term: Term, names: Mapping[str, str], library: str) -> str:
             if everything
             else f"{array}.{op}(axis={term.parts[1]}, keepdims=True)"
         )
+    if op == "vdot":
+        return f"np.vdot({show(term.operands[0], names, library)}, {inner}).reshape(1, 1)"
     if op == "logsumexp":
         axis = None if term.parts[1] == ALL else term.parts[1]
         return f"logsumexp({inner}, {axis})" if library else f"log(sum(exp({inner}), axis={axis}))"

@@ -10,7 +10,8 @@ from mlpreport.derivation.terms import ELEMENTWISE, Shape, Term, build, variable
 from mlpreport.errors import ProgramError
 
 if TYPE_CHECKING:
-    from mlpreport.derivation.backward import Derivation, Line
+    from mlpreport.derivation.backward import Derivation
+    from mlpreport.derivation.edges import Line
 
 Namer = Callable[[Term], Term]
 """Gives a term a name of its own and returns the variable."""
@@ -60,7 +61,8 @@ class Program:
     def variable(self, name: str) -> Term:
         """Return the variable `name` as a term; an unknown name is an error that suggests the nearest."""
         if name not in self.shapes:
-            message = f"the program has no variable {name!r} (it has {', '.join(self.shapes)}); {nearest(name, self.shapes)}"
+            hint = nearest(name, self.shapes)
+            message = f"the program has no variable {name!r} (it has {', '.join(self.shapes)}); {hint}"
             raise ProgramError(message)
         return build("var", name, *self.shapes[name])
 
@@ -137,7 +139,7 @@ def _atom(term: Term, name: Namer) -> Term:
 def needed(definitions: Mapping[str, Term], outputs: list[str]) -> dict[str, Term]:
     """Keep the definitions that the outputs depend on, in order."""
     wanted = set(outputs)
-    for name in reversed(definitions):
+    for name in reversed(list(definitions)):
         if name in wanted:
             wanted.update(variables(definitions[name]))
     return {name: term for name, term in definitions.items() if name in wanted}

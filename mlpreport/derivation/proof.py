@@ -7,7 +7,6 @@ every line of every step at every index.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import sympy as sp
@@ -15,8 +14,7 @@ import sympy as sp
 from mlpreport.derivation.backward import Derivation, cotangent, name_of
 from mlpreport.derivation.codegen import check_current, value_and_grad
 from mlpreport.derivation.domains import Array, Field, Floats, NoRootError, Symbols
-from mlpreport.derivation.edges import Line, indices, over
-from mlpreport.derivation.elementwise import U
+from mlpreport.derivation.edges import indices, over
 from mlpreport.derivation.evaluation import (
     Frame,
     entries,
@@ -27,14 +25,11 @@ from mlpreport.derivation.evaluation import (
     with_symbolic_sizes,
 )
 from mlpreport.derivation.indices import cell, entry
-from mlpreport.derivation.oracles import STEP, complex_step, nudged, torch_cotangents
+from mlpreport.derivation.linewise import check_lines, close
+from mlpreport.derivation.oracles import complex_step, torch_cotangents
 from mlpreport.derivation.printing import code_names
 from mlpreport.derivation.program import Program
-from mlpreport.derivation.terms import Term
 from mlpreport.errors import InvalidInputError
-
-TOLERANCE = 1e-11
-"""Relative error allowed where both sides are computed in double precision."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +49,11 @@ class Proof:
     checks: tuple[Check, ...]
 
     def __bool__(self) -> bool:
+        """Whether everything holds."""
         return all(not check.failures for check in self.checks)
 
     def __str__(self) -> str:
+        """Write a line for every layer."""
         rows = []
         for check in self.checks:
             verdict = "holds" if not check.failures else f"FAILS for {', '.join(check.failures)}"
@@ -87,19 +84,22 @@ def prove(derivation: Derivation, **sizes: int) -> Proof:
     check_current(derivation)
     program = derivation.program
     if cotangent(program.loss, program.loss) not in derivation.backward.definitions:
-        message = "prove takes the derivation of a vjp or hvp; these steps are tangents (check them with a vjp: <u, Jv> = <J'u, v>)"
+        message = "prove takes the derivation of a vjp or hvp; these steps are tangents"
         raise InvalidInputError(message)
     symbols = {s for shape in program.inputs.values() for s in shape if s.is_Symbol}
     for name, value in sizes.items():
         if name not in map(str, symbols) or not isinstance(value, int) or value < 1:
-            message = f"{name}={value!r}: give positive whole numbers for sizes of the program ({', '.join(sorted(map(str, symbols)))})"
+            known = ", ".join(sorted(map(str, symbols)))
+            message = f"{name}={value!r}: give positive whole numbers for sizes of the program ({known})"
             raise InvalidInputError(message)
     values = {s: sizes.get(str(s), 2) for s in symbols}
     frame = with_sizes(program, Floats(), values)
     arrays = _draw(program, frame)
     frame = forward(program, frame, arrays)
-    layers = _symbolic(derivation), _entrywise(derivation, values)
-    return Proof((*layers, _numeric(derivation, arrays, frame), _lines(derivation, arrays, frame)))
+    count, failures = check_lines(derivation, arrays, frame)
+    lines = Check("lines", "both sides of every line at every index", count, tuple(failures))
+    layers = _symbolic(derivation), _entrywise(derivation, values), _numeric(derivation, arrays, frame)
+    return Proof((*layers, lines))
 
 
 def _in_field(attempt: Callable[[Field], list[str]]) -> list[str]:
@@ -220,61 +220,12 @@ def _numeric(derivation: Derivation, arrays: Mapping[str, Array], frame: Frame) 
         **{n if n.isidentifier() else names[n]: a for n, a in arrays.items()}
     )
     autograd = torch_cotangents(program, arrays)
-    failures = [] if _close(np.array(value), frame.arrays[derivation.value]) else [derivation.value]
+    failures = [] if close(np.array(value), frame.arrays[derivation.value]) else [derivation.value]
     for name, gradient in found.items():
         stepped = complex_step(program, frame, arrays, name)
-        if not _close(gradient, stepped) or not _close(gradient, autograd[name]):
+        if not close(gradient, stepped) or not close(gradient, autograd[name]):
             failures.append(name)
     count = 1 + 2 * sum(gradient.size for gradient in found.values())
     return Check(
         "numeric", "compiled code against torch.autograd and the complex step", count, tuple(failures)
     )
-
-
-def _close(found: Array, expected: Array) -> bool:
-    return bool(np.all(np.abs(found - expected) <= TOLERANCE * max(1.0, np.abs(expected).max())))
-
-
-def _lines(derivation: Derivation, arrays: Mapping[str, Array], frame: Frame) -> Check:
-    """Evaluate both sides of every line at every index, derivatives by the complex step."""
-    program, loss = derivation.program, derivation.program.loss
-    cotangents = {cotangent(loss, name): array for name, array in torch_cotangents(program, arrays).items()}
-    frame = replace(frame, arrays=frame.arrays | cotangents, partial=partial(_stepped, program))
-    failures, count = [], 0
-    for name, step in derivation.steps.items():
-        for line in step.lines:
-            left, right = _sides(line, program, frame)
-            count += max(left.size, right.size)
-            if not _close(left, right):
-                failures.append(f"{name} ({line.rule})")
-    return Check("lines", "both sides of every line at every index", count, tuple(failures))
-
-
-def _sides(line: Line, program: Program, frame: Frame) -> tuple[Array, Array]:
-    if isinstance(line.lhs, Term):
-        return entries(line.lhs, frame), entries(line.rhs, frame)
-    shapes = program.shapes | {cotangent(program.loss, name): shape for name, shape in program.shapes.items()}
-    free = {
-        k: size
-        for e in sp.Tuple(line.lhs, line.rhs).atoms(sp.Indexed)
-        for k, size in zip(e.indices, shapes[str(e.base.label)], strict=True)
-        if k in line.lhs.free_symbols | line.rhs.free_symbols
-    }
-    for k, size in free.items():
-        frame = frame.with_index(k, size)
-    frame = replace(frame, symbols={**frame.symbols, U: np.linspace(-2.0, 2.0, 9)})
-    return np.asarray(evaluate(line.lhs, frame)), np.asarray(evaluate(line.rhs, frame))
-
-
-def _stepped(program: Program, frame: Frame, derivative: sp.Expr) -> Array:
-    """Differentiate a formula, or one equation, by every entry of a variable in turn."""
-    formula, target = derivative.args
-    name = str(target.base.label)
-    if isinstance(formula, sp.Indexed) and formula.base != target.base:
-        formula = entry(program.definitions[str(formula.base.label)], *formula.indices)
-    total = np.float64(0)
-    for at in np.ndindex(frame.arrays[name].shape):
-        moved = replace(frame, arrays={**frame.arrays, name: nudged(frame.arrays[name], at)})
-        here = (frame.place(target.indices[0]) == at[0]) & (frame.place(target.indices[1]) == at[1])
-        total = total + np.imag(evaluate(formula, moved)) / STEP * here
-    return total

@@ -1,16 +1,16 @@
-"""Reading a forward program from ordinary array code: a whitelist of Python's syntax is interpreted, nothing is executed."""
+"""Reading ordinary array code: a whitelist of Python's syntax is interpreted, nothing is executed."""
 
 import ast
 from dataclasses import dataclass, field
 from itertools import count
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import sympy as sp
 
 from mlpreport.derivation.elementwise import elementwise_names, nearest
 from mlpreport.derivation.indices import Phi, entry
 from mlpreport.derivation.program import simple_root
-from mlpreport.derivation.terms import ALL, ONE, Term, build, num, transpose
+from mlpreport.derivation.terms import ALL, ARITHMETIC, ONE, Term, build, num, transpose
 from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**"}
@@ -38,9 +38,9 @@ class Reader:
         start = getattr(node, "col_offset", 0) or 0
         width = max(1, (getattr(node, "end_col_offset", None) or start + 1) - start)
         text = lines[min(row, len(lines)) - 1]
-        raise kind(
-            f"line {row}: {problem}\n    {text}\n    {' ' * start}{'^' * max(1, min(width, len(text) - start))}"
-        )
+        marks = "^" * max(1, min(width, len(text) - start))
+        message = f"line {row}: {problem}\n    {text}\n    {' ' * start}{marks}"
+        raise kind(message)
 
     def read_assignments(self) -> Term:
         """Read the whole program and return its last variable."""
@@ -53,7 +53,7 @@ class Reader:
         """Read one expression."""
         return self._expression(self._parse("eval").body)
 
-    def _parse(self, mode: str) -> ast.Module | ast.Expression:
+    def _parse(self, mode: str) -> Any:
         text = self.source.strip() if mode == "eval" else self.source
         try:
             tree = ast.parse(text, mode=mode)
@@ -68,7 +68,7 @@ class Reader:
             self.fail(level[0], "this is nested too deeply; give parts of it a name")
         return tree
 
-    def _assign(self, statement: ast.stmt) -> str:
+    def _assign(self, statement: Any) -> str:
         target = (
             statement.targets[0]
             if isinstance(statement, ast.Assign) and len(statement.targets) == 1
@@ -124,7 +124,7 @@ class Reader:
             node, f"{type(node).__name__} is outside the language (@ + - * / ** .T, numbers, function calls)"
         )
 
-    def _number(self, node: ast.Constant) -> Term:
+    def _number(self, node: Any) -> Term:
         value = sp.nsimplify(node.value, rational=True) if abs(node.value) < float("inf") else None
         if value is None:
             self.fail(node, f"{node.value} is no finite number")
@@ -141,13 +141,14 @@ class Reader:
             if self.source.count(node.id) > 1
             else "declare its shape"
         )
-        self.fail(node, f"unknown name {node.id!r}; " + (nearest(node.id, [*self.scope, *sizes]) or later))
+        return self.fail(
+            node, f"unknown name {node.id!r}; " + (nearest(node.id, [*self.scope, *sizes]) or later)
+        )
 
     def _call(self, node: ast.Call) -> Term:
         function, arguments = node.func, list(node.args)
         if isinstance(function, ast.Attribute):
-            library = isinstance(function.value, ast.Name) and function.value.id in _LIBRARIES
-            if not library or function.value.id in self.scope:
+            if ast.unparse(function.value) not in _LIBRARIES or ast.unparse(function.value) in self.scope:
                 arguments.insert(0, function.value)
         name = getattr(function, "attr", None) or getattr(function, "id", "")
         known = sorted({"sum", "mean", "exp", "log", "softmax", *elementwise_names()})
@@ -199,24 +200,14 @@ def _folded(op: str, *operands: Term) -> Term:
     if any(operand.op != "num" for operand in operands):
         return build(op, *operands)
     values = [operand.parts[0] for operand in operands]
-    if op in {"@"}:
+    if op == "@":
         message = "@ needs arrays; use * between numbers"
         raise ShapeError(message)
-    value = _ARITHMETIC[op](*values)
+    value = ARITHMETIC[op](*values)
     if not value.is_finite and value.is_number:
         message = f"{' and '.join(map(str, values))} with {op} is no finite number"
         raise ShapeError(message)
     return num(value)
-
-
-_ARITHMETIC = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "**": lambda a, b: a**b,
-    "neg": lambda a: -a,
-}
 
 
 def _at_number(name: str, operand: Term) -> sp.Expr:

@@ -8,7 +8,7 @@ import sympy as sp
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.indices import Phi, entry
 from mlpreport.derivation.stable import Sigmoid, Softplus, stable
-from mlpreport.derivation.terms import ELEMENTWISE, Term, build, cost
+from mlpreport.derivation.terms import ALL, ELEMENTWISE, Term, build, cost, num
 
 
 def stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term:
@@ -17,6 +17,8 @@ def stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr,
         inner = definitions.get(term.operands[0].name)
         if inner is not None and inner.op == "softmax":
             return build("log_softmax", inner.operands[0])
+    if term.op == "/" and term.operands[1].op == "num":
+        term = _scaled(term.operands[0], term.operands[1].parts[0]) or term
     mapped = _one_variable(term, definitions, named)
     if mapped is not None:
         return mapped
@@ -25,10 +27,19 @@ def stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr,
     )
 
 
+def _scaled(term: Term, divisor: sp.Expr) -> Term | None:
+    """Divide the number that a product begins with; None if it begins with none."""
+    if term.op == "num":
+        return build("num", term.parts[0] / divisor)
+    first = _scaled(term.operands[0], divisor) if term.op == "*" else None
+    return None if first is None else build("*", first, term.operands[1])
+
+
 def _one_variable(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term | None:
     """Write an elementwise term in one variable as one stable function, looking through the variable's definition."""
     found = _function(term)
-    if found is None or not found[0].has(sp.exp, sp.log):
+    calls = {t.name for t in sp.preorder_traversal(term) if isinstance(t, Term) and t.op == "call"}
+    if found is None or not calls & {"exp", "log"}:
         return None
     formula, leaf = found
     inner = _function(definitions[leaf.name]) if leaf.name in definitions and formula.has(sp.log) else None
@@ -56,11 +67,43 @@ def _mapped(formula: sp.Expr, operand: Term, named: dict[sp.Expr, str]) -> Term:
     return build("map", named.setdefault(formula, f"stable{len(named) + 1}"), formula, operand)
 
 
+def faster(term: Term) -> Term:
+    """Write products and sums as NumPy computes them fastest.
+
+    Outer products broadcast, sums of products are `vdot`, sums over rows are products with a row of ones.
+    """
+    new = Term(*(faster(part) if isinstance(part, Term) else part for part in term.args))
+    if new.op == "@" and new.operands[0].shape[1] == 1:
+        return build("*", *new.operands)
+    if new.op not in {"sum", "mean"} or new.operands[0].shape == (1, 1):
+        return new
+    rows, cols = new.operands[0].shape
+    a, b = _factors(new.operands[0])
+    if new.parts[1] == ALL and a.shape == b.shape:
+        summed, count = build("vdot", a, b), rows * cols
+    elif new.parts[1] == 0 or (new.parts[1] == ALL and cols == 1):
+        summed, count = build("@", build("ones", 1, rows), new.operands[0]), rows
+    else:
+        return new
+    return summed if new.op == "sum" else build("/", summed, num(count))
+
+
+def _factors(term: Term) -> tuple[Term, Term]:
+    if term.op == "**" and term.operands[1] == num(2):
+        return term.operands[0], term.operands[0]
+    return (term.operands[0], term.operands[1]) if term.op == "*" else (num(1), term)
+
+
 def shared(definitions: Mapping[str, Term]) -> dict[str, Term]:
-    """Give every part that occurs more than once a definition of its own."""
+    """Give every part that occurs more than once a definition of its own; b - a is minus a - b."""
     seen: Counter[Term] = Counter()
 
+    def upright(term: Term) -> Term:
+        flipped = Term(term.args[0], *term.args[:0:-1])
+        return -flipped if term.op == "-" and term not in seen and flipped in seen else term
+
     def visit(term: Term) -> None:
+        term = upright(term)
         seen[term] += 1
         if seen[term] == 1:
             for part in term.operands:
@@ -70,10 +113,11 @@ def shared(definitions: Mapping[str, Term]) -> dict[str, Term]:
     result: dict[str, Term] = {}
 
     def rebuild(term: Term, name: str) -> Term:
+        term = upright(term)
         if term in done:
             return done[term]
-        new = Term(*(rebuild(part, "") if isinstance(part, Term) else part for part in term.args))
-        if cost(term) and (name or seen[term] > 1):
+        new = _signed(Term(*(rebuild(part, "") if isinstance(part, Term) else part for part in term.args)))
+        if name or (seen[term] > 1 and (cost(term) or term.op == "ones")):
             key = name or f"shared({sum(map(_is_shared, result)) + 1})"
             result[key] = new
             done[term] = build("var", key, *term.shape)
@@ -83,9 +127,22 @@ def shared(definitions: Mapping[str, Term]) -> dict[str, Term]:
     for term in definitions.values():
         visit(term)
     for name, term in definitions.items():
-        new = rebuild(term, name)
-        result.setdefault(name, new)
+        result.setdefault(name, rebuild(term, name))
     return result
+
+
+def _signed(term: Term) -> Term:
+    """Move a sign into the number in front."""
+    if term.op == "*" and term.operands[0].op == "num" and term.operands[1].op == "neg":
+        return build("*", num(-term.operands[0].parts[0]), term.operands[1].operands[0])
+    return term
+
+
+def is_number(term: Term) -> bool:
+    """Whether a term is computed from numbers and sums over all entries alone."""
+    if term.op in {"num", "vdot"} or (term.op in {"sum", "mean"} and term.parts[1] == ALL):
+        return True
+    return term.op in ELEMENTWISE and all(map(is_number, term.operands))
 
 
 def _is_shared(name: str) -> bool:

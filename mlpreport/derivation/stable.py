@@ -111,7 +111,7 @@ def _finite(denominator: sp.Expr, s: sp.Symbol) -> bool:
 _FORMS = {
     "math": {
         "exp": "math.exp(min({0}, 709.0))",
-        "Sigmoid": "(1 / (1 + math.exp(-min(max({0}, -700.0), 700.0))))",
+        "Sigmoid": "(1 / (1 + math.exp(min({1}, 700.0))))",
         "Softplus": "(max({0}, 0.0) + math.log1p(math.exp(-abs({0}))))",
         "Abs": "abs({0})",
         "sign": "((1.0 if {0} > 0 else -1.0) if {0} != 0 else 0.0)",
@@ -119,7 +119,7 @@ _FORMS = {
     },
     "np": {
         "exp": "np.exp(np.minimum({0}, 709.0))",
-        "Sigmoid": "(1 / (1 + np.exp(-np.clip({0}, -700, 700))))",
+        "Sigmoid": "(1 / (1 + np.exp(np.minimum({1}, 700))))",
         "Softplus": "(np.maximum({0}, 0.0) + np.log1p(np.exp(-np.abs({0}))))",
         "erf": "erf({0})",
         "Abs": "np.abs({0})",
@@ -128,7 +128,7 @@ _FORMS = {
     },
     "torch": {
         "exp": "torch.exp(torch.clamp({0}, max=709.0))",
-        "Sigmoid": "(1 / (1 + torch.exp(-torch.clamp({0}, -700, 700))))",
+        "Sigmoid": "(1 / (1 + torch.exp(torch.clamp({1}, max=700))))",
         "Softplus": "(torch.clamp({0}, min=0) + torch.log1p(torch.exp(-torch.abs({0}))))",
         "Abs": "torch.abs({0})",
         "sign": "torch.sign({0})",
@@ -149,7 +149,7 @@ class _Code(StrPrinter):  # type: ignore[misc]
         form = _FORMS[self.library].get(name, f"{self.library}.{name}({{0}})")
         if name == "exp" and expr.args[0].is_nonpositive:
             form = f"{self.library}.exp({{0}})"
-        return str(form.format(*map(self._print, expr.args)))
+        return str(form.format(*map(self._print, expr.args), self._print(-expr.args[0])))
 
     def _print_Piecewise(self, expr: sp.Piecewise) -> str:  # noqa: N802
         *cases, (last, _) = expr.args

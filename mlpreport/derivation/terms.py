@@ -3,7 +3,10 @@
 SymPy's own matrix expressions broadcast nothing and turn `g*g` into a matrix power; these only record what was written.
 """
 
+import operator
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import sympy as sp
 from sympy.core.symbol import Str
@@ -12,18 +15,30 @@ from mlpreport.errors import ShapeError
 
 Shape = tuple[sp.Expr, sp.Expr]
 
-Operand = "Term | sp.Expr | int"
+Operand = Any
+"""A term, or a number that becomes one."""
 
 ONE = sp.Integer(1)
 ALL = sp.Integer(-1)
 """The axis of a sum over rows and columns."""
 
-ELEMENTWISE = frozenset({"+", "-", "*", "/", "**", "neg"})
+ARITHMETIC: dict[str, Callable[..., Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "**": operator.pow,
+    "neg": operator.neg,
+    "@": operator.matmul,
+}
+"""Operations that Python has."""
+
+ELEMENTWISE = frozenset(ARITHMETIC) - {"@"}
 """Operations that act entry by entry, broadcasting sizes of 1."""
 
 
 class Term(sp.Basic):  # type: ignore[misc]
-    """An operation with its operands: `var` (name, rows, cols), `num`, `ones` (rows, cols), `@`, `sum`, `call` and so on."""
+    """An operation with its operands: `var` (name, rows, cols), `num`, `ones` (rows, cols), `@`, `sum`, …, `call`."""
 
     @property
     def op(self) -> str:
@@ -41,35 +56,43 @@ class Term(sp.Basic):  # type: ignore[misc]
         return tuple(part for part in self.args[1:] if isinstance(part, Term))
 
     def __neg__(self) -> "Term":
+        """Negate; like all operators, this only builds a term."""
         return build("neg", self)
 
     def __add__(self, other: Operand) -> "Term":
+        """Add."""
         return build("+", self, _as_term(other))
 
     def __sub__(self, other: Operand) -> "Term":
+        """Subtract."""
         return build("-", self, _as_term(other))
 
     def __mul__(self, other: Operand) -> "Term":
+        """Multiply entry by entry."""
         return build("*", self, _as_term(other))
 
     def __rmul__(self, other: Operand) -> "Term":
+        """Multiply a number from the left."""
         return build("*", _as_term(other), self)
 
     def __truediv__(self, other: Operand) -> "Term":
+        """Divide entry by entry."""
         return build("/", self, _as_term(other))
 
     def __matmul__(self, other: "Term") -> "Term":
+        """Multiply as matrices."""
         return build("@", self, other)
 
     @property
-    def T(self) -> "Term":
+    def T(self) -> "Term":  # noqa: N802 (NumPy's name)
         """Transpose."""
         return transpose(self)
 
     @property
     def shape(self) -> Shape:
         """Rows and columns."""
-        return _shape(self)
+        shape: Shape = _shape(self)
+        return shape
 
     @property
     def name(self) -> str:
@@ -120,10 +143,11 @@ def _shape(term: Term) -> Shape:
     op, parts = term.op, term.parts
     if op in {"var", "ones"}:
         return parts[-2], parts[-1]
-    if op == "num":
+    if op in {"num", "vdot"}:
         return ONE, ONE
     if op == "T":
-        return parts[0].shape[::-1]
+        rows, cols = parts[0].shape
+        return cols, rows
     if op == "@":
         return _matmul(parts[0].shape, parts[1].shape)
     if op in {"sum", "mean", "logsumexp"}:
@@ -131,14 +155,17 @@ def _shape(term: Term) -> Shape:
         return {ALL: (ONE, ONE), sp.S.Zero: (ONE, cols), ONE: (rows, ONE)}[parts[1]]
     if op in ELEMENTWISE and len(parts) > 1:
         return _broadcast(op, parts[0].shape, parts[1].shape)
-    return term.operands[0].shape
+    same: Shape = term.operands[0].shape
+    return same
 
 
 def _matmul(left: Shape, right: Shape) -> Shape:
     if left[1] == right[0]:
         return left[0], right[1]
-    hint = "transpose one of them with .T, or change the declared shape"
-    message = f"@ needs as many columns on the left as rows on the right: {show_shape(left)} @ {show_shape(right)}; {hint}"
+    shapes = f"{show_shape(left)} @ {show_shape(right)}"
+    message = (
+        f"@ needs as many columns on the left as rows on the right: {shapes}; transpose one of them with .T"
+    )
     raise ShapeError(message)
 
 

@@ -61,7 +61,8 @@ def read_shape(name: str, shape: tuple[str | int, str | int]) -> Shape:
         elif isinstance(size, int) and not isinstance(size, bool) and size > 0:
             sizes.append(sp.Integer(size))
     if not isinstance(shape, tuple | list) or len(shape) != 2 or len(sizes) != 2:  # noqa: PLR2004
-        message = f'shape of {name} is {shape!r}: write (rows, cols) of names or positive whole numbers, such as ("N", 1)'
+        remedy = 'write (rows, cols) of names or positive whole numbers, such as ("N", 1)'
+        message = f"shape of {name} is {shape!r}: {remedy}"
         raise ShapeError(message)
     return sizes[0], sizes[1]
 

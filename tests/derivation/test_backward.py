@@ -193,7 +193,7 @@ def test_terms_are_built_with_operators():
     combined = -(2 * x + x - x * 3) / 4
     assert show(combined, {}) == "(-(2 * x + x - x * 3)) / 4"
     assert show((x @ x.T).T, {}) == "(x @ x.T).T"
-    assert (num(2)).T == num(2)
+    assert num(2) == (num(2)).T
 
 
 def test_derivatives_of_registered_functions_are_looked_up():

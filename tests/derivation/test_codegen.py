@@ -106,6 +106,16 @@ def test_an_unknown_backend_is_refused():
         compiled("l = sum(x)", "fortran", x=("N", "D"))
 
 
+def test_only_wanted_derivatives_are_computed():
+    derivation = trace("l = sum((x @ W)**2)", x=("N", "D"), W=("D", "H")).vjp()
+    f = value_and_grad(derivation, wrt=["W"])
+    _, grads = f(x=[[1.0]], W=[[2.0]])
+    assert grads.keys() == {"W"}
+    assert "dx" not in f.source
+    with pytest.raises(InvalidInputError, match="'V' has no derivative here"):
+        value_and_grad(derivation, wrt=["V"])
+
+
 def test_a_derivation_with_a_function_redefined_since_is_refused():
     derivation = trace("l = sum(gelu(x))", x=("N", "D")).vjp()
     before = elementwise("gelu").expression

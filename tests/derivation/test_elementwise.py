@@ -70,7 +70,9 @@ def test_scalar_code_agrees_with_sympy_in_forty_digits(name):
     function = elementwise(name)
     for u in (-30.0, -2.0, -1e-3, 0.0, 0.3, 0.75, 30.0):
         exact = {U: sp.Rational(u)}
-        assert value(u) == pytest.approx(float(function.expression.subs(exact).evalf(40)), rel=4e-15, abs=1e-15)
+        assert value(u) == pytest.approx(
+            float(function.expression.subs(exact).evalf(40)), rel=4e-15, abs=1e-15
+        )
         expected = float(function.derivative.subs(exact).evalf(40))
         assert slope(u, value(u)) == pytest.approx(expected, rel=4e-15, abs=1e-14)
 

@@ -20,7 +20,7 @@ def mathml(formula):
 
 
 def check(derivation):
-    for _, step in derivation.items():
+    for step in derivation.steps.values():
         text = step._repr_markdown_()
         formulas = re.findall(r"\$\$(.*?)\$\$", text, re.DOTALL)
         assert formulas

@@ -48,7 +48,8 @@ def test_derivations_are_proved(name):
 
 @pytest.fixture(scope="module")
 def network():
-    return trace("z = x @ W1 + b1\nh = tanh(z)\nl = mean((y - h @ W2)**2)", x=("N", "D"), W1=("D", "H"), b1=(1, "H"), W2=("H", 1), y=("N", 1)).vjp()  # fmt: skip
+    source = "z = x @ W1 + b1\nh = tanh(z)\nl = mean((y - h @ W2)**2)"
+    return trace(source, x=("N", "D"), W1=("D", "H"), b1=(1, "H"), W2=("H", 1), y=("N", 1)).vjp()
 
 
 def with_cotangent(derivation, name, term):
@@ -137,7 +138,7 @@ def test_functions_of_every_kind_are_proved(function):
 
 
 def test_the_search_for_field_elements_ends():
-    def attempt(field):
+    def attempt(_):
         raise NoRootError
 
     assert _in_field(attempt) == ["no point with all square roots"]
