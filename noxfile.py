@@ -125,7 +125,7 @@ def serve(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests with branch coverage; arguments after -- go to pytest, which then measures none."""
-    run(session, "pytest", *(session.posargs or ["--cov"]))
+    run(session, "pytest", *(session.posargs or ["--numprocesses=auto", "--dist=worksteal", "--cov"]))
 
 
 @nox.session(default=False)

@@ -13,7 +13,7 @@ def show_in_notebooks() -> None:
     from IPython.core.getipython import get_ipython  # noqa: PLC0415 - a script does without IPython
     from IPython.core.pylabtools import print_figure  # noqa: PLC0415
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]
-    formatters = {} if shell is None else shell.display_formatter.formatters
+    shell = get_ipython()
+    formatters = shell.display_formatter.formatters if shell and shell.display_formatter else {}
     if formatters and not any(Figure in formatter.type_printers for formatter in formatters.values()):
         formatters["image/svg+xml"].for_type(Figure, partial(print_figure, fmt="svg"))

@@ -93,7 +93,8 @@ def cite(markdown: str, numbers: Mapping[str, int], *, page: str, target: str) -
             f"[{numbers[citation.key]}]({target}#ref-{citation.key}){{ .citation{anchor} }}{citation.place}"
         )
 
-    return _replace(markdown, numbers, page, lambda links: rf"\[{links}\]", link)
+    # Not \[ and \]: a paragraph that is one citation would be a formula.
+    return _replace(markdown, numbers, page, lambda links: f"&#91;{links}&#93;", link)
 
 
 def cite_plainly(markdown: str, numbers: Mapping[str, int], *, page: str) -> str:
@@ -172,9 +173,7 @@ def _replace(
 def _check(citation: Citation, known: Mapping[str, object], page: str) -> None:
     if citation.key not in known:
         nearest = get_close_matches(citation.key, known, n=1, cutoff=0.0)
-        advice = f"did you mean @{nearest[0]}?" if nearest else "the bibliography is empty"
+        advice = f"did you mean @{nearest[0]}? Otherwise" if nearest else "the bibliography is empty:"
         where = f"{page}:{citation.line}"
-        message = (
-            f"{where}: there is no reference @{citation.key}; {advice} Otherwise add it to the BibTeX file"
-        )
+        message = f"{where}: there is no reference @{citation.key}; {advice} add it to the BibTeX file"
         raise PageError(message)

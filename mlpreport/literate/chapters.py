@@ -15,6 +15,7 @@ from mlpreport.literate.bibliography import (
     read_references,
 )
 from mlpreport.literate.execution import Run
+from mlpreport.literate.filled import titled
 from mlpreport.literate.page import Page, parse
 from mlpreport.literate.references import Reference, number
 from mlpreport.literate.reuse import execute_changed
@@ -62,10 +63,11 @@ def compose(
         For the first page that cannot be built; the message names page and line.
     """
     pages = {name: parse(text, name) for name, text in sources.pages.items()}
-    numbering = number(pages.values())
+    number(pages.values())  # a label used twice is told before anything runs
     references = read_references(sources.bibtex, sources.bibtex_name)
     numbers = number_references(sources.pages, references)
     runs = execute_changed(pages.values(), earlier, workers=workers, cwd=cwd, on_done=on_done)
+    numbering = number(titled(page, runs[name]) for name, page in pages.items())
     woven = {name: _weave(page, runs[name], numbering, numbers) for name, page in pages.items()}
     listing = list_references(references, numbers, _cited_on(sources))
     markdown = {

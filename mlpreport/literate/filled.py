@@ -1,15 +1,15 @@
 """A page with the results of its Run in their places."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from xml.etree.ElementTree import ParseError
 
 from mlpreport.errors import PageError
 from mlpreport.literate.execution import Run
-from mlpreport.literate.inline import fill
-from mlpreport.literate.page import Cell, Page, Prose, Verbatim
+from mlpreport.literate.inline import Value, fill, read_template, values
+from mlpreport.literate.page import Cell, Label, Page, Prose, Verbatim
 from mlpreport.literate.recorder import Output
 from mlpreport.literate.schemes import light
 
@@ -40,24 +40,36 @@ FilledBlock = FilledProse | Verbatim | FilledCell
 
 def fill_page(page: Page, run: Run) -> tuple[FilledBlock, ...]:
     """Put the outputs and values of `run` where they belong in `page`."""
-    cells, values = iter(enumerate(run.outputs, start=1)), iter(run.values)
-    return tuple(_fill(block, cells, values, page.name) for block in page.blocks)
+    cells, results = iter(enumerate(run.outputs, start=1)), iter(run.values)
+    return tuple(_fill(block, cells, results, page.name) for block in page.blocks)
+
+
+def titled(page: Page, run: Run) -> Page:
+    """Put the values of `run` into the titles of the labelled sections of `page`, which references show."""
+    results = dict(zip(page.values, run.values, strict=True))
+    labels = tuple(replace(label, title=_title(label, page.name, results)) for label in page.labels)
+    return replace(page, labels=labels)
+
+
+def _title(label: Label, page: str, results: Mapping[Value, str]) -> str:
+    template = read_template(label.title, page=page, line=label.line)
+    return fill(template, (results[value] for value in values(template)))
 
 
 def _fill(
     block: Prose | Verbatim | Cell,
     cells: Iterator[tuple[int, tuple[Output, ...]]],
-    values: Iterator[str],
+    results: Iterator[str],
     page: str,
 ) -> FilledBlock:
     if isinstance(block, Prose):
-        return FilledProse(fill(block.template, values), block.line)
+        return FilledProse(fill(block.template, results), block.line)
     if isinstance(block, Verbatim):
         return block
     index, outputs = next(cells)
-    caption = fill(block.options.caption, values)
+    caption = fill(block.options.caption, results)
     tidy = tuple(_tidy(output, f"{page}:{block.line}") for output in outputs)
-    return FilledCell(block, index, tidy, caption, fill(block.options.alt, values))
+    return FilledCell(block, index, tidy, caption, fill(block.options.alt, results))
 
 
 def _tidy(output: Output, where: str) -> Output:

@@ -8,7 +8,7 @@ from textwrap import dedent
 from mlpreport.errors import InvalidInputError, PageError
 from mlpreport.literate import outputs
 from mlpreport.literate.execution import Run, execute
-from mlpreport.literate.filled import FilledBlock, FilledCell, FilledProse, fill_page
+from mlpreport.literate.filled import FilledBlock, FilledCell, FilledProse, fill_page, titled
 from mlpreport.literate.notebook import executed_notebook
 from mlpreport.literate.page import EQUATION, Page, parse
 from mlpreport.literate.recorder import Output
@@ -32,7 +32,8 @@ class Woven:
 def weave_text(text: str, *, name: str = "page.md", cwd: str | Path | None = None) -> Woven:
     """Parse, execute and weave a page that stands alone."""
     page = parse(text, name)
-    return weave(page, execute([page], workers=1, cwd=cwd)[name], number([page]))
+    run = execute([page], workers=1, cwd=cwd)[name]
+    return weave(page, run, number([titled(page, run)]))
 
 
 def weave(

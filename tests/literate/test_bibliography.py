@@ -1,8 +1,10 @@
 """Citations: numbering, linking, and the errors an author meets."""
 
+import re
 from pathlib import Path
 
 import pytest
+from markdown import markdown
 
 from mlpreport.errors import PageError
 from mlpreport.literate.bibliography import (
@@ -42,9 +44,15 @@ def test_citations_become_numbered_links() -> None:
     numbers = {"curie1898": 1, "noether1918": 2}
     text = cite("Shown in [@noether1918, section 3; @curie1898].", numbers, page="1.md", target="refs.md")
     assert text == (
-        r"Shown in \[[2](refs.md#ref-noether1918){ .citation #cite-noether1918 }, section 3; "
-        r"[1](refs.md#ref-curie1898){ .citation #cite-curie1898 }\]."
+        "Shown in &#91;[2](refs.md#ref-noether1918){ .citation #cite-noether1918 }, section 3; "
+        "[1](refs.md#ref-curie1898){ .citation #cite-curie1898 }&#93;."
     )
+
+
+def test_a_paragraph_that_is_one_citation_is_no_formula() -> None:
+    text = cite("[@curie1898]", {"curie1898": 1}, page="1.md", target="refs.md")
+    html = markdown(text, extensions=["attr_list", "pymdownx.arithmatex"])
+    assert re.sub("<[^>]+>", "", html) == "&#91;1&#93;"
 
 
 def test_only_the_first_citation_of_a_page_carries_the_anchor() -> None:

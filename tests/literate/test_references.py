@@ -1,7 +1,8 @@
 import pytest
 
 from mlpreport.errors import PageError
-from mlpreport.literate import number, parse
+from mlpreport.literate import Run, number, parse
+from mlpreport.literate.filled import titled
 from mlpreport.literate.references import as_link, as_words, resolve
 
 FIGURE = "```python\n#| label: {}\n#| caption: C\n1\n```\n"
@@ -26,6 +27,12 @@ def test_each_kind_is_counted_over_all_pages(numbering):
         "sec-method": "Section “Method”", "eq-x": "Equation (1)", "fig-three": "Figure 3", "eq-cell": "Equation (2)",
     }  # fmt: skip
     assert (numbering["fig-three"].page, numbering["fig-three"].anchor) == ("2.md", "fig-three")
+
+
+def test_a_section_is_named_with_the_values_in_its_title():
+    page = parse("`{python} 0`\n\n## The `{python} n` optima {#sec-a}\n", "p.md")
+    filled = titled(page, Run(page.code, (), ("0", "six"), {}, 0.0))
+    assert number([filled])["sec-a"].text == "Section “The six optima”"
 
 
 @pytest.mark.parametrize(
