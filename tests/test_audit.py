@@ -20,9 +20,11 @@ def _audited():
 def _numbers():
     """Values of all variables at random inputs, and gradients of the loss by all of them, named d…."""
     stream = np.random.default_rng(4)
-    shapes = {"x": "ND", "W1": "DH", "b1": "1H", "W2": "H1", "b2": "11", "y": "N1"}
+    shapes = {"x": "N D", "W1": "D H", "b1": "1 H", "W2": "H 1", "b2": "1 1", "y": "N 1"}
     t = {
-        name: torch.tensor(stream.normal(size=[SIZES.get(s) or int(s) for s in shape]), requires_grad=True)
+        name: torch.tensor(
+            stream.normal(size=[SIZES.get(s) or int(s) for s in shape.split()]), requires_grad=True
+        )
         for name, shape in shapes.items()
     }
     t["z1"] = t["x"] @ t["W1"]
