@@ -141,12 +141,8 @@ def value_and_grad(
         message = f"backend {backend!r} is unknown; use {' or '.join(map(repr, _LIBRARIES))}"
         raise InvalidInputError(message)
     check_current(derivation)
-    for name in wrt or ():
-        if name not in derivation.results:
-            message = f"{name!r} has no derivative here (there are {', '.join(derivation.results)})"
-            raise InvalidInputError(message)
-    results = {name: key for name, key in derivation.results.items() if wrt is None or name in tuple(wrt)}
-    derivation = replace(derivation, results=results)
+    if wrt is not None:
+        derivation = _restricted(derivation, tuple(wrt))
     library = _LIBRARIES[backend]
     source = source_of(derivation, library)
     scope: dict[str, Any] = {}
@@ -156,6 +152,15 @@ def value_and_grad(
         name if name.isidentifier() else names[name]: s for name, s in derivation.backward.inputs.items()
     }
     return ValueAndGrad(source, inputs, scope["value_and_grad"], _converter(library))
+
+
+def _restricted(derivation: Derivation, wrt: tuple[str, ...]) -> Derivation:
+    """Keep the wanted results only."""
+    for name in wrt:
+        if name not in derivation.results:
+            message = f"{name!r} has no derivative here (there are {', '.join(derivation.results)})"
+            raise InvalidInputError(message)
+    return replace(derivation, results={name: derivation.results[name] for name in wrt})
 
 
 def check_current(derivation: Derivation) -> None:
@@ -185,7 +190,8 @@ def source_of(derivation: Derivation, library: str) -> str:
     codes = {name: _code(name, term, names, library, results) for name, term in terms.items()}
     value = f"{names[derivation.value]}[0, 0]"
     used = {other for term in terms.values() for other in variables(term)} | results
-    if derivation.value not in used and is_number(terms[derivation.value]):
+    loss = terms[derivation.value]
+    if derivation.value not in used and loss.op != "num" and is_number(loss):
         codes[derivation.value] = codes[derivation.value].replace(".reshape(1, 1)", "")
         value = names[derivation.value]
     lines += [f"    {names[name]} = {code}" for name, code in codes.items()]

@@ -147,9 +147,10 @@ class Reader:
 
     def _call(self, node: ast.Call) -> Term:
         function, arguments = node.func, list(node.args)
-        if isinstance(function, ast.Attribute):
-            if ast.unparse(function.value) not in _LIBRARIES or ast.unparse(function.value) in self.scope:
-                arguments.insert(0, function.value)
+        if isinstance(function, ast.Attribute) and (
+            ast.unparse(function.value) not in _LIBRARIES or ast.unparse(function.value) in self.scope
+        ):
+            arguments.insert(0, function.value)
         name = getattr(function, "attr", None) or getattr(function, "id", "")
         known = sorted({"sum", "mean", "exp", "log", "softmax", *elementwise_names()})
         if name not in known:

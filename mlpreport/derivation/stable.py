@@ -119,7 +119,7 @@ _FORMS = {
     },
     "np": {
         "exp": "np.exp(np.minimum({0}, 709.0))",
-        "Sigmoid": "(1 / (1 + np.exp(np.minimum({1}, 700))))",
+        "Sigmoid": "(1 / (1 + np.exp(np.minimum({1}, 700.0))))",
         "Softplus": "(np.maximum({0}, 0.0) + np.log1p(np.exp(-np.abs({0}))))",
         "erf": "erf({0})",
         "Abs": "np.abs({0})",

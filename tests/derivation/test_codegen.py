@@ -76,6 +76,11 @@ def test_the_value_is_a_python_float_and_gradients_are_separate_arrays():
     assert grads["b"][0, 0] == 8
 
 
+def test_one_function_serves_all_sizes():
+    f = compiled("l = sum(a)", a=("N", "D"))
+    assert [f(a=np.ones(shape))[0] for shape in ((1, 1), (2, 3), (2, 3))] == [1, 6, 6]
+
+
 def test_torch_tensors_go_in_and_come_out():
     _, grads = compiled("l = sum(a**2)", "torch", a=("N", "D"))(a=torch.ones(2, 2, requires_grad=True))
     assert grads["a"].dtype == torch.float64
