@@ -16,7 +16,7 @@ from mlpreport.derivation.printing import code_names, helper_name, show
 from mlpreport.derivation.program import Program, needed
 from mlpreport.derivation.rewriting import faster, is_number, shared, stabilised
 from mlpreport.derivation.stable import python_code, stable
-from mlpreport.derivation.terms import Shape, Term, show_shape
+from mlpreport.derivation.terms import Shape, Term, show_shape, variables
 from mlpreport.errors import InvalidInputError, ShapeError
 
 _LIBRARIES = {"numpy": "np", "torch": "torch"}
