@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -38,13 +39,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def guarded(command: Callable[[], int | None]) -> int:
     """Run `command` and return the exit status, its own or 0; what went wrong is told on standard error."""
     try:
-        return command() or 0
+        status = command() or 0
+        sys.stdout.flush()
     except MlpReportError as error:
         print(f"mlpreport: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("mlpreport: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except (
+        BrokenPipeError
+    ):  # who reads, such as `head`, has seen enough; what Python would still flush goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -290,3 +290,13 @@ def test_a_terminal_without_greek_letters_gets_their_numbers():
         check=True,
     )
     assert rb"\u2202l/\u2202x = dx, shape (N, D)" in done.stdout
+
+
+def test_a_reader_that_has_seen_enough_ends_derive_quietly(network):
+    code = "import sys; from mlpreport.cli import main; sys.exit(main(['derive', sys.argv[1]]))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, network], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as started:
+        started.stdout.close()
+        assert started.stderr.read() == b""
+    assert started.returncode == 0

@@ -166,7 +166,7 @@ def _chain(
         lhs,
         sp.Add(*partials),
         "chain rule",
-        f"{name} enters {loss} through {' and '.join(users)}: sum over all entries",
+        f"{name} enters {loss} through {' and '.join(users)}",
     )
     return [
         chain,

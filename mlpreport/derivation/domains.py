@@ -2,10 +2,10 @@
 
 import random
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
-import scipy.special
 import sympy as sp
 
 PRIME = 2305843009213699919
@@ -42,7 +42,8 @@ class Floats:
         """Apply a function."""
         if name in {"Abs", "sign"}:  # np.abs of a complex number has no complex step
             return np.sign(np.real(argument)) * (argument if name == "Abs" else 1)
-        return getattr(np if hasattr(np, name) else scipy.special, name)(argument)
+        # Imported late: only erf needs SciPy, which takes longer to load than a derivation takes.
+        return getattr(np if hasattr(np, name) else import_module("scipy.special"), name)(argument)
 
     def exp(self, argument: Array, factor: sp.Rational) -> Array:
         """Raise e to a multiple of a power."""

@@ -63,6 +63,13 @@ class Explanation:
         verdict = f"Wrong: {self.claim} is not the gradient by {self.wrt}. {self.diagnosis}"
         return f"{verdict}\nDerived: {self.correct}\nFor example {self.counterexample}."
 
+    def _repr_markdown_(self) -> str:
+        mark = f'<span class="verdict {"reproduced" if self.agrees else "refuted"}">'
+        if self.agrees:
+            return f"{mark}right</span> The gradient by `{self.wrt}` is `{self.claim}`."
+        verdict = f"{mark}wrong</span> `{self.claim}` is not the gradient by `{self.wrt}`: {self.diagnosis}"
+        return f"{verdict} Derived: `{self.correct}`. For example {self.counterexample}."
+
 
 @dataclass(frozen=True)
 class _Judge:

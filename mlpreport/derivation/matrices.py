@@ -59,6 +59,9 @@ def _matrix(e: sp.Expr, r: sp.Expr, c: sp.Expr, shapes: dict[str, Shape]) -> Ter
     if isinstance(e, sp.Sum):
         return _contraction(e, r, c, shapes)
     if e.is_Add:
+        common, rest = e.primitive()  # SymPy writes 2*(a - b) as 2*a - 2*b
+        if common != 1:
+            return build("*", num(common), _matrix(rest, r, c, shapes))
         return _addition([_matrix(part, r, c, shapes) for part in e.args])
     if e.is_Mul or (e.is_Pow and e.exp.could_extract_minus_sign()):
         return _fraction(e, r, c, shapes)
