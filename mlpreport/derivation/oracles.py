@@ -45,6 +45,7 @@ def torch_cotangents(program: Program, arrays: Mapping[str, Array]) -> dict[str,
     }
     for equation in program.equations:
         value = _on_tensors(equation.term, tensors, frame_sizes, torch)
+        value = value.clone()  # an equation a = b must not make one tensor of both
         tensors[equation.name] = value if value.requires_grad else value.requires_grad_()
     found = torch.autograd.grad(tensors[program.loss].sum(), list(tensors.values()), allow_unused=True)
     zeros = {name: np.zeros(tuple(tensor.shape)) for name, tensor in tensors.items()}

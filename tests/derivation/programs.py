@@ -72,6 +72,7 @@ PROGRAMS = {
         "h = tanh(x @ W1 + b1)\nl = (y - h @ W2)**2",
         {"x": (1, 3), "W1": (3, 2), "b1": (1, 2), "W2": (2, 1), "y": (1, 1)},
     ),
+    "another name": ("a = x\nl = sum(a**2) + sum(x * a)", {"x": ("N", "D")}),
     "dead ends": ("a = x * 2\nu = exp(w)\nt = u + 1\nl = sum(a)", {"x": ("N", "D"), "w": ("D", 1)}),
     "products with itself": ("l = sum(x @ x.T) + sum(x*x) + sum(x.T @ x @ x.T)", {"x": ("N", "D")}),
     "square": ("l = sum(v @ v) + sum(v.T * v) + sum(v + v.T) + mean(v @ v.T * v)", {"v": ("N", "N")}),

@@ -28,6 +28,7 @@ PROVED = {
     "names that collide": {"N": 2, "D": 1, "H": 2},
     "whole sizes": {},
     "dead ends": {"N": 2, "D": 1},
+    "another name": {"N": 2, "D": 1},
     "square": {"N": 2},
     "broadcasting": {"N": 2, "M": 2},
     "quotients": {"N": 2, "D": 1},
