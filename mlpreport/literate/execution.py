@@ -75,7 +75,7 @@ def preload(libraries: Sequence[str] = (*SHELL, *LIBRARIES)) -> None:
     """Start the process that pages are forked from, with `libraries` imported; without effect if it runs already."""
     multiprocessing.set_forkserver_preload(list(libraries))
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    with _environment(_ENVIRONMENT | {"PYTHONPATH": path}):
+    with environment(_ENVIRONMENT | {"PYTHONPATH": path}):
         forkserver.ensure_running()
 
 
@@ -227,7 +227,8 @@ def _hidden_main() -> Iterator[None]:
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for the processes that start meanwhile."""
     before = dict(os.environ)
     os.environ.update(variables)
     try:

@@ -5,7 +5,6 @@ the text, the code, the outputs; formulas become MathML, and pictures get the te
 """
 
 import json
-import os
 import posixpath
 import re
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from bs4 import BeautifulSoup, Tag
 
 from mlpreport.errors import PageError
+from mlpreport.literate.execution import environment
 from mlpreport.literate.mathematics import replace_dollars
 from mlpreport.literate.options import read_options, split_options
 
@@ -100,20 +100,16 @@ def explain(error: Exception) -> str:
 
 @contextmanager
 def own_ipython() -> Iterator[None]:
-    """Let kernels that start meanwhile use an IPython folder of their own.
+    """Let kernels that start meanwhile use settings of their own for IPython and matplotlib.
 
     What a user has in theirs (start-up files, styles) would show in the site, and a kernel warns on every start that
-    its sockets on this machine are not encrypted.
+    its sockets on this machine are not encrypted. Without a salt, every build gives other names inside an SVG.
     """
-    before = os.environ.get("IPYTHONDIR")
     with tempfile.TemporaryDirectory(prefix="mlpreport-", ignore_cleanup_errors=True) as folder:
         settings = Path(folder, "profile_default", "ipython_kernel_config.json")
         settings.parent.mkdir()
         settings.write_text(json.dumps({"IPKernelApp": {"log_level": "ERROR"}}), encoding="utf-8")
-        os.environ["IPYTHONDIR"] = folder
-        try:
+        drawing = Path(folder, "matplotlibrc")
+        drawing.write_text("svg.hashsalt: mlpreport\n", encoding="utf-8")
+        with environment({"IPYTHONDIR": folder, "MATPLOTLIBRC": str(drawing)}):
             yield
-        finally:
-            os.environ.pop("IPYTHONDIR")
-            if before is not None:
-                os.environ["IPYTHONDIR"] = before

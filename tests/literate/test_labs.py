@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from matplotlib import rc_params_from_file
 from mkdocs_jupyter.convert import nb2html
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import write
@@ -83,5 +84,6 @@ def test_kernels_of_labs_do_not_read_what_the_user_has_set_up(monkeypatch, befor
     with own_ipython():
         folder = Path(os.environ["IPYTHONDIR"])
         assert (folder / "profile_default" / "ipython_kernel_config.json").is_file()
+        assert rc_params_from_file(os.environ["MATPLOTLIBRC"])["svg.hashsalt"] == "mlpreport"
     assert not folder.exists()
     assert os.environ.get("IPYTHONDIR") == before
