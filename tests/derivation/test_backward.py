@@ -16,13 +16,12 @@ from mlpreport.derivation.terms import num
 from mlpreport.errors import ProgramError
 
 LOSSES = {
-    "squares": "mean((y - h)**2)",
+    "ridge": "mean((y - h)**2) + 0.01*sum(W1**2)",
     "pseudo-Huber": "mean((1 + (y - h)**2)**0.5 - 1)",
     "cross-entropy": "-mean(sum(y*log(softmax(h)), axis=1))",
     "log-cosh": "sum(log(exp(y - h) + exp(h - y)))/N",
-    "ridge": "mean((y - h)**2) + 0.01*sum(W1**2)",
 }
-ACTIVATIONS = ("sigmoid", "tanh", "relu", "softplus", "gelu", "identity", "swish", "gauss", "cube", "leaky")
+ACTIVATIONS = ("sigmoid", "tanh", "relu", "softplus", "gelu", "swish", "cube", "leaky")
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +62,7 @@ def test_gradients_agree_with_autograd(name):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_activation_agrees_with_autograd_for_every_loss_at_several_depths(activation):
     for n, loss in enumerate(LOSSES.values()):
-        depth = (1, 2, 1, 3, 1)[(n + ACTIVATIONS.index(activation)) % 5]
+        depth = (1, 2, 1, 3)[(n + ACTIVATIONS.index(activation)) % 4]
         lines, shapes = [], {"x": ("N", "D"), "y": ("N", "C"), "V": ("H", "C")}
         for k in range(1, depth + 1):
             inner = "x" if k == 1 else f"h{k - 1}"

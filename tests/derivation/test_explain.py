@@ -70,6 +70,13 @@ def test_a_wrong_claim_is_diagnosed(network, wrt, claim, diagnosis):
     assert explanation.correct in str(explanation)
 
 
+def test_judgements_are_shown_in_notebooks(network):
+    assert ">right</span>" in explain(network, "W1", "x.T @ dz1")._repr_markdown_()
+    assert (
+        ">wrong</span> `dz2` is not the gradient by `b1`" in explain(network, "b1", "dz2")._repr_markdown_()
+    )
+
+
 def test_the_counterexample_is_as_small_as_it_can_be(network):
     assert explain(network, "yhat", "2*(y - yhat)/N").counterexample.sizes == {"D": 1, "H": 1, "N": 1}
     lost_sum = explain(network, "b1", "dz2").counterexample
