@@ -1,6 +1,9 @@
 """The shapes in signatures are checked while the tests run; processes keep to one thread each."""
 
 import os
+from collections.abc import Iterator
+
+import pytest
 
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
@@ -8,3 +11,14 @@ for library in ("OMP", "OPENBLAS", "MKL"):
 from shapes import check_signatures_of  # noqa: E402 - NumPy's thread pools read the above when they are imported
 
 check_signatures_of("mlpreport")
+
+
+@pytest.fixture(autouse=True)
+def _own_elementwise_functions() -> Iterator[None]:
+    """Forget what a test registers, so that no test depends on the ones before it."""
+    from mlpreport.derivation.elementwise import _REGISTERED  # noqa: PLC0415 - after the hook above
+
+    before = dict(_REGISTERED)
+    yield
+    _REGISTERED.clear()
+    _REGISTERED.update(before)

@@ -54,4 +54,5 @@ FORMULAS = (
 
 def audit(program: Program) -> tuple[Audited, ...]:
     """Judge every formula of the report against the derivation of `program`, the report's network."""
-    return tuple(Audited(formula, explain(program, formula.target, formula.claim)) for formula in FORMULAS)
+    derivation = program.vjp()
+    return tuple(Audited(formula, explain(derivation, formula.target, formula.claim)) for formula in FORMULAS)
