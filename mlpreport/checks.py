@@ -1,7 +1,8 @@
 """Rules that callers must keep, checked once and said the same way everywhere."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -46,3 +47,13 @@ def checked_sizes(sizes: object) -> tuple[int, ...]:
     return tuple(
         checked_whole(f"sizes = {sizes!r}: size {layer}", size, POSITIVE) for layer, size in enumerate(values)
     )
+
+
+def checked_name(kind: str, name: object, known: Collection[str]) -> str:
+    """Return `name` if it is among the `known` names of its kind, else raise and suggest the nearest."""
+    if isinstance(name, str) and name in known:
+        return name
+    near = get_close_matches(str(name), known, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    message = f"{kind} {name!r} is unknown; {hint}known {kind}s: {', '.join(known)}"
+    raise InvalidInputError(message)

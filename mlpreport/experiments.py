@@ -2,13 +2,13 @@
 
 import platform
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy
 from jaxtyping import Float64
 
+from mlpreport.checks import checked_name
 from mlpreport.data import Dataset, noisy_sine
 from mlpreport.derivation import scalar_functions
 from mlpreport.errors import InvalidInputError
@@ -106,12 +106,7 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 def experiment_named(name: str) -> Experiment:
     """Look up a named Experiment; an unknown name is an error that suggests the nearest."""
-    if not isinstance(name, str) or name not in EXPERIMENTS:
-        near = get_close_matches(str(name), EXPERIMENTS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        message = f"experiment {name!r} is unknown; {hint}known experiments: {', '.join(EXPERIMENTS)}"
-        raise InvalidInputError(message)
-    return EXPERIMENTS[name]
+    return EXPERIMENTS[checked_name("experiment", name, EXPERIMENTS)]
 
 
 def run(experiment: str | Experiment) -> Result:

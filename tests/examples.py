@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+import torch
 
 from mlpreport.data import noisy_sine
 from mlpreport.experiments import Experiment, baselines, run
@@ -61,3 +62,14 @@ def result(experiment, *records):
     grid = np.linspace(0, 13, 521)
     data = noisy_sine()
     return Result(experiment, {}, {}, data, grid, np.sin(grid), baselines(data, grid), (), records)
+
+
+def report_gradients(t):
+    """Add the values of the report's network to the leaves `t`; return autograd's gradients by all of them."""
+    t["z1"] = t["x"] @ t["W1"]
+    t["z2"] = t["z1"] + t["b1"]
+    t["z3"] = torch.sigmoid(t["z2"])
+    t["z4"] = t["z3"] @ t["W2"]
+    t["yhat"] = t["z4"] + t["b2"]
+    t["l"] = ((t["y"] - t["yhat"]) ** 2).sum().reshape(1, 1)
+    return torch.autograd.grad(t["l"], list(t.values()))

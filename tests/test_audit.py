@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from examples import report_gradients
 
 from mlpreport.claims import audit
 from mlpreport.claims.backpropagation import FORMULAS
@@ -27,13 +28,7 @@ def _numbers():
         )
         for name, shape in shapes.items()
     }
-    t["z1"] = t["x"] @ t["W1"]
-    t["z2"] = t["z1"] + t["b1"]
-    t["z3"] = torch.sigmoid(t["z2"])
-    t["z4"] = t["z3"] @ t["W2"]
-    t["yhat"] = t["z4"] + t["b2"]
-    t["l"] = ((t["y"] - t["yhat"]) ** 2).sum().reshape(1, 1)
-    gradients = torch.autograd.grad(t["l"], list(t.values()))
+    gradients = report_gradients(t)
     values = {name: value.detach().numpy() for name, value in t.items()}
     return values | {f"d{name}": g.numpy() for name, g in zip(t, gradients, strict=True)}
 

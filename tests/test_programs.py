@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from examples import report_gradients
 
 from mlpreport.derivation import explain, prove, trace
 from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
@@ -85,13 +86,7 @@ def test_a_worked_example_has_the_values_and_cotangents_of_autograd():
     program = report_network()
     arrays = drawn(program)
     t = leaves(arrays)
-    t["z1"] = t["x"] @ t["W1"]
-    t["z2"] = t["z1"] + t["b1"]
-    t["z3"] = torch.sigmoid(t["z2"])
-    t["z4"] = t["z3"] @ t["W2"]
-    t["yhat"] = t["z4"] + t["b2"]
-    t["l"] = ((t["y"] - t["yhat"]) ** 2).sum().reshape(1, 1)
-    gradients = torch.autograd.grad(t["l"], list(t.values()))
+    gradients = report_gradients(t)
     example = worked_example(program.vjp(), **arrays)
     assert [node.name for node in example.nodes] == [*program.inputs, *program.definitions]
     for (name, value), gradient in zip(t.items(), gradients, strict=True):

@@ -5,9 +5,9 @@ Every predicate computes its deciding numbers from Results, so a verdict changes
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal
 
+from mlpreport.checks import checked_name
 from mlpreport.errors import InvalidInputError
 from mlpreport.results import EnsembleRecord, Result
 
@@ -56,12 +56,7 @@ CLAIMS: dict[str, Claim] = {}
 
 def judge(name: str, *results: Result) -> Judgement:
     """Judge the claim of that name by Results of the Experiments it names, in their order."""
-    if not isinstance(name, str) or name not in CLAIMS:
-        near = get_close_matches(str(name), CLAIMS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        message = f"claim {name!r} is unknown; {hint}known claims: {', '.join(CLAIMS)}"
-        raise InvalidInputError(message)
-    found = CLAIMS[name]
+    found = CLAIMS[checked_name("claim", name, CLAIMS)]
     given = tuple(result.experiment for result in results)
     if given != found.experiments:
         message = (
