@@ -25,11 +25,14 @@ class Symmetries:
         p with f(k u) = kᵖ f(u) for all k > 0: 1 for ReLU; None if there is none.
     kinks
         Points at which the definition changes from one formula to another.
+    limits
+        Values that f approaches at −∞ and at +∞; None where it has no finite limit.
     """
 
     reflection: tuple[int, float] | None
     degree: int | None
     kinks: tuple[float, ...]
+    limits: tuple[float | None, float | None]
 
     @property
     def smooth(self) -> bool:
@@ -45,7 +48,7 @@ def symmetries(name: str) -> Symmetries:
 @cache
 def _symmetries(function: Elementwise) -> Symmetries:
     f = function.expression
-    return Symmetries(_reflection(f), _degree(f), _kinks(f))
+    return Symmetries(_reflection(f), _degree(f), _kinks(f), (_limit(f, -sp.oo), _limit(f, sp.oo)))
 
 
 def _reflection(f: sp.Expr) -> tuple[int, float] | None:
@@ -73,3 +76,11 @@ def _kinks(f: sp.Expr) -> tuple[float, ...]:
     edges |= {part.args[0] for part in f.atoms(sp.Abs, sp.sign, sp.Heaviside)}
     found = {point for edge in edges for point in sp.solveset(edge, U, sp.S.Reals)}
     return tuple(sorted(map(float, found)))
+
+
+def _limit(f: sp.Expr, end: sp.Expr) -> float | None:
+    try:
+        value = sp.limit(f, U, end)
+    except NotImplementedError:  # SymPy cannot tell
+        return None
+    return float(value) if value.is_finite else None

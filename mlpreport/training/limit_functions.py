@@ -8,12 +8,13 @@ Neural Networks 13, 2000.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
-from mlpreport.derivation import register_elementwise, trace, value_and_grad
+from mlpreport.derivation import ValueAndGrad, register_elementwise, trace, value_and_grad
 from mlpreport.derivation.elementwise import Elementwise, elementwise, elementwise_names
 from mlpreport.training.objective import Objective, derived
 
@@ -87,20 +88,34 @@ def limit_objective(
     return Objective(shapes, {name: arrays[name] for name in traced[0].inputs if name in arrays}, *traced)
 
 
-def separation_slope(form: Form) -> str:
-    """Generate the code of ∂loss/∂ε² where two units have merged: 2 mean((f − y) g)."""
+def separation_slope(form: Form) -> tuple[str, tuple[str, ...]]:
+    """Generate the code of ∂loss/∂ε² where two units have merged, 2 mean((f − y) g), and name its inputs."""
     _, second, third = derivatives(form.activation)
-    lines = [
-        *form.forward,
-        f"g = (d ** 2 * {second.name}(z)) @ a / 2 + d ** 3 * {third.name}(z) / 6",
-        "k = 2 * mean((yhat - y) * g)",
-    ]
-    return value_and_grad(trace("\n".join(lines), **form.shapes).vjp(), wrt=()).source
+    g = f"g = (d ** 2 * {second.name}(z)) @ a / 2 + d ** 3 * {third.name}(z) / 6"
+    return _code(form, (g, "k = 2 * mean((yhat - y) * g)"), ())
 
 
-def limit_values(form: Form, inputs: Mapping[str, np.ndarray]) -> Float64[np.ndarray, "n 1"]:
-    """Compute a limit function: yhat is the derivative of sum(v * yhat) by v."""
+def value_slopes(form: Form) -> tuple[str, tuple[str, ...]]:
+    """Generate the code of ∂loss/∂y, which is −∂loss/∂f at each point, and name its inputs."""
+    return _code(form, ("l = mean((y - yhat) ** 2)",), ("y",))
+
+
+@cache
+def _code(form: Form, lines: tuple[str, ...], wrt: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    program = trace("\n".join([*form.forward, *lines]), **form.shapes)
+    compiled = value_and_grad(program.vjp(), wrt=wrt)
+    return compiled.source, tuple(compiled.inputs)
+
+
+def limit_values(form: Form, inputs: Mapping[str, np.ndarray]) -> Float64[np.ndarray, " n"]:
+    """Compute a limit function at points x."""
+    found = _values(form)(**inputs, v=np.ones((len(inputs["x"]), 1)))[1]["v"]
+    return np.asarray(found)[:, 0]
+
+
+@cache
+def _values(form: Form) -> ValueAndGrad:
+    # The derivative of sum(v * yhat) by v is yhat.
     shapes = {name: shape for name, shape in form.shapes.items() if name != "y"} | {"v": ("N", 1)}
     program = trace("\n".join([*form.forward, "l = sum(v * yhat)"]), **shapes)
-    run = value_and_grad(program.vjp(), wrt=("v",))
-    return np.asarray(run(**inputs, v=np.ones((len(inputs["x"]), 1)))[1]["v"])
+    return value_and_grad(program.vjp(), wrt=("v",))

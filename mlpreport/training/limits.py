@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from mlpreport.derivation.symmetries import symmetries
 from mlpreport.training.architecture import Architecture
 from mlpreport.training.limit_functions import Form, limit_values
 
@@ -72,7 +73,7 @@ class Limit:
 
     def curve(self, x: Float64[np.ndarray, "n inputs"]) -> Float64[np.ndarray, " n"]:
         """Compute the limit function at points x."""
-        return limit_values(self.form, {"x": x, **self.parameters, **step_columns(self.steps, x)})[:, 0]
+        return limit_values(self.form, {"x": x, **self.parameters, **step_columns(self.steps, x)})
 
     def network(self, separation: float, x: Float64[np.ndarray, "n inputs"]) -> dict[str, np.ndarray]:
         """Return parameters of a network this near to the limit, separations being measured on points x."""
@@ -100,15 +101,17 @@ def network_near(
     if "w" in limit:
         for parts, more in zip((weights, biases, out), _pair_near(limit, separation, x), strict=True):
             parts.append(more)
-    for unit in _steep_units(limit, steps, separation):
-        for parts, more in zip((weights, biases, out), unit, strict=True):
-            parts.append(more)
+    low, high = symmetries(architecture.activation).limits
+    rise, constant = (high or 0.0) - (low or 0.0), limit["c"][0]
+    for weight, bias, height in _steep_units(limit, steps, separation):
+        weights, biases, out = [*weights, weight], [*biases, bias], [*out, height / rise]
+        constant = constant - (low or 0.0) * height / rise
     missing = architecture.hidden[0] - sum(len(part) for part in biases)
     return {
         "W1": np.hstack([*weights, np.zeros((inputs, missing))]),
         "b1": np.concatenate([*biases, np.zeros(missing)]),
         "W2": np.concatenate([*out, np.zeros(missing)])[:, None],
-        "b2": limit["c"][0],
+        "b2": constant,
     }
 
 
