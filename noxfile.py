@@ -142,6 +142,12 @@ def bench(session: nox.Session) -> None:
     run(session, "pytest", "-m", "bench", "-s", *session.posargs)
 
 
+@nox.session(default=False)
+def atlas(session: nox.Session) -> None:
+    """Make the atlas of optima again; with `-- --verify`, verify it."""
+    run(session, "mlpreport", "atlas", *session.posargs)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types, layers, project set-up and spelling; nothing is fetched."""

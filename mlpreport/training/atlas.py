@@ -37,6 +37,11 @@ SAME = 1e-3
 """Restarts are in one class when their functions differ by at most this (root mean square on the training points)."""
 
 LEAST_SHARE = 1e-3
+"""A class with a smaller share has no entry."""
+
+SAMPLE = 50
+"""How many restarts the command line and the site train again."""
+
 LANDING = 0.02
 """A restart that is trained again lands in a class when its function is this near: a few do not quite arrive."""
 

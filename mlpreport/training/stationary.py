@@ -118,7 +118,7 @@ def _newton_step(objective: Objective, point: Vector, moving: np.ndarray) -> Vec
 def descend(objective: Objective, start: Vector, *, iterations: int) -> Vector:
     """Minimise from a point with exact Hessians in a trust region."""
     result = minimize(
-        lambda flat: objective.value_and_gradient(flat),
+        objective.value_and_gradient,
         start,
         jac=True,
         hess=objective.hessian,
