@@ -12,9 +12,8 @@ from mlpreport.derivation.backward import cotangent
 from mlpreport.derivation.domains import Floats
 from mlpreport.derivation.evaluation import forward, with_sizes
 from mlpreport.derivation.printing import code_names, show
-from mlpreport.derivation.program import Equation
+from mlpreport.derivation.program import Equation, show_shape
 from mlpreport.derivation.reading import Reader
-from mlpreport.derivation.terms import show_shape
 from mlpreport.errors import ShapeError
 from mlpreport.results import GraphNode, GraphRecord
 

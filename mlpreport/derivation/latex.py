@@ -7,9 +7,8 @@ from itertools import chain
 import sympy as sp
 from sympy.printing.latex import LatexPrinter
 
-from mlpreport.derivation.edges import Line
-from mlpreport.derivation.indices import outer_sum
-from mlpreport.derivation.terms import ALL, Term
+from mlpreport.derivation.indices import Line, outer_sum
+from mlpreport.derivation.program import ALL, Term
 
 _GREEK = frozenset(
     [

@@ -9,13 +9,11 @@ import sympy as sp
 
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.domains import Array
-from mlpreport.derivation.edges import Line
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.evaluation import Frame, entries, evaluate
-from mlpreport.derivation.indices import entry
+from mlpreport.derivation.indices import Line, entry
 from mlpreport.derivation.oracles import STEP, nudged, torch_cotangents
-from mlpreport.derivation.program import Program
-from mlpreport.derivation.terms import Term
+from mlpreport.derivation.program import Program, Term
 
 TOLERANCE = 1e-11
 """Relative error allowed where both sides are computed in double precision."""

@@ -10,9 +10,8 @@ import sympy as sp
 from mlpreport.derivation.domains import Array
 from mlpreport.derivation.evaluation import Frame, forward
 from mlpreport.derivation.indices import phi_formula
-from mlpreport.derivation.program import Program
+from mlpreport.derivation.program import ALL, ARITHMETIC, Program, Term
 from mlpreport.derivation.stable import python_code
-from mlpreport.derivation.terms import ALL, ARITHMETIC, Term
 
 STEP = 1e-30
 """Length of a complex step; its error is its square."""

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping
 
 import sympy as sp
 
-from mlpreport.derivation.program import Program
+from mlpreport.derivation.program import ALL, Program, Term
 from mlpreport.derivation.stable import code
-from mlpreport.derivation.terms import ALL, Term
 
 _LEVEL = {"+": 1, "-": 1, "neg": 1, "*": 2, "/": 2, "@": 2, "**": 4}
 """How tightly an operation binds."""

@@ -14,7 +14,6 @@ import sympy as sp
 from mlpreport.derivation.backward import Derivation, cotangent, name_of
 from mlpreport.derivation.codegen import check_current, value_and_grad
 from mlpreport.derivation.domains import Array, Field, Floats, NoRootError, Symbols
-from mlpreport.derivation.edges import indices, over
 from mlpreport.derivation.evaluation import (
     Frame,
     entries,
@@ -24,7 +23,7 @@ from mlpreport.derivation.evaluation import (
     with_sizes,
     with_symbolic_sizes,
 )
-from mlpreport.derivation.indices import cell, entry
+from mlpreport.derivation.indices import cell, entry, indices, over
 from mlpreport.derivation.linewise import check_lines, close
 from mlpreport.derivation.oracles import complex_step, torch_cotangents
 from mlpreport.derivation.printing import code_names

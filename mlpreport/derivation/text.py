@@ -8,10 +8,10 @@ import sympy as sp
 from sympy.printing.str import StrPrinter
 
 from mlpreport.derivation.backward import Derivation, cotangent
-from mlpreport.derivation.edges import Line
+from mlpreport.derivation.indices import Line
 from mlpreport.derivation.latex import aligned, latex_name, markdown
 from mlpreport.derivation.printing import code_names, show
-from mlpreport.derivation.terms import Term, show_shape
+from mlpreport.derivation.program import Term, show_shape
 from mlpreport.errors import InvalidInputError
 
 _WIDTH = 100

@@ -8,7 +8,7 @@ from derivation.oracle import FUNCTIONS, draw, error
 from derivation.programs import NETWORK, NETWORK_SHAPES, PROGRAMS, SIZES
 
 from mlpreport.derivation import trace, value_and_grad
-from mlpreport.derivation.edges import Line
+from mlpreport.derivation.indices import Line
 from mlpreport.errors import ProgramError
 
 
