@@ -12,18 +12,7 @@ import sympy as sp
 from mlpreport.derivation.elementwise import Elementwise, elementwise, nearest
 from mlpreport.derivation.indices import Line, Partial, cell, collapse, edge, entry, indices, line, over
 from mlpreport.derivation.matrices import COTANGENT, recognise, tidy
-from mlpreport.derivation.program import (
-    ONE,
-    Equation,
-    Program,
-    Shape,
-    Term,
-    build,
-    cost,
-    nodes,
-    num,
-    variables,
-)
+from mlpreport.derivation.program import Equation, Program, Shape, Term, build, cost, nodes, num, variables
 from mlpreport.errors import ProgramError
 
 
@@ -166,7 +155,9 @@ def _is_zero(term: Term) -> bool:
 def _weighted(program: Program, user: str, name: str, to: Shape, known: Term) -> Edge:
     """Make the edge from a variable to one of its users, with the user's cotangent; a constant one is inserted."""
     at = indices(program.shapes[user], "ij")
-    weight = ONE if user == program.loss else cell(cotangent(program.loss, user), program.shapes[user], *at)
+    weight = (
+        sp.S.One if user == program.loss else cell(cotangent(program.loss, user), program.shapes[user], *at)
+    )
     return Edge(user, name, at, to, weight, weight if variables(known) else entry(known, *at))
 
 

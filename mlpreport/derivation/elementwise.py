@@ -99,22 +99,20 @@ def register_elementwise(name: str, definition: Callable[[sp.Symbol], sp.Expr]) 
 
 
 def _checked(name: str, definition: Callable[[sp.Symbol], sp.Expr]) -> sp.Expr:
-    remedy = f"the definition of {name!r} must return a SymPy expression in u alone, such as 1 / (1 + sympy.exp(-u))"
+    rule = f"the definition of {name!r} must return a SymPy expression in u alone, with known real functions"
+    remedy = f"{rule}, such as 1 / (1 + sympy.exp(-u))"
     try:
         expression = sp.sympify(definition(U))
     except Exception as error:  # a definition is the caller's code and may raise anything
         message = f"{remedy}; it raised {type(error).__name__}: {error}"
         raise InvalidInputError(message) from error
-    if not isinstance(expression, sp.Expr) or not expression.free_symbols <= {U}:
+    known = isinstance(expression, sp.Expr) and not expression.atoms(sp.core.function.AppliedUndef)
+    if not known or expression.free_symbols - {U} or expression.has(sp.nan, sp.zoo, sp.oo, sp.I):
         message = f"{remedy}; it returned {expression!r}"
         raise InvalidInputError(message)
-    if expression.has(sp.nan, sp.zoo, sp.oo, sp.I) or expression.atoms(sp.core.function.AppliedUndef):
-        message = f"{remedy}, with known real functions; it returned {expression!r}"
-        raise InvalidInputError(message)
     # Max and Min have slope 1/2 at a tie; torch, and so this project, decides for one side.
-    exact = sp.nsimplify(expression, rational=True)
-    exact = exact.replace(lambda e: isinstance(e, sp.Max | sp.Min), lambda e: e.rewrite(sp.Piecewise))
-    return exact.replace(lambda e: isinstance(e, sp.sinh | sp.cosh), lambda e: e.rewrite(sp.exp))
+    exact = sp.nsimplify(expression, rational=True).rewrite((sp.Max, sp.Min), sp.Piecewise)
+    return exact.rewrite((sp.sinh, sp.cosh), sp.exp)
 
 
 def nearest(name: object, known: Iterable[str]) -> str:

@@ -79,7 +79,7 @@ def jacobian(program: Program, u: str, v: str) -> Line:
     to = indices(shapes[v], "pq")
     target = cell(v, shapes[v], *to)
     known: dict[str, tuple[Shape, sp.Expr]] = {}
-    for name in shapes:
+    for name in list(shapes)[: list(shapes).index(u) + 1]:
         at = indices(shapes[name], "ij")
         formula = sp.diff(cell(name, shapes[name], *at), target)
         if name in program.definitions and name != v:
@@ -87,7 +87,6 @@ def jacobian(program: Program, u: str, v: str) -> Line:
             edges = [Edge(name, operand, at, inner, slope, slope) for operand, inner, slope in operands]
             *_, formula = chain_rule(program, edges, backwards=False)
         known[name] = at, formula
-        if name == u:
-            break
+    at, formula = known[u]
     because = "the chain rule, summed over every path" if formula != 0 else f"no path leads from {v} to {u}"
     return line(Partial(cell(u, shapes[u], *at), target), formula, "Jacobian", because)

@@ -11,28 +11,14 @@ from sympy.core.symbol import Str
 
 from mlpreport.derivation.elementwise import elementwise_names, nearest
 from mlpreport.derivation.indices import Phi, entry
-from mlpreport.derivation.program import (
-    ALL,
-    ELEMENTWISE,
-    ONE,
-    Equation,
-    Term,
-    build,
-    num,
-    show_shape,
-)
+from mlpreport.derivation.program import ALL, ELEMENTWISE, ONE, Equation, Term, build, num, show_shape
 from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**"}
 _LIBRARIES = frozenset({"np", "numpy", "torch", "jnp"})
 _DEEPEST = 150
-_ROWS = dict.fromkeys(("0", "-2"), sp.S.Zero)
-_COLUMNS = dict.fromkeys(("1", "-1"), ONE)
-_AXES = {
-    "sum": {"None": ALL} | _ROWS | _COLUMNS,
-    "mean": {"None": ALL} | _ROWS | _COLUMNS,
-    "softmax": _COLUMNS,
-}
+_SUM = {"None": ALL, "0": sp.S.Zero, "-2": sp.S.Zero, "1": ONE, "-1": ONE}
+_AXES = {"sum": _SUM, "mean": _SUM, "softmax": {"1": ONE, "-1": ONE}}
 _TORCH = {"dim": "axis", "keepdim": "keepdims"}
 _ROOT, _LINEAR, _PLAIN, _ATOM = range(4)
 
@@ -156,10 +142,9 @@ class Reader:
 
     def _call(self, node: ast.Call) -> Term:
         function, arguments = node.func, list(node.args)
-        if isinstance(function, ast.Attribute) and (
-            ast.unparse(function.value) not in _LIBRARIES - self.scope.keys()
-        ):
-            arguments.insert(0, function.value)
+        owner = getattr(function, "value", None)
+        if owner and ast.unparse(owner) not in _LIBRARIES - self.scope.keys():
+            arguments.insert(0, owner)
         name = getattr(function, "attr", None) or getattr(function, "id", "")
         known = sorted({*_AXES, "exp", "log", *elementwise_names()})
         if name not in known:
