@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from mlpreport.derivation.elementwise import Elementwise, elementwise, nearest
-from mlpreport.derivation.indices import Line, Partial, cell, collapse, edge, entry, indices, line, over
-from mlpreport.derivation.matrices import COTANGENT, recognise, tidy
+from mlpreport.derivation.indices import Line, Partial, beside, collapse, edge, entry, fresh, line, over
+from mlpreport.derivation.matrices import COTANGENT, recognise, tidy, whole
 from mlpreport.derivation.program import Equation, Program, Shape, Term, build, cost, nodes, num, variables
 from mlpreport.errors import ProgramError
 
@@ -63,16 +63,8 @@ class Derivation:
 INSERT = "insert and carry out the sums over deltas"
 
 
-@dataclass(frozen=True)
-class Edge:
-    """A node's entry `at` against its operand's entry `to`, times a weight and what is known of that weight."""
-
-    user: str
-    name: str
-    at: Shape
-    to: Shape
-    weight: sp.Expr
-    known: sp.Expr
+Edge = tuple[sp.Indexed, sp.Indexed, sp.Expr, sp.Expr]
+"""An entry of a node, an entry of its operand, the weight of that edge, and what is known of the weight."""
 
 
 def cotangent(loss: str, name: str) -> str:
@@ -121,15 +113,15 @@ def _backward_order(program: Program) -> list[str]:
 def _step(program: Program, name: str, steps: Mapping[str, Step]) -> Step:
     """Derive one cotangent, given those of all users."""
     loss, shape = program.loss, program.shapes[name]
-    to = indices(shape, "pq")
-    lhs = cell(cotangent(loss, name), shape, *to)
+    target = fresh(name, shape, "pq")
+    lhs = beside(target, cotangent(loss, name))
     if name == loss:
         return Step(name, shape, (line(lhs, sp.S.One, "seed"),), num(1))
     users = [u for u in program.users[name] if u in steps and not _is_zero(steps[u].cotangent)]
     if not users:
         zero = num(0) * build("ones", *shape)
         return Step(name, shape, (line(lhs, sp.S.Zero, "no path", name, loss),), zero)
-    edges = [_weighted(program, user, name, to, steps[user].cotangent) for user in users]
+    edges = [_weighted(program, user, target, steps[user].cotangent) for user in users]
     lines, partials, formula = chain_rule(program, edges, backwards=True)
     if users == [loss]:
         lines.append(line(lhs, formula, "substitution", f"{loss} depends on {name} directly"))
@@ -137,13 +129,13 @@ def _step(program: Program, name: str, steps: Mapping[str, Step]) -> Step:
         chain = line(lhs, partials, "chain rule", name, f"enters {loss} through {' and '.join(users)}")
         lines = [chain, *lines, line(lhs, formula, "substitution", INSERT)]
     fused = _fused(program, formula, users, steps)
-    if fused is not None and cost(recognise(fused, *to, shape)) <= cost(recognise(formula, *to, shape)):
+    if fused is not None and cost(recognise(fused, lhs)) <= cost(recognise(formula, lhs)):
         formula = fused
         lines.append(line(lhs, formula, "fusion", users[0]))
     formula, assumed = _assumed(program, formula)
     lines += [line(lhs, formula, "assumption", name_of(assumption)) for assumption in assumed]
-    term = recognise(formula, *to, shape)
-    lines.append(line(build("var", cotangent(loss, name), *shape), term, "matrix form"))
+    term = recognise(formula, lhs)
+    lines.append(line(whole(lhs), term, "matrix form"))
     return Step(name, shape, tuple(lines), term, assumed)
 
 
@@ -152,29 +144,24 @@ def _is_zero(term: Term) -> bool:
     return term.op == "*" and term.operands[0] == num(0)
 
 
-def _weighted(program: Program, user: str, name: str, to: Shape, known: Term) -> Edge:
+def _weighted(program: Program, user: str, target: sp.Indexed, known: Term) -> Edge:
     """Make the edge from a variable to one of its users, with the user's cotangent; a constant one is inserted."""
-    at = indices(program.shapes[user], "ij")
-    weight = (
-        sp.S.One if user == program.loss else cell(cotangent(program.loss, user), program.shapes[user], *at)
-    )
-    return Edge(user, name, at, to, weight, weight if variables(known) else entry(known, *at))
+    value = fresh(user, program.shapes[user], "ij")
+    weight = sp.S.One if user == program.loss else beside(value, cotangent(program.loss, user))
+    return value, target, weight, weight if variables(known) else entry(known, *value.indices)
 
 
 def chain_rule(
     program: Program, edges: Iterable[Edge], *, backwards: bool
 ) -> tuple[list[Line], sp.Expr, sp.Expr]:
-    """Sum edges times weights over the entries of users (or of operands): the lines, the rule, its value."""
+    """Sum edges times weights over the entries of nodes (or of operands): the lines, the rule, its value."""
     lines, partials, products = [], [], []
-    for e in edges:
-        shape, end = program.shapes[e.user], program.shapes[e.name]
-        edge_lines, local = edge(program, e.user, e.name, e.at, e.to)
-        along = (e.at, shape) if backwards else (e.to, end)
+    for value, target, weight, known in edges:
+        edge_lines, local = edge(program, value, target)
+        along = value if backwards else target
         lines += edge_lines
-        partials.append(
-            over(e.weight * Partial(cell(e.user, shape, *e.at), cell(e.name, end, *e.to)), *along)
-        )
-        products.append(collapse(over(e.known * local, *along)))
+        partials.append(over(weight * Partial(value, target), along.indices, along.base.shape))
+        products.append(collapse(over(known * local, along.indices, along.base.shape)))
     return lines, sp.Add(*partials), tidy(sp.Add(*products))
 
 

@@ -6,10 +6,10 @@ from operator import add
 
 import sympy as sp
 
-from mlpreport.derivation.backward import INSERT, Derivation, Edge, Step, chain_rule, derivation_of, vjp
-from mlpreport.derivation.indices import Line, Partial, cell, indices, line
-from mlpreport.derivation.matrices import recognise
-from mlpreport.derivation.program import ALL, Equation, Program, Shape, build, needed, variables
+from mlpreport.derivation.backward import INSERT, Derivation, Step, chain_rule, derivation_of, vjp
+from mlpreport.derivation.indices import Line, Partial, beside, fresh, line
+from mlpreport.derivation.matrices import recognise, whole
+from mlpreport.derivation.program import ALL, Equation, Program, build, needed, variables
 from mlpreport.derivation.reading import simple
 from mlpreport.errors import ProgramError
 
@@ -29,19 +29,17 @@ def jvp(program: Program) -> Derivation:
 
 
 def _tangent(program: Program, equation: Equation) -> Step:
-    name, shape = equation.name, equation.term.shape
-    at, operands = indices(shape, "ij"), variables(equation.term)
-    lhs = cell(direction(name), shape, *at)
-    edges = []
-    for operand in operands:
-        to = indices(program.shapes[operand], "pq")
-        weight = cell(direction(operand), program.shapes[operand], *to)
-        edges.append(Edge(name, operand, at, to, weight, weight))
+    name, operands = equation.name, variables(equation.term)
+    value = fresh(name, equation.term.shape, "ij")
+    lhs = beside(value, direction(name))
+    targets = [fresh(operand, program.shapes[operand], "pq") for operand in operands]
+    weights = [beside(target, direction(str(target.base))) for target in targets]
+    edges = [(value, target, weight, weight) for target, weight in zip(targets, weights, strict=True)]
     lines, partials, formula = chain_rule(program, edges, backwards=False)
     chain = line(lhs, partials, "chain rule", name, f"is computed from {', '.join(operands)}")
-    term = recognise(formula, *at, shape)
-    matrix = line(build("var", direction(name), *shape), term, "matrix form")
-    return Step(name, shape, (chain, *lines, line(lhs, formula, "substitution", INSERT), matrix), term)
+    term = recognise(formula, lhs)
+    lines = [chain, *lines, line(lhs, formula, "substitution", INSERT), line(whole(lhs), term, "matrix form")]
+    return Step(name, equation.term.shape, tuple(lines), term)
 
 
 def hvp(program: Program, wrt: str | tuple[str, ...]) -> Derivation:
@@ -74,19 +72,17 @@ def hvp(program: Program, wrt: str | tuple[str, ...]) -> Derivation:
 
 def jacobian(program: Program, u: str, v: str) -> Line:
     """Derive ∂u/∂v as an index formula, summed over every path from v to u."""
-    shapes = program.shapes
     program.variable(u), program.variable(v)
-    to = indices(shapes[v], "pq")
-    target = cell(v, shapes[v], *to)
-    known: dict[str, tuple[Shape, sp.Expr]] = {}
-    for name in list(shapes)[: list(shapes).index(u) + 1]:
-        at = indices(shapes[name], "ij")
-        formula = sp.diff(cell(name, shapes[name], *at), target)
+    names = list(program.shapes)
+    target = fresh(v, program.shapes[v], "pq")
+    known: dict[str, tuple[sp.Indexed, sp.Expr]] = {}
+    for name in names[: names.index(u) + 1]:
+        value = fresh(name, program.shapes[name], "ij")
+        known[name] = value, sp.diff(value, target)
         if name in program.definitions and name != v:
-            operands = [(operand, *known[operand]) for operand in variables(program.definitions[name])]
-            edges = [Edge(name, operand, at, inner, slope, slope) for operand, inner, slope in operands]
-            *_, formula = chain_rule(program, edges, backwards=False)
-        known[name] = at, formula
-    at, formula = known[u]
+            edges = [(value, *known[operand]) for operand in variables(program.definitions[name])]
+            *_, formula = chain_rule(program, [(*e, e[-1]) for e in edges], backwards=False)
+            known[name] = value, formula
+    value, formula = known[u]
     because = "the chain rule, summed over every path" if formula != 0 else f"no path leads from {v} to {u}"
-    return line(Partial(cell(u, shapes[u], *at), target), formula, "Jacobian", because)
+    return line(Partial(value, target), formula, "Jacobian", because)

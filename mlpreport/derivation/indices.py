@@ -32,8 +32,6 @@ REASONS = {
 }
 """Every rule, with the reason why a line may use it."""
 
-_FUNCTIONS = {"exp": sp.exp, "log": sp.log}
-
 
 @dataclass(frozen=True)
 class Line:
@@ -63,8 +61,7 @@ class Phi(sp.Function):  # type: ignore[misc]
     @classmethod
     def eval(cls, name: sp.Symbol, order: sp.Integer, _argument: sp.Expr) -> sp.Expr | None:
         """Replace constant derivatives by their number."""
-        formula = phi_formula(name, order)
-        return formula if order > 0 and formula.is_number else None
+        return slope if order > 0 and (slope := phi_formula(name, order)).is_number else None
 
     def fdiff(self, argindex: int = 3) -> sp.Expr:
         """Differentiate once more with respect to the entry."""
@@ -105,6 +102,16 @@ def cell(name: str, shape: Shape, i: sp.Expr, j: sp.Expr) -> sp.Indexed:
     return Variable(name, shape)[ONE if shape[0] == 1 else i, ONE if shape[1] == 1 else j]
 
 
+def fresh(name: str, shape: Shape, letters: str) -> sp.Indexed:
+    """Make an entry of a variable at fresh indices."""
+    return cell(name, shape, *indices(shape, letters))
+
+
+def beside(place: sp.Indexed, name: str) -> sp.Indexed:
+    """Make the entry of another variable, of the same shape, at the same place."""
+    return cell(name, place.base.shape, *place.indices)
+
+
 def over(formula: sp.Expr, at: Shape, shape: Shape) -> sp.Expr:
     """Sum a formula over all entries of a shape."""
     for k, size in reversed(list(zip(at, shape, strict=True))):
@@ -131,8 +138,8 @@ def entry(term: Term, i: sp.Expr, j: sp.Expr) -> sp.Expr:
     values = [entry(operand, i, j) for operand in term.operands]
     if op != "call":
         return ARITHMETIC[op](*values)
-    known = _FUNCTIONS.get(term.name)
-    return known(*values) if known else Phi(sp.Symbol(term.name), parts[1], *values)
+    named = {"exp": sp.exp, "log": sp.log}.get(term.name)
+    return named(*values) if named else Phi(sp.Symbol(term.name), parts[1], *values)
 
 
 def _reduction(op: str, inner: Term, axis: sp.Integer, i: sp.Expr, j: sp.Expr) -> sp.Expr:
@@ -170,10 +177,10 @@ def _collapsed(term: sp.Expr, k: sp.Symbol, size: sp.Expr) -> sp.Expr:
     return outside * (size if inside == 1 else sp.Sum(inside, (k, 1, size)))
 
 
-def edge(program: Program, user: str, name: str, at: Shape, to: Shape) -> tuple[list[Line], sp.Expr]:
-    """Differentiate the entry `at` of a node by the entry `to` of one of its operands, rule by rule."""
-    value, target = cell(user, program.shapes[user], *at), cell(name, program.shapes[name], *to)
-    formula, lhs = entry(program.definitions[user], *at), Partial(value, target)
+def edge(program: Program, value: sp.Indexed, target: sp.Indexed) -> tuple[list[Line], sp.Expr]:
+    """Differentiate the entry `value` of a node by the entry `target` of one of its operands, rule by rule."""
+    user, name = str(value.base), str(target.base)
+    formula, lhs = entry(program.definitions[user], *value.indices), Partial(value, target)
     what = f"the loss {user}" if user == program.loss else f"this is how {user} is computed"
     lines = [line(value, formula, "definition", what), *_outer(formula, lhs, target)]
     local = sp.diff(formula, target)
@@ -183,7 +190,7 @@ def edge(program: Program, user: str, name: str, at: Shape, to: Shape) -> tuple[
     if collapsed != local:
         lines.append(line(lhs, collapsed, "collapse"))
     lines += map(_slope, sorted(collapsed.atoms(Phi) - formula.atoms(Phi), key=sp.default_sort_key))
-    own = _own_value(collapsed, formula, value, at, to)
+    own = _own_value(collapsed, formula, value, target)
     if own != collapsed:
         lines.append(line(lhs, own, "own value", user))
     return lines, own
@@ -218,7 +225,7 @@ def _core(formula: sp.Expr, target: sp.Indexed) -> sp.Expr:
     return _core(depends[0], target) if formula.is_Mul and len(depends) == 1 else formula
 
 
-def _own_value(local: sp.Expr, formula: sp.Expr, value: sp.Indexed, at: Shape, to: Shape) -> sp.Expr:
+def _own_value(local: sp.Expr, formula: sp.Expr, value: sp.Indexed, target: sp.Indexed) -> sp.Expr:
     """Rewrite the derivative of a node's entry with the node's own value where that is known to be simpler."""
     if isinstance(formula, Phi):
         name, order, argument = formula.args
@@ -229,10 +236,8 @@ def _own_value(local: sp.Expr, formula: sp.Expr, value: sp.Indexed, at: Shape, t
     small, kept = formula.xreplace(sums), local.xreplace(sums)
     if isinstance(small, sp.log) and small.args[0] in sums.values():
         return sp.powsimp(kept.subs(small.args[0], sp.exp(value)), combine="exp")
-    moves = [
-        {k: new for k, new in zip(at, pair, strict=True) if k != 1}
-        for pair in product(*zip(at, to, strict=True))
-    ]
+    places = product(*zip(value.indices, target.indices, strict=True))
+    moves = [{k: new for k, new in zip(value.indices, at, strict=True) if k != 1} for at in places]
     own = by_value(kept, small, {value.xreplace(moved): moved for moved in moves})
     return local if own is None or own.has(*sums.values()) else own
 

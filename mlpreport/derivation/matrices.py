@@ -6,26 +6,31 @@ from operator import add, mul, sub
 import sympy as sp
 
 from mlpreport.derivation.indices import Phi, collapse, outer_sum
-from mlpreport.derivation.program import ALL, ONE, Shape, Term, build, num
+from mlpreport.derivation.program import ALL, ONE, Term, build, num
 from mlpreport.errors import ProgramError
 
 COTANGENT = "∂"
 """First character of the names of cotangents."""
 
 
-def recognise(formula: sp.Expr, r: sp.Expr, c: sp.Expr, shape: Shape) -> Term:
-    """Find the matrix expression of the given shape whose entry [r, c] is the (tidy) formula.
+def recognise(formula: sp.Expr, lhs: sp.Indexed) -> Term:
+    """Find the matrix expression, shaped like the variable of `lhs`, whose entry `lhs` is the (tidy) formula.
 
     Raises
     ------
     ProgramError
         If there is none in the language.
     """
-    term = _matrix(formula, ONE if shape[0] == 1 else r, ONE if shape[1] == 1 else c)
+    term, shape = _matrix(formula, *lhs.indices), tuple(lhs.base.shape)
     if term.shape == shape:
         return term
     ones = build("ones", *shape)
     return ones if term == num(1) else term * ones
+
+
+def whole(e: sp.Indexed) -> Term:
+    """Give the variable that an entry belongs to."""
+    return build("var", str(e.base), *e.base.shape)
 
 
 def tidy(formula: sp.Expr) -> sp.Expr:
@@ -75,8 +80,7 @@ def _variable(e: sp.Indexed, r: sp.Expr, c: sp.Expr) -> Term:
     if not set(e.indices) <= {r, c, ONE}:
         message = f"{e} has no place in a matrix with rows {r} and columns {c}"
         raise ProgramError(message)
-    variable = build("var", str(e.base.label), *e.base.shape)
-    return variable if e.indices[0] in (r, ONE) and e.indices[1] in (c, ONE) else variable.T
+    return whole(e) if e.indices[0] in (r, ONE) and e.indices[1] in (c, ONE) else whole(e).T
 
 
 def _addition(terms: list[Term]) -> Term:

@@ -37,16 +37,16 @@ def total(formula):
     ],
 )
 def test_index_formulas_are_recognised(formula, shape, text):
-    term = recognise(formula, P, Q, shape)
+    term = recognise(formula, cell("g", shape, P, Q))
     assert term.shape == shape
     assert show(term, {}) == text
 
 
 def test_formulas_without_a_matrix_form_are_refused():
     with pytest.raises(ProgramError, match="three linked indices"):
-        recognise(total(sp.exp(entry("a", P, k) * entry("b", k, Q))), P, Q, (N, M))
+        recognise(total(sp.exp(entry("a", P, k) * entry("b", k, Q))), cell("g", (N, M), P, Q))
     with pytest.raises(ProgramError, match="has no place"):
-        recognise(entry("a", P, k), P, Q, (N, M))
+        recognise(entry("a", P, k), cell("g", (N, M), P, Q))
 
 
 def test_tidy_keeps_the_value_and_never_adds_operations():
