@@ -230,6 +230,15 @@ def imports(functions: Mapping[str, str], library: str) -> str:
     return _FORMS[library]["imports"] + "\nfrom scipy.special import erf" * with_erf
 
 
+def run(term: Term, arrays: Mapping[str, Any], sizes: Mapping[sp.Expr, int], library: str) -> Any:
+    """Value of a term on arrays or tensors, its functions as they were defined."""
+    functions = helpers([term], library, lambda formula, _: formula)
+    scope = {"arrays_": arrays, **{f"size_{s}": n for s, n in sizes.items()}}
+    names = {name: f"arrays_[{name!r}]" for name in arrays} | {f"size {s}": f"size_{s}" for s in sizes}
+    exec("\n".join([imports(functions, library), *functions.values()]), scope)  # noqa: S102
+    return eval(show(term, names, library), scope)  # noqa: S307
+
+
 def _size_lines(inputs: Mapping[str, Shape], terms: Iterable[Term], names: Mapping[str, str]) -> list[str]:
     """Read the sizes that terms mention off the inputs' shapes."""
     used = {s for t in _nodes(terms, "num", "ones") for s in t.free_symbols}
