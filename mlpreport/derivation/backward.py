@@ -44,6 +44,7 @@ class Derivation:
     results: Mapping[str, str]
     value: str
     functions: tuple[Elementwise, ...]
+    of: Program | None = None
 
     def __getitem__(self, name: str) -> Step:
         """Return the step of a variable; an unknown name is an error that suggests the nearest."""

@@ -69,7 +69,7 @@ def hvp(program: Program, wrt: str | tuple[str, ...]) -> Derivation:
     paired = _paired(first, names)
     second = vjp(paired)
     results = {name: second.results[name] for name in names}
-    return Derivation(paired, second.steps, second.backward, results, program.loss, second.functions)
+    return Derivation(paired, second.steps, second.backward, results, program.loss, second.functions, program)
 
 
 def _paired(first: Derivation, names: tuple[str, ...]) -> Program:
