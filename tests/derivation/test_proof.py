@@ -141,11 +141,19 @@ def test_the_search_for_field_elements_ends():
     def attempt(_):
         raise NoRootError
 
-    assert _in_field(attempt) == ["no point with all square roots"]
+    assert _in_field(attempt) == ("no point with all square roots",)
 
 
 def test_a_hessian_vector_product_is_proved():
     assert prove(trace("h = tanh(x @ W)\nl = sum(h**2)", x=("N", "D"), W=("D", 1)).hvp("W"), N=2, D=2)
+
+
+def test_a_wrong_gradient_under_a_hessian_vector_product_is_seen():
+    program = trace("h = tanh(x @ W)\nl = sum(h**2)", x=("N", "D"), W=("D", 1))
+    other = trace("h = tanh(x @ W)\nl = sum(h**2) * 2", x=("N", "D"), W=("D", 1))
+    proof = prove(replace(other.hvp("W"), of=program), N=2, D=2)
+    assert [bool(check.failures) for check in proof.checks] == [False, True, True, False]
+    assert prove(trace("l = sum(W)", W=("D", 1)).hvp("W"))
 
 
 def test_prove_says_what_it_checked(network):
