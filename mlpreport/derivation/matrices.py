@@ -114,9 +114,8 @@ def _product(number: sp.Expr, rest: sp.Expr, r: sp.Expr, c: sp.Expr) -> Term:
     scale = number * sizes
     factors = [_matrix(f, r, c) for f in sp.Mul.make_args(rest) if f != 1]
     terms = sorted(factors if scale == 1 and factors else [num(scale), *factors], key=_reading_order)
-    columns, rows = (
-        [t for t in terms if [size == 1 for size in t.shape] == w] for w in ([False, True], [True, False])
-    )
+    columns = [term for term in terms if term.shape[0] != 1 == term.shape[1]]
+    rows = [term for term in terms if term.shape[0] == 1 != term.shape[1]]
     if columns and rows:
         outer = reduce(mul, columns) @ reduce(mul, rows)
         terms = [*(term for term in terms if term not in columns + rows), outer]
