@@ -44,6 +44,7 @@ _ARRAYS = _OPERATORS | {
     "sum of rows": (6, (5,), "{}.{op}(axis=0, keepdims=True)"),
     "sum of columns": (6, (5,), "{}.{op}(axis=1, keepdims=True)"),
     "logsumexp": (6, (0,), "logsumexp({}, {axis})"),
+    "dot": (6, (0, 0), "np.dot({}, {})"),
     "vdot": (6, (0, 0), "np.vdot({}, {}).reshape(1, 1)"),
 }
 _ROWS = {
