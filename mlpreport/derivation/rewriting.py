@@ -70,12 +70,9 @@ def _mapped(formula: sp.Expr, operand: Term, named: dict[sp.Expr, str]) -> Term:
 def faster(term: Term) -> Term:
     """Write products and sums as NumPy computes them fastest.
 
-    Sums of products are `vdot`, sums over rows are products with a row of ones; `dot` is the quicker call for those and
-    for outer products.
+    Sums of products are `vdot`, sums over rows are products with a row of ones.
     """
     new = Term(*(faster(part) if isinstance(part, Term) else part for part in term.args))
-    if new.op == "@" and new.operands[0].shape[1] == 1:
-        return build("dot", *new.operands)
     if new.op not in {"sum", "mean"} or new.operands[0].shape == (1, 1):
         return new
     rows, cols = new.operands[0].shape
@@ -83,7 +80,7 @@ def faster(term: Term) -> Term:
     if new.parts[1] == ALL and a.shape == b.shape:
         summed, count = build("vdot", a, b), rows * cols
     elif new.parts[1] == 0 or (new.parts[1] == ALL and cols == 1):
-        summed, count = build("dot", build("ones", 1, rows), new.operands[0]), rows
+        summed, count = build("@", build("ones", 1, rows), new.operands[0]), rows
     else:
         return new
     return summed if new.op == "sum" else build("/", summed, num(count))

@@ -148,7 +148,7 @@ def _shape(term: Term) -> Shape:
     if op == "T":
         rows, cols = parts[0].shape
         return cols, rows
-    if op in {"@", "dot"}:
+    if op == "@":
         return _matmul(parts[0].shape, parts[1].shape)
     if op in {"sum", "mean", "logsumexp"}:
         rows, cols = parts[0].shape
