@@ -10,9 +10,8 @@ from mlpreport.checks import POSITIVE, checked_whole
 from mlpreport.derivation import Derivation, Program, trace, value_and_grad
 from mlpreport.derivation.backward import cotangent
 from mlpreport.derivation.printing import code_names, show
-from mlpreport.derivation.program import Equation
+from mlpreport.derivation.program import Equation, show_shape
 from mlpreport.derivation.reading import Reader
-from mlpreport.derivation.terms import show_shape
 from mlpreport.errors import ShapeError
 from mlpreport.results import GraphNode, GraphRecord
 

@@ -13,10 +13,9 @@ from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import U, elementwise
 from mlpreport.derivation.indices import phi_formula
 from mlpreport.derivation.printing import code_names, helper_name, show
-from mlpreport.derivation.program import needed
+from mlpreport.derivation.program import Shape, Term, needed, show_shape, variables
 from mlpreport.derivation.rewriting import faster, is_number, shared, stabilised
 from mlpreport.derivation.stable import python_code, stable
-from mlpreport.derivation.terms import Shape, Term, show_shape, variables
 from mlpreport.errors import InvalidInputError, ShapeError
 
 _LIBRARIES = {"numpy": "np", "torch": "torch"}

@@ -16,8 +16,7 @@ import sympy as sp
 from mlpreport.derivation.domains import FLOATS, PRIME, SYMBOLS, Array, Domain, each
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.indices import Partial, Phi, entry, outer_sum, phi_formula
-from mlpreport.derivation.program import Program
-from mlpreport.derivation.terms import ONE, Shape, Term
+from mlpreport.derivation.program import ONE, Program, Shape, Term
 
 POINTS = 3
 """Points over which a sum of symbolic size runs in the field."""

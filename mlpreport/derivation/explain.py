@@ -15,10 +15,9 @@ from mlpreport.derivation.domains import FLOATS, Array
 from mlpreport.derivation.evaluation import Frame, entries, frame_of
 from mlpreport.derivation.oracles import autograd
 from mlpreport.derivation.printing import code_names, show
-from mlpreport.derivation.program import Program
+from mlpreport.derivation.program import Program, build, num, show_shape
 from mlpreport.derivation.proof import assume
 from mlpreport.derivation.reading import Reader
-from mlpreport.derivation.terms import build, num, show_shape
 from mlpreport.errors import ProgramError, ShapeError
 
 _TOLERANCE = 1e-9

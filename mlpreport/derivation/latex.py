@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import sympy as sp
 
 from mlpreport.derivation.backward import Derivation, cotangent
-from mlpreport.derivation.edges import Line
+from mlpreport.derivation.indices import Line
 from mlpreport.derivation.printing import Dialect, Row, code_dialect, code_names, formula_text
-from mlpreport.derivation.terms import show_shape
+from mlpreport.derivation.program import show_shape
 from mlpreport.errors import InvalidInputError
 
 _ROWS: dict[str, Row] = {

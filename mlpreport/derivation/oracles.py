@@ -11,14 +11,12 @@ import sympy as sp
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.codegen import run, value_and_grad
 from mlpreport.derivation.domains import Array
-from mlpreport.derivation.edges import Line
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.evaluation import Frame, entries, evaluate, forward
 from mlpreport.derivation.forward import direction
-from mlpreport.derivation.indices import entry
+from mlpreport.derivation.indices import Line, entry
 from mlpreport.derivation.printing import code_names
-from mlpreport.derivation.program import Program
-from mlpreport.derivation.terms import Term
+from mlpreport.derivation.program import Program, Term
 
 TOLERANCE = 1e-11
 """Relative error allowed where both sides are computed in double precision."""

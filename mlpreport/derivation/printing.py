@@ -8,9 +8,8 @@ from typing import NamedTuple
 import sympy as sp
 
 from mlpreport.derivation.indices import Partial, Phi, outer_sum
-from mlpreport.derivation.program import Program
+from mlpreport.derivation.program import ALL, Program, Term
 from mlpreport.derivation.stable import code
-from mlpreport.derivation.terms import ALL, Term
 
 Row = tuple[int, tuple[int, ...], str]
 """How tightly an operation binds, how tightly its operands must, and how it is written."""

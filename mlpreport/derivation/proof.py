@@ -14,7 +14,6 @@ import sympy as sp
 from mlpreport.derivation.backward import Derivation, cotangent, name_of
 from mlpreport.derivation.codegen import check_current
 from mlpreport.derivation.domains import FLOATS, SYMBOLS, Array, Domain, NoRootError, field
-from mlpreport.derivation.edges import indices, over
 from mlpreport.derivation.evaluation import (
     Frame,
     entries,
@@ -24,7 +23,7 @@ from mlpreport.derivation.evaluation import (
     frame_of,
 )
 from mlpreport.derivation.forward import direction
-from mlpreport.derivation.indices import cell, entry
+from mlpreport.derivation.indices import cell, entry, indices, over
 from mlpreport.derivation.oracles import compiled_code, every_line
 from mlpreport.derivation.program import Program
 from mlpreport.errors import InvalidInputError

@@ -7,8 +7,8 @@ import sympy as sp
 
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.indices import Phi, entry
+from mlpreport.derivation.program import ALL, ELEMENTWISE, Term, build, cost, num
 from mlpreport.derivation.stable import Sigmoid, Softplus, stable
-from mlpreport.derivation.terms import ALL, ELEMENTWISE, Term, build, cost, num
 
 
 def stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term:

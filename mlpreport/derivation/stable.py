@@ -16,30 +16,6 @@ class Softplus(sp.Function):  # type: ignore[misc]
     nargs = 1
 
 
-def by_value(formula: sp.Expr, slope: sp.Expr, u: sp.Symbol, h: sp.Symbol) -> sp.Expr | None:
-    """Write the slope of h = formula(u) as a polynomial in u and h, or return None.
-
-    A transcendental part that enters the formula linearly is eliminated, so there is one branch only; the result
-    is checked again at negative and positive u, because a form such as 3 h^(2/3) for u^3 holds on one side.
-    """
-    for part in sorted(formula.atoms(sp.Function), key=sp.default_sort_key):
-        mark = sp.Dummy()
-        equation = sp.expand(sp.numer(sp.together(formula.subs(part, mark) - h)))
-        if not equation.is_polynomial(mark) or sp.degree(equation, mark) != 1:
-            continue
-        solved = -equation.coeff(mark, 0) / equation.coeff(mark, 1)
-        form = sp.factor_terms(sp.expand(sp.cancel(slope.subs(part, mark).subs(mark, solved))))
-        if form.has(h) and form.is_polynomial(u, h) and _agree(form, slope, formula, u, h):
-            return form
-    return None
-
-
-def _agree(form: sp.Expr, slope: sp.Expr, formula: sp.Expr, u: sp.Symbol, h: sp.Symbol) -> bool:
-    points = [sp.Rational(n, 7) for n in (-17, -5, 3, 12)]
-    gaps = [(form.subs(h, formula) - slope).subs(u, point).evalf(30, chop=True) for point in points]
-    return all(abs(gap) < sp.Float("1e-20") for gap in gaps)
-
-
 def stable(expression: sp.Expr, u: sp.Symbol) -> sp.Expr:
     """Rewrite in Sigmoid and Softplus what is rational in exp(k u), and logarithms of such; the value is the same."""
     if isinstance(expression, sp.Piecewise):

@@ -10,9 +10,8 @@ from mlpreport.derivation import elementwise, prove, register_elementwise, trace
 from mlpreport.derivation.backward import cotangent
 from mlpreport.derivation.domains import NoRootError
 from mlpreport.derivation.elementwise import _REGISTERED
-from mlpreport.derivation.program import Equation
+from mlpreport.derivation.program import Equation, build, num
 from mlpreport.derivation.proof import _in_field
-from mlpreport.derivation.terms import build, num
 from mlpreport.errors import InvalidInputError
 
 PROVED = {
