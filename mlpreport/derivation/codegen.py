@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -55,7 +55,8 @@ class ValueAndGrad:
     source: str
     inputs: Mapping[str, Shape]
     compiled: Callable[..., tuple[Any, dict[str, Any]]]
-    as_array: Callable[[Any], Any]
+    as_array: Callable[[Any, Any], Any]
+    dtype: Any
     fitting: set[tuple[Any, ...]] = field(default_factory=set, repr=False)
 
     def __call__(self, **arrays: Any) -> tuple[float, dict[str, Any]]:
@@ -67,7 +68,7 @@ class ValueAndGrad:
             If an input is missing, unknown or no array of numbers, or its shape does not fit.
         """
         try:
-            values = [self.as_array(arrays[name]) for name in self.inputs]
+            values = [self.as_array(arrays[name], self.dtype) for name in self.inputs]
             shapes = tuple([array.shape for array in values])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             self._refuse(arrays, error)
@@ -146,14 +147,14 @@ def value_and_grad(
     scope: dict[str, Any] = {}
     exec(source, scope)  # noqa: S102 (the text is printed from a checked program, never taken from outside)
     inputs = {name if name.isidentifier() else names[name]: s for name, s in program.inputs.items()}
-    return ValueAndGrad(source, inputs, scope["value_and_grad"], _converter(backend))
+    return ValueAndGrad(source, inputs, scope["value_and_grad"], *_converter(backend))
 
 
-def _converter(backend: str) -> Callable[[Any], Any]:
+def _converter(backend: str) -> tuple[Callable[[Any, Any], Any], Any]:
     if backend == "numpy":
-        return partial(np.asarray, dtype=np.float64)
+        return np.asarray, np.float64
     torch = import_module("torch")
-    return lambda value: torch.as_tensor(value, dtype=torch.float64).detach()
+    return lambda value, dtype: torch.as_tensor(value, dtype=dtype).detach(), torch.float64
 
 
 def check_current(derivation: Derivation) -> None:
