@@ -111,9 +111,13 @@ def _add_explain(commands: Any) -> None:
 
 
 def _add_atlas(commands: Any) -> None:
-    atlas = commands.add_parser("atlas", help="make the atlas of optima again, or verify the one that is there")
+    atlas = commands.add_parser(
+        "atlas", help="make the atlas of optima again, or verify the one that is there"
+    )
     atlas.add_argument("--width", type=int, action="append", help="numbers of hidden units (default: all)")
-    atlas.add_argument("--verify", action="store_true", help="only verify; the exit status is 1 if it is stale")
+    atlas.add_argument(
+        "--verify", action="store_true", help="only verify; the exit status is 1 if it is stale"
+    )
     atlas.add_argument("--out", type=Path, help="folder to write to (default: that of the package)")
     atlas.set_defaults(command=_atlas)
 

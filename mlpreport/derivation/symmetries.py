@@ -5,7 +5,7 @@ from functools import cache
 
 import sympy as sp
 
-from mlpreport.derivation.elementwise import U, Elementwise, elementwise
+from mlpreport.derivation.elementwise import Elementwise, U, elementwise
 
 _POINTS = tuple(sp.Rational(n, 7) for n in (-31, -17, -5, -1, 2, 3, 12, 29))
 _FACTORS = (sp.Rational(1, 3), sp.Rational(5, 2))

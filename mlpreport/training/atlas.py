@@ -102,9 +102,12 @@ def make_atlas(width: int, *, restarts: int, seed: int, data: Dataset | None = N
     for place, group in enumerate(chosen):
         labels[list(group.members)] = place
     entries = tuple(
-        Entry(_certified(ensemble, group.members, data), group.count, group.share, group.interval) for group in chosen
+        Entry(_certified(ensemble, group.members, data), group.count, group.share, group.interval)
+        for group in chosen
     )
-    return Atlas(architecture, entries, tuple(labels.tolist()), best_seen, METHOD, seed, _provenance(width, data))
+    return Atlas(
+        architecture, entries, tuple(labels.tolist()), best_seen, METHOD, seed, _provenance(width, data)
+    )
 
 
 def _certified(ensemble: Ensemble, members: Sequence[int], data: Dataset) -> Certificate:
@@ -129,9 +132,13 @@ def data_hash(data: Dataset) -> str:
 
 def save_atlas(atlas: Atlas, folder: Path) -> Path:
     """Write an atlas as JSON, and return where."""
-    entries = [{**vars(entry), "certificate": certificate_as_json(entry.certificate)} for entry in atlas.entries]
+    entries = [
+        {**vars(entry), "certificate": certificate_as_json(entry.certificate)} for entry in atlas.entries
+    ]
     labels = " ".join(map(str, atlas.labels)).replace("-1", "-")
-    text = json.dumps({**vars(atlas), "architecture": vars(atlas.architecture), "entries": entries, "labels": labels})
+    text = json.dumps(
+        {**vars(atlas), "architecture": vars(atlas.architecture), "entries": entries, "labels": labels}
+    )
     path = folder / f"{atlas.architecture.hidden[0]}.json"
     path.write_text(text + "\n", encoding="utf-8")
     return path
@@ -145,10 +152,15 @@ def load_atlas(width: int, folder: Path = FOLDER) -> Atlas:
         stored = json.loads(path.read_text("utf-8"))
         entries = tuple(_entry(entry) for entry in stored["entries"])
         labels = tuple(-1 if label == "-" else int(label) for label in stored["labels"].split())
-        changed = {"architecture": architecture_from_json(stored["architecture"]), "entries": entries, "labels": labels}
+        changed = {
+            "architecture": architecture_from_json(stored["architecture"]),
+            "entries": entries,
+            "labels": labels,
+        }
         return Atlas(**stored | changed)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        message = f"the atlas {path.name} cannot be read ({error}); make it again with `mlpreport atlas --width {width}`"
+        remedy = f"make it again with `mlpreport atlas --width {width}`"
+        message = f"the atlas {path.name} cannot be read ({error}); {remedy}"
         raise CertificateError(message) from error
 
 
@@ -191,8 +203,8 @@ def _check_landing(atlas: Atlas, data: Dataset, sample: int, seed: int, where: s
         label = atlas.labels[index]
         if label >= 0 and distances[label] > LANDING:
             message = (
-                f"{where}: restart {index} is stored in entry {label}, but trained again it ends {distances[label]:.2g} "
-                f"away from it, entry {int(distances.argmin())} being the nearest; {REMEDY}"
+                f"{where}: restart {index} is stored in entry {label}, but trained again it ends "
+                f"{distances[label]:.2g} away from it, entry {int(distances.argmin())} being the nearest; {REMEDY}"
             )
             raise CertificateError(message)
 
@@ -210,7 +222,9 @@ def retrained(atlas: Atlas, data: Dataset, indices: Sequence[int]) -> Float64[np
     method = find_method(atlas.method)
     settings = with_options(method.settings, atlas.provenance["options"])
     problem = checked_problem(atlas.architecture, data, "train", settings.weight_decay)
-    starts = [initial_parameters(atlas.architecture, seed=atlas.seed, restarts=range(i, i + 1)) for i in indices]
+    starts = [
+        initial_parameters(atlas.architecture, seed=atlas.seed, restarts=range(i, i + 1)) for i in indices
+    ]
     rows = np.concatenate(starts)
     method.prepare(problem, settings)(rows, lambda _: None)
     return outputs(atlas.architecture, rows, data.train.x)[:, :, 0]

@@ -27,7 +27,13 @@ REMEDY = "it is stale or was altered: make it again with certify, or the atlas w
 DESCENT = 50
 """Most iterations towards a zero of the gradient."""
 
-TOLERANCES = {"loss": 1e-11, "test_loss": 1e-9, "gradient_norm": 1e-6, "decrement": 1e-3, "parameter_norm": 1e-12}
+TOLERANCES = {
+    "loss": 1e-11,
+    "test_loss": 1e-9,
+    "gradient_norm": 1e-6,
+    "decrement": 1e-3,
+    "parameter_norm": 1e-12,
+}
 """Relative differences between two machines that are no difference."""
 
 ROUNDING = 1e-12

@@ -11,8 +11,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from flint import arb, arb_mat, ctx
-from jaxtyping import Float64
+from flint import arb, ctx
 
 from mlpreport.training.objective import Objective, Vector
 
@@ -93,14 +92,14 @@ def _compare(a: Any, operator: str, b: Any) -> bool:
 class _Literals(ast.NodeTransformer):
     """Makes balls of the numbers in arithmetic, and lets comparisons fail where balls overlap."""
 
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:  # noqa: N802 - the name that ast looks for
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
         node.left = _as_ball(node.left)
         if not isinstance(node.op, ast.Pow) or not isinstance(node.right, ast.Constant):
             node.right = _as_ball(node.right)
         return node
 
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:  # noqa: N802 - the name that ast looks for
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
         sign = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}[type(node.ops[0])]
         return _call("_decided", node.left, ast.Constant(sign), node.comparators[0])

@@ -10,7 +10,8 @@ from mlpreport.derivation.symmetries import symmetries
 from mlpreport.training.architecture import Architecture
 from mlpreport.training.limit_functions import Form, limit_values
 
-Named = dict[str, Float64[np.ndarray, "rows columns"]]
+Named = dict[str, np.ndarray]
+"""Arrays by name."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,12 @@ def _steep_units(limit: Named, steps: tuple[Step, ...], separation: float) -> li
         if step.at:
             continue
         place, height, argument = step.place, limit["s"][k, 0], 0.0
-        if k + 1 < len(steps) and steps[k + 1].at:  # the step goes through a point, where the unit has a value between
+        if (
+            k + 1 < len(steps) and steps[k + 1].at
+        ):  # the step goes through a point, where the unit has a value between
             fraction = limit["s"][k + 1, 0] / height
             place, argument = steps[k + 1].place, np.log(fraction / (1 - fraction))
-        units.append((np.array([[1 / separation]]), np.array([argument - place / separation]), np.array([height])))
+        units.append(
+            (np.array([[1 / separation]]), np.array([argument - place / separation]), np.array([height]))
+        )
     return units

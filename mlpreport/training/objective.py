@@ -43,7 +43,10 @@ class Objective:
         """Cut a flat vector, of any kind of numbers, into the parameters."""
         ends = np.cumsum([rows * columns for rows, columns in self.shapes.values()])
         parts = np.split(np.asarray(flat), ends[:-1])
-        return {f"{prefix}{name}": part.reshape(self.shapes[name]) for name, part in zip(self.shapes, parts, strict=True)}
+        return {
+            f"{prefix}{name}": part.reshape(self.shapes[name])
+            for name, part in zip(self.shapes, parts, strict=True)
+        }
 
     def value_and_gradient(self, flat: Vector) -> tuple[float, Vector]:
         """Compute the loss and its gradient."""
@@ -68,7 +71,10 @@ Traced = tuple[ValueAndGrad, ValueAndGrad]
 
 @cache
 def derived(
-    source: str, parameters: tuple[str, ...], shapes: tuple[tuple[str, tuple[Any, Any]], ...], *functions: Elementwise
+    source: str,
+    parameters: tuple[str, ...],
+    shapes: tuple[tuple[str, tuple[Any, Any]], ...],
+    *functions: Elementwise,
 ) -> Traced:
     """Derive gradient and Hessian-vector product of a program; `functions` are the definitions that it calls."""
     # Each set of definitions has derivations of its own, since a name can be registered anew.
@@ -80,13 +86,17 @@ def derived(
 def network_objective(architecture: Architecture, x: np.ndarray, y: np.ndarray) -> Objective:
     """Make the mean squared error of an architecture on points x (n, in) with targets y (n, out)."""
     depth = len(architecture.sizes) - 1
-    shapes = {name: (*([1] * (2 - len(shape))), *shape) for name, shape in architecture.parameter_shapes.items()}
+    shapes = {
+        name: (*([1] * (2 - len(shape))), *shape) for name, shape in architecture.parameter_shapes.items()
+    }
     symbols = ["D", *(f"H{layer}" for layer in range(1, depth)), "C"]
     declared: dict[str, tuple[Any, Any]] = {"x": ("N", "D"), "y": ("N", "C")}
     for layer in range(1, depth + 1):
         declared |= {f"W{layer}": (symbols[layer - 1], symbols[layer]), f"b{layer}": (1, symbols[layer])}
     source, activation = network_source(depth, architecture.activation), elementwise(architecture.activation)
-    return Objective(shapes, {"x": x, "y": y}, *derived(source, tuple(shapes), tuple(declared.items()), activation))
+    return Objective(
+        shapes, {"x": x, "y": y}, *derived(source, tuple(shapes), tuple(declared.items()), activation)
+    )
 
 
 def network_source(depth: int, activation: str) -> str:

@@ -117,7 +117,9 @@ def wilson(count: int, total: int) -> tuple[float, float]:
 
 def _forms(ensemble: Ensemble, members: np.ndarray, tolerance: float) -> int:
     """Count the canonical parameters that differ, one after the other."""
-    rest = np.array([_flat(canonical(ensemble.architecture, ensemble.restart(i).parameters)) for i in members.tolist()])
+    rest = np.array(
+        [_flat(canonical(ensemble.architecture, ensemble.restart(i).parameters)) for i in members.tolist()]
+    )
     count = 0
     while len(rest):
         gaps = np.abs(rest - rest[0]).max(axis=1)

@@ -65,7 +65,11 @@ class Proof:
 def measure(objective: Objective, point: Vector) -> Measured:
     """Compute loss, gradient and Hessian at a point: with balls and rounded once, or in float64 if that takes long."""
     try:
-        return _measured_with_balls(objective, point) if objective.size <= PROVABLE else _measured(objective, point)
+        return (
+            _measured_with_balls(objective, point)
+            if objective.size <= PROVABLE
+            else _measured(objective, point)
+        )
     except UndecidedError:
         return _measured(objective, point)
 
@@ -177,4 +181,8 @@ def _prove_in(
         along = curvature_along(hessian, vectors[:, 0])
         return Proof(radius, minimum=False, curvature=float(along.upper())) if along < 0 else None
     root = solve_triangular(cholesky(curvatures, lower=True), np.eye(len(moving)), lower=True)
-    return Proof(radius, minimum=True, curvature=float(values[0])) if is_positive_definite(hessian, root) else None
+    return (
+        Proof(radius, minimum=True, curvature=float(values[0]))
+        if is_positive_definite(hessian, root)
+        else None
+    )

@@ -48,14 +48,16 @@ def test_an_altered_number_is_refused_by_entry_name_and_remedy(tmp_path):
     stored = json.loads(path.read_text())
     stored["entries"][1]["certificate"]["loss"] += 1e-7
     path.write_text(json.dumps(stored))
-    with pytest.raises(CertificateError, match=r"entry 1 .*loss is stored as .* computed again .*mlpreport atlas"):
+    with pytest.raises(
+        CertificateError, match=r"entry 1 .*loss is stored as .* computed again .*mlpreport atlas"
+    ):
         verify_atlas(load_atlas(1, tmp_path), sample=0, seed=0)
 
 
 def test_altered_shares_labels_and_data_are_refused():
     atlas = load_atlas(1)
     first = replace(atlas.entries[0], share=0.5)
-    with pytest.raises(CertificateError, match="entry 0 .*share"):
+    with pytest.raises(CertificateError, match=r"entry 0 .*share"):
         verify_atlas(replace(atlas, entries=(first, *atlas.entries[1:])), sample=0, seed=0)
     with pytest.raises(CertificateError, match="hash of the data"):
         verify_atlas(atlas, sample=0, seed=0, data=noisy_sine(seed=5))
@@ -67,7 +69,7 @@ def test_altered_shares_labels_and_data_are_refused():
             for old, new in zip(atlas.entries, atlas.entries[::-1], strict=True)
         ),
     )
-    with pytest.raises(CertificateError, match="restart .* trained again"):
+    with pytest.raises(CertificateError, match=r"restart .* trained again"):
         verify_atlas(swapped, sample=10, seed=0)
 
 

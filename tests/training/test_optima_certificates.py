@@ -12,7 +12,14 @@ from mlpreport.errors import CertificateError, InvalidInputError
 from mlpreport.training import Architecture, fit
 from mlpreport.training.atlas import load_atlas
 from mlpreport.training.certificates import certify, verify
-from mlpreport.training.intervals import exact, gradient_on, hessian_on, is_positive_definite, on_balls, precise
+from mlpreport.training.intervals import (
+    exact,
+    gradient_on,
+    hessian_on,
+    is_positive_definite,
+    on_balls,
+    precise,
+)
 from mlpreport.training.objective import network_objective
 
 DATA = noisy_sine()
@@ -36,17 +43,22 @@ def torch_hessian(certificate):
     sizes = [array.numel() for array in arrays]
 
     def loss(flat):
-        return torch_loss([part.reshape(a.shape) for part, a in zip(torch.split(flat, sizes), arrays, strict=True)])
+        return torch_loss(
+            [part.reshape(a.shape) for part, a in zip(torch.split(flat, sizes), arrays, strict=True)]
+        )
 
     return torch.autograd.functional.hessian(loss, torch.cat([array.ravel() for array in arrays])).numpy()
 
 
 def test_the_lowest_one_unit_network_is_a_proved_minimum():
-    certificate = certify(*(lambda a, p: (a, DATA, p))(*best(1, 40)))
+    architecture, parameters = best(1, 40)
+    certificate = certify(architecture, DATA, parameters)
     assert certificate.verdict == "minimum"
     assert certificate.radius > 0
     assert certificate.spectrum[0] > 0
-    np.testing.assert_allclose(certificate.spectrum, np.linalg.eigvalsh(torch_hessian(certificate)), rtol=1e-7)
+    np.testing.assert_allclose(
+        certificate.spectrum, np.linalg.eigvalsh(torch_hessian(certificate)), rtol=1e-7
+    )
     parameters = [torch.tensor(values) for values in certificate.parameters.values()]
     assert certificate.loss == pytest.approx(float(torch_loss(parameters)), rel=1e-14)
     verify(certificate, DATA)
@@ -59,7 +71,9 @@ def test_the_loss_of_the_best_three_unit_network_is_right_to_many_digits():
         W1, b1, W2, b2 = (values.ravel().tolist() for values in certificate.parameters.values())
         total = mpmath.mpf(0)
         for x, y in zip(DATA.train.x.ravel().tolist(), DATA.train.y.ravel().tolist(), strict=True):
-            units = [a / (1 + mpmath.exp(-(mpmath.mpf(w) * x + b))) for w, b, a in zip(W1, b1, W2, strict=True)]
+            units = [
+                a / (1 + mpmath.exp(-(mpmath.mpf(w) * x + b))) for w, b, a in zip(W1, b1, W2, strict=True)
+            ]
             total += (mpmath.fsum(units) + b2[0] - y) ** 2
         exact_loss = total / 100
     assert abs(certificate.loss - exact_loss) <= 1e-15 * exact_loss
@@ -78,7 +92,10 @@ def test_gradient_and_hessian_on_a_box_contain_those_of_its_points():
         gradient, hessian = gradient_on(objective, box)[1], hessian_on(objective, box)
     inside = centre + 1e-6 * random.uniform(size=7)
     parts = np.split(inside, [2, 4, 6])
-    tensors = [torch.tensor(p.reshape(s), requires_grad=True) for p, s in zip(parts, [(1, 2), (2,), (2, 1), (1,)], strict=True)]
+    tensors = [
+        torch.tensor(p.reshape(s), requires_grad=True)
+        for p, s in zip(parts, [(1, 2), (2,), (2, 1), (1,)], strict=True)
+    ]
     torch_loss(tensors, torch.tanh).backward()
     found = np.concatenate([tensor.grad.numpy().ravel() for tensor in tensors])
     for ball, value in zip(gradient, found, strict=True):
@@ -106,7 +123,12 @@ def test_an_indefinite_or_wide_matrix_is_not_positive_definite():
 
 def test_a_point_that_is_not_stationary_is_unproved_and_stays_where_it_is():
     architecture = Architecture((1, 2, 1), "sigmoid")
-    wrong = {"W1": np.array([[0.3, 1.0]]), "b1": np.array([0.1, -2.0]), "W2": np.ones((2, 1)), "b2": np.zeros(1)}
+    wrong = {
+        "W1": np.array([[0.3, 1.0]]),
+        "b1": np.array([0.1, -2.0]),
+        "W2": np.ones((2, 1)),
+        "b2": np.zeros(1),
+    }
     certificate = certify(architecture, DATA, wrong)
     assert certificate.verdict == "unproved"
     assert certificate.gradient_norm > 0.1
@@ -143,7 +165,9 @@ def test_merging_units_are_a_limit_at_infinity_approached_as_the_square():
     np.testing.assert_allclose(limit.curve(DATA.train.x), curve, rtol=1e-11, atol=1e-12)
     assert np.mean((curve - y) ** 2) == pytest.approx(limit.loss, rel=1e-12)
     design = np.column_stack([np.ones(100), s, s * (1 - s), x * s * (1 - s)])
-    assert np.mean((design @ np.linalg.lstsq(design, y, rcond=None)[0] - y) ** 2) == pytest.approx(limit.loss, rel=1e-12)
+    assert np.mean((design @ np.linalg.lstsq(design, y, rcond=None)[0] - y) ** 2) == pytest.approx(
+        limit.loss, rel=1e-12
+    )
     near = limit.network(0.01, DATA.train.x)
     units = 1 / (1 + np.exp(-(DATA.train.x @ near["W1"] + near["b1"])))
     assert limit.loss < np.mean((units @ near["W2"] + near["b2"] - DATA.train.y) ** 2) < limit.loss + 1e-3
@@ -167,13 +191,19 @@ def test_a_unit_that_is_constant_leaves_a_flat_manifold():
 def test_two_equal_units_leave_a_flat_manifold():
     architecture, parameters = best(1, 40)
     W1, b1, W2, b2 = parameters.values()
-    larger = {"W1": np.column_stack([W1, W1]), "b1": np.append(b1, b1), "W2": np.vstack([0.3 * W2, 0.7 * W2]), "b2": b2}
+    larger = {
+        "W1": np.column_stack([W1, W1]),
+        "b1": np.append(b1, b1),
+        "W2": np.vstack([0.3 * W2, 0.7 * W2]),
+        "b2": b2,
+    }
     certificate = certify(Architecture((1, 2, 1), architecture.activation), DATA, larger)
     assert (certificate.verdict, certificate.dimension) == ("flat manifold", 1)
 
 
 def test_relu_is_judged_up_to_positive_scaling_or_not_at_all():
-    certificate = certify(*(lambda a, p: (a, DATA, p))(*best(2, 20, "relu")))
+    architecture, parameters = best(2, 20, "relu")
+    certificate = certify(architecture, DATA, parameters)
     assert certificate.verdict in {"flat manifold", "unproved"}
     assert certificate.because
 
@@ -185,11 +215,15 @@ def test_too_many_parameters_are_unproved_with_their_numbers():
     assert "gradient norm" in certificate.because
 
 
-@pytest.mark.parametrize("name", ["loss", "test_loss", "parameter_norm", "radius", "decrement", "dimension", "verdict"])
+@pytest.mark.parametrize(
+    "name", ["loss", "test_loss", "parameter_norm", "radius", "decrement", "dimension", "verdict"]
+)
 def test_an_altered_number_is_named(name):
     certificate = load_atlas(1).entries[0].certificate
     stored = getattr(certificate, name)
-    changed = {"verdict": "saddle", "dimension": 1}.get(name, stored if isinstance(stored, str) else stored * 1.01 + 1e-8)
+    changed = {"verdict": "saddle", "dimension": 1}.get(
+        name, stored if isinstance(stored, str) else stored * 1.01 + 1e-8
+    )
     with pytest.raises(CertificateError, match=name):
         verify(replace(certificate, **{name: changed}), DATA)
 

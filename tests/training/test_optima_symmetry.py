@@ -57,7 +57,12 @@ def test_all_permuted_and_reflected_forms_have_one_representative(name, turn):
     first = canonical(architecture, base)
     s, c = turn
     for order in ([2, 0, 1], [1, 2, 0], [0, 2, 1]):
-        form = {"W1": base["W1"][:, order], "b1": base["b1"][order], "W2": base["W2"][order], "b2": base["b2"].copy()}
+        form = {
+            "W1": base["W1"][:, order],
+            "b1": base["b1"][order],
+            "W2": base["W2"][order],
+            "b2": base["b2"].copy(),
+        }
         form["W1"][:, 1], form["b1"][1] = -form["W1"][:, 1], -form["b1"][1]
         form["b2"] = form["b2"] - s * c * form["W2"][1]
         form["W2"] = form["W2"] * np.array([[1], [s], [1]])
