@@ -190,23 +190,17 @@ def _rerun_page(what: str, docs: Path, out: Path) -> None:
 
 
 def _atlas(options: argparse.Namespace) -> None:
-    from mlpreport.training.atlas import (  # noqa: PLC0415
-        FOLDER,
-        SAMPLE,
-        WIDTHS,
-        load_atlas,
-        make_atlas,
-        save_atlas,
-        verify_atlas,
-    )
+    from mlpreport.training import atlas  # noqa: PLC0415
 
-    for width in options.width or WIDTHS:
+    for width in options.width or atlas.WIDTHS:
         if options.verify:
-            verify_atlas(load_atlas(width), sample=SAMPLE, seed=0)
+            atlas.verify_atlas(atlas.load_atlas(width), sample=atlas.SAMPLE, seed=0)
             print(f"the atlas of {width} hidden units is as its certificates say")
-            continue
-        atlas = make_atlas(width, restarts=WIDTHS.get(width, min(WIDTHS.values())), seed=0)
-        print(f"wrote {save_atlas(atlas, writable(options.out or FOLDER))}")
+        else:
+            made = atlas.make_atlas(
+                width, restarts=atlas.WIDTHS.get(width, min(atlas.WIDTHS.values())), seed=0
+            )
+            print(f"wrote {atlas.save_atlas(made, writable(options.out or atlas.FOLDER))}")
 
 
 def _derive(options: argparse.Namespace) -> None:

@@ -81,6 +81,10 @@ def _kinks(f: sp.Expr) -> tuple[float, ...]:
 def _limit(f: sp.Expr, end: sp.Expr) -> float | None:
     try:
         value = sp.limit(f, U, end)
-    except NotImplementedError:  # SymPy cannot tell
+    except (
+        NotImplementedError,
+        TypeError,
+        ValueError,
+    ):  # SymPy cannot tell; pieces make it raise any of these
         return None
     return float(value) if value.is_finite else None

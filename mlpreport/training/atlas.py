@@ -23,12 +23,20 @@ from mlpreport.training.initialisation import initial_parameters
 from mlpreport.training.methods import find_method
 from mlpreport.training.optima import group_optima, wilson
 from mlpreport.training.problem import checked_problem, outputs
-from mlpreport.training.settings import with_options
+from mlpreport.training.settings import Options, with_options
 
 FOLDER = Path(__file__).parent / "optima_data"
-METHOD = "levenberg-marquardt"
-OPTIONS = {"max_iterations": 1000, "decrement_tolerance": 1e-13, "gradient_tolerance": 1e-10}
+CLASSES, LOWEST = "levenberg-marquardt", "bfgs"
+"""The method that separates the classes of narrow networks, and the one that goes lowest on wide ones."""
+
+OPTIONS: dict[str, Options] = {
+    CLASSES: {"max_iterations": 1000, "decrement_tolerance": 1e-13, "gradient_tolerance": 1e-10},
+    LOWEST: {"max_iterations": 10_000},
+}
 """Training ends late, so that the restarts of a class agree in many digits."""
+
+NARROW = 3
+"""On wider networks each restart is a class of its own, and the atlas has the best seen only."""
 
 WIDTHS = {1: 10_000, 2: 10_000, 3: 4_000, 10: 200, 50: 20, 100: 10}
 """Numbers of hidden units that there is an atlas of, and the restarts for each."""
@@ -93,32 +101,32 @@ def make_atlas(width: int, *, restarts: int, seed: int, data: Dataset | None = N
     """Train restarts of a width, group them, and certify the lowest of each class that is not rare."""
     data = noisy_sine() if data is None else data
     architecture = Architecture((1, checked_whole("width", width, range(1, 10_000)), 1), "sigmoid")
-    ensemble = fit(architecture, data, restarts=restarts, seed=seed, method=METHOD, **OPTIONS)
+    best_seen = width > NARROW
+    method = LOWEST if best_seen else CLASSES
+    ensemble = fit(architecture, data, restarts=restarts, seed=seed, method=method, **OPTIONS[method])
     groups = group_optima(ensemble, data.train.x, tolerance=SAME)
     frequent = [group for group in groups if group.share >= LEAST_SHARE and group.count > 1]
-    best_seen = not frequent or width > 3  # noqa: PLR2004 - from there on each restart is a class of its own
     chosen = groups[:1] if best_seen else frequent
     labels = np.full(len(ensemble), -1)
     for place, group in enumerate(chosen):
         labels[list(group.members)] = place
-    entries = tuple(
+    entries = [
         Entry(_certified(ensemble, group.members, data), group.count, group.share, group.interval)
         for group in chosen
-    )
-    return Atlas(
-        architecture, entries, tuple(labels.tolist()), best_seen, METHOD, seed, _provenance(width, data)
-    )
+    ]
+    told = (best_seen, method, seed, _provenance(width, method, data))
+    return Atlas(architecture, tuple(entries), tuple(labels.tolist()), *told)
 
 
 def _certified(ensemble: Ensemble, members: Sequence[int], data: Dataset) -> Certificate:
     return certify(ensemble.architecture, data, ensemble.restart(members[0]).parameters)
 
 
-def _provenance(width: int, data: Dataset) -> dict[str, Any]:
+def _provenance(width: int, method: str, data: Dataset) -> dict[str, Any]:
     names = ("numpy", "scipy", "numba", "python-flint")
     return {
         "data": data_hash(data),
-        "options": OPTIONS,
+        "options": OPTIONS[method],
         "versions": {name: version(name) for name in names},
         "command": f"mlpreport atlas --width {width}",
     }
@@ -182,7 +190,10 @@ def verify_atlas(atlas: Atlas, *, sample: int, seed: int, data: Dataset | None =
     check_numbers(where, [("the hash of the data", atlas.provenance["data"], data_hash(data), 0.0)])
     for place, entry in enumerate(atlas.entries):
         count = atlas.labels.count(place)
-        numbers = [("count", entry.count, count, 0.0), ("share", entry.share, count / atlas.restarts, 1e-12)]
+        numbers: list[tuple[str, Any, Any, float]] = [
+            ("count", entry.count, count, 0.0),
+            ("share", entry.share, count / atlas.restarts, 1e-12),
+        ]
         numbers += [("interval", entry.interval, wilson(count, atlas.restarts), 1e-9)] if count else []
         check_numbers(f"entry {place} of {where}", numbers)
         try:

@@ -46,7 +46,7 @@ def ball(value: Any) -> Any:
 
 def exact(values: Any) -> np.ndarray:
     """Make every float64 of an array a ball of radius zero."""
-    return np.frompyfunc(lambda value: arb(float(value)), 1, 1)(np.asarray(values))
+    return np.asarray(np.frompyfunc(lambda value: arb(float(value)), 1, 1)(np.asarray(values)))
 
 
 class _Balls:
@@ -54,7 +54,8 @@ class _Balls:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = _ALIASES.get(name, name)
-        return np.frompyfunc(lambda value: getattr(ball(value), method)(), 1, 1)
+        function: Callable[..., Any] = np.frompyfunc(lambda value: getattr(ball(value), method)(), 1, 1)
+        return function
 
     minimum = staticmethod(np.frompyfunc(lambda a, b: ball(a).min(ball(b)), 2, 1))
     maximum = staticmethod(np.frompyfunc(lambda a, b: ball(a).max(ball(b)), 2, 1))
@@ -120,7 +121,8 @@ def on_balls(source: str) -> Callable[..., tuple[Any, dict[str, Any]]]:
     scope: dict[str, Any] = {"_ball": ball, "_decided": _decided}
     exec(compile(tree, "<derived, on balls>", "exec"), scope)  # noqa: S102 - printed by our own derivation
     scope |= {"np": _Balls(), "math": _Balls(), "erf": np.frompyfunc(lambda value: ball(value).erf(), 1, 1)}
-    return scope["value_and_grad"]
+    function: Callable[..., tuple[Any, dict[str, Any]]] = scope["value_and_grad"]
+    return function
 
 
 def gradient_on(objective: Objective, box: np.ndarray) -> tuple[Any, np.ndarray]:
@@ -139,12 +141,12 @@ def hessian_on(objective: Objective, box: np.ndarray) -> np.ndarray:
         given = arrays | objective.named(exact(unit), "v")
         rows.append(objective.flat(run(*(given[name] for name in objective.product.inputs))[1]))
     matrix = np.array(rows)
-    return np.frompyfunc(lambda a, b: a.intersection(b), 2, 1)(matrix, matrix.T)
+    return np.asarray(np.frompyfunc(lambda a, b: a.intersection(b), 2, 1)(matrix, matrix.T))
 
 
 def box_around(centre: Vector, radius: float) -> np.ndarray:
     """Make the box of all points whose entries differ from the centre's by at most the radius."""
-    return np.frompyfunc(lambda value: arb(float(value), radius), 1, 1)(centre)
+    return np.asarray(np.frompyfunc(lambda value: arb(float(value), radius), 1, 1)(centre))
 
 
 def has_one_zero(radius: float, gradient: np.ndarray, hessian: np.ndarray, inverse: np.ndarray) -> bool:

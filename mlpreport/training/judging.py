@@ -13,6 +13,9 @@ from mlpreport.training.objective import Objective, Vector
 from mlpreport.training.problem import Problem
 from mlpreport.training.stationary import PROVABLE, Free, Measured, Proof, prove
 
+REDUCIBLE = 20
+"""Most parameters for which limits and flat manifolds are looked for."""
+
 SAME_FUNCTION = 0.02
 """Root mean square distance, in units of that of y, up to which a network counts as near its limit function."""
 
@@ -41,7 +44,8 @@ def judge(objective: Objective, measured: Measured, train: Problem, test: Proble
         return Finding("unproved", f"{reason}; {numbers(measured)}")
     if proof is not None:
         return _isolated(proof, measured) if not dimension else _scaled(proof, dimension)
-    found = _at_infinity_or_flat(objective, measured, train, test)
+    small = objective.size <= REDUCIBLE
+    found = _at_infinity_or_flat(objective, measured, train, test) if small else None
     return found or Finding("unproved", f"no proof was found; {numbers(measured)}")
 
 
@@ -147,7 +151,8 @@ def _flat(found: Found, train: Problem) -> Finding:
     reasons += [f"{len(parts.doubles)} of the units double another"] * bool(parts.doubles)
     reason = (
         f"{' and '.join(reasons)}: the function is that of a network with {smaller}, whose loss "
-        f"{found.measured.loss:.12g} is a proved minimum (smallest eigenvalue {found.measured.spectrum[0]:.2g}), and can be had in many ways"
+        f"{found.measured.loss:.12g} is a proved minimum (smallest eigenvalue {found.measured.spectrum[0]:.2g}), "
+        "and can be had in many ways"
     )
     return Finding("flat manifold", reason, _dimension(found, train), found.proof.radius)
 
@@ -162,8 +167,8 @@ def _limit(found: Found, measured: Measured, train: Problem, test: Problem) -> F
     reason = (
         f"{limit.kind}: no network attains the loss {limit.loss:.12g} of the limit function, a proved minimum "
         f"of its kind (smallest eigenvalue {found.measured.spectrum[0]:.2g}); off it the loss rises at a rate of at "
-        f"least {limit.slope:.2g}; this network is {measured.loss - limit.loss:.1e} above, and its parameters have norm "
-        f"{np.linalg.norm(measured.point):.3g}"
+        f"least {limit.slope:.2g}; this network is {measured.loss - limit.loss:.1e} above, and the norm of its "
+        f"parameters is {np.linalg.norm(measured.point):.3g}"
     )
     return Finding(
         "limit at infinity", reason, dimension=_dimension(found, train), radius=limit.radius, limit=limit

@@ -221,7 +221,7 @@ def _start(form: Form, network: Named, parts: Parts, arrays: Named) -> Named:
 
 
 def _slopes(form: Form, objective: Objective, box: np.ndarray, steps: tuple[Step, ...]) -> tuple[float, ...]:
-    """Lower bounds of the slopes of the loss off the limit function; it is approached from above if all are positive."""
+    """Bound the slopes of the loss off the limit function from below; if all are positive, it is lowest there."""
     with precise():
         given = {name: exact(values) for name, values in objective.arrays.items()} | objective.named(box)
         slopes: list[Any] = []

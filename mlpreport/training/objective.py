@@ -58,7 +58,7 @@ class Objective:
         fixed = {**self.arrays, **self.named(flat)}
         columns = [self.flat(self.product(**fixed, **self.named(unit, "v"))[1]) for unit in np.eye(self.size)]
         matrix = np.array(columns)
-        return (matrix + matrix.T) / 2
+        return np.asarray((matrix + matrix.T) / 2)
 
     def flat(self, parameters: Mapping[str, Any]) -> Any:
         """Put parameters, or derivatives by them, into one vector."""

@@ -90,7 +90,7 @@ def _measured_with_balls(objective: Objective, point: Vector) -> Measured:
 
 
 def _rounded(balls: np.ndarray) -> np.ndarray:
-    return np.frompyfunc(lambda value: float(value.mid()), 1, 1)(balls).astype(np.float64)
+    return np.array([float(value.mid()) for value in balls.ravel()]).reshape(balls.shape)
 
 
 def newton(objective: Objective, start: Vector, free: Free = None) -> Vector | None:

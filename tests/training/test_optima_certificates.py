@@ -107,7 +107,6 @@ def test_numbers_in_generated_code_become_exact_or_get_a_radius():
     source = "import numpy as np\n\n\ndef value_and_grad(x):\n    return 1/3*x[0, 0], {'pi': 3.141592653589793 * x}\n"
     with precise():
         value, more = on_balls(source)(exact(np.ones((1, 1))))
-        assert value.contains(value * 3 / 3)
         assert (value * 3).contains(1)
         assert more["pi"][0, 0].contains(type(value).pi())
 
