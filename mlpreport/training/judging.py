@@ -11,7 +11,7 @@ from mlpreport.training.limit_search import Found, decompositions, limit_of, min
 from mlpreport.training.limits import Limit
 from mlpreport.training.objective import Objective, Vector
 from mlpreport.training.problem import Problem
-from mlpreport.training.stationary import PROVABLE, Free, Measured, Proof, prove
+from mlpreport.training.stationary import PROVABLE, Free, Measured, Proof, descends, prove
 
 REDUCIBLE = 20
 """Most parameters for which limits and flat manifolds are looked for."""
@@ -44,6 +44,9 @@ def judge(objective: Objective, measured: Measured, train: Problem, test: Proble
         return Finding("unproved", f"{reason}; {numbers(measured)}")
     if proof is not None:
         return _isolated(proof, measured) if not dimension else _scaled(proof, dimension)
+    if descends(objective, measured):
+        reason = f"the enclosure of the gradient contains 0, and a curvature is {measured.spectrum[0]:.3g}"
+        return Finding("saddle", f"{reason}; the point is not isolated")
     small = objective.size <= REDUCIBLE
     found = _at_infinity_or_flat(objective, measured, train, test) if small else None
     return found or Finding("unproved", f"no proof was found; {numbers(measured)}")

@@ -109,7 +109,9 @@ def newton(objective: Objective, start: Vector, free: Free = None) -> Vector | N
     return None
 
 
-def _newton_step(objective: Objective, point: Vector, moving: np.ndarray) -> Vector | None:
+def _newton_step(
+    objective: Objective, point: Vector, moving: np.ndarray
+) -> Float64[np.ndarray, " moving"] | None:
     try:
         with precise(), np.errstate(all="ignore"):
             gradient = _rounded(gradient_on(objective, exact(point))[1])[moving]
@@ -186,3 +188,12 @@ def _prove_in(
         if is_positive_definite(hessian, root)
         else None
     )
+
+
+def descends(objective: Objective, measured: Measured) -> bool:
+    """Tell whether a gradient that may be zero exactly at the point comes with a proved direction of descent."""
+    lowest = np.linalg.eigh(measured.hessian)[1][:, 0]
+    with precise():
+        gradient = gradient_on(objective, exact(measured.point))[1]
+        along = curvature_along(hessian_on(objective, exact(measured.point)), lowest)
+        return all(entry.contains(0) for entry in gradient) and bool(along < 0)

@@ -21,6 +21,7 @@ from mlpreport.training.intervals import (
     precise,
 )
 from mlpreport.training.objective import network_objective
+from mlpreport.training.stationary import newton
 
 DATA = noisy_sine()
 LESS = {"max_iterations": 1000, "decrement_tolerance": 1e-13, "gradient_tolerance": 1e-10}
@@ -136,14 +137,30 @@ def test_a_point_that_is_not_stationary_is_unproved_and_stays_where_it_is():
     verify(certificate, DATA)
 
 
-def test_a_saddle_is_proved_as_such():
-    # y has no relation with x: by symmetry the network with unit weight 0 and output weight 0 is stationary.
+def test_an_isolated_saddle_is_proved_and_has_lower_points_beside_it():
+    architecture = Architecture((1, 1, 1), "tanh")
+    objective = network_objective(architecture, DATA.train.x, DATA.train.y)
+    starts = np.random.default_rng(0).normal(size=(60, 4)) * [1, 3, 1, 1]
+    points = [point for point in (newton(objective, start) for start in starts) if point is not None]
+    saddles = [point for point in points if np.linalg.eigvalsh(objective.hessian(point))[0] < -1e-4]
+    named = {name: saddles[0][place] for name, place in {"b1": [1], "b2": [3]}.items()}
+    named |= {"W1": saddles[0][:1, None], "W2": saddles[0][2:3, None]}
+    certificate = certify(architecture, DATA, named)
+    assert certificate.verdict == "saddle"
+    assert certificate.spectrum[0] < 0
+    flat = objective.flat(certificate.parameters)
+    ray = np.linalg.eigh(objective.hessian(flat))[1][:, 0]
+    assert objective.value_and_gradient(flat + 1e-3 * ray)[0] < certificate.loss
+    verify(certificate, DATA)
+
+
+def test_a_saddle_in_a_flat_place_is_proved_by_its_gradient_and_one_direction():
     x = np.linspace(-1, 1, 9)[:, None]
-    sample = Sample(x, x**3 - (x**3 * x).sum() / (x * x).sum() * x + 0.0)
-    data = Dataset(sample, sample)
-    register = {"W1": np.zeros((1, 1)), "b1": np.zeros(1), "W2": np.zeros((1, 1)), "b2": np.zeros(1)}
-    certificate = certify(Architecture((1, 1, 1), "tanh"), data, register)
-    assert certificate.verdict != "minimum"
+    data = Dataset(Sample(x, x), Sample(x, x))  # y is odd: with all weights 0 the gradient is exactly 0
+    zero = {"W1": np.zeros((1, 1)), "b1": np.zeros(1), "W2": np.zeros((1, 1)), "b2": np.zeros(1)}
+    certificate = certify(Architecture((1, 1, 1), "tanh"), data, zero)
+    assert certificate.verdict == "saddle"
+    assert certificate.spectrum[0] == pytest.approx(-2 * float(np.mean(x * x)))
 
 
 def test_merging_units_are_a_limit_at_infinity_approached_as_the_square():
