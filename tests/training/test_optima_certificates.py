@@ -20,8 +20,8 @@ from mlpreport.training.intervals import (
     on_balls,
     precise,
 )
-from mlpreport.training.objective import network_objective
-from mlpreport.training.stationary import newton
+from mlpreport.training.objective import Objective, derived, network_objective
+from mlpreport.training.stationary import measure, newton, prove
 
 DATA = noisy_sine()
 LESS = {"max_iterations": 1000, "decrement_tolerance": 1e-13, "gradient_tolerance": 1e-10}
@@ -137,21 +137,17 @@ def test_a_point_that_is_not_stationary_is_unproved_and_stays_where_it_is():
     verify(certificate, DATA)
 
 
-def test_an_isolated_saddle_is_proved_and_has_lower_points_beside_it():
-    architecture = Architecture((1, 1, 1), "tanh")
-    objective = network_objective(architecture, DATA.train.x, DATA.train.y)
-    starts = np.random.default_rng(0).normal(size=(60, 4)) * [1, 3, 1, 1]
-    points = [point for point in (newton(objective, start) for start in starts) if point is not None]
-    saddles = [point for point in points if np.linalg.eigvalsh(objective.hessian(point))[0] < -1e-4]
-    named = {name: saddles[0][place] for name, place in {"b1": [1], "b2": [3]}.items()}
-    named |= {"W1": saddles[0][:1, None], "W2": saddles[0][2:3, None]}
-    certificate = certify(architecture, DATA, named)
-    assert certificate.verdict == "saddle"
-    assert certificate.spectrum[0] < 0
-    flat = objective.flat(certificate.parameters)
-    ray = np.linalg.eigh(objective.hessian(flat))[1][:, 0]
-    assert objective.value_and_gradient(flat + 1e-3 * ray)[0] < certificate.loss
-    verify(certificate, DATA)
+def test_an_isolated_saddle_and_a_minimum_are_told_apart():
+    shapes = {"p": (1, 1), "q": (1, 1)}
+    for sign, minimum in (("-", False), ("+", True)):
+        source = f"l = sum((p - 0.3) ** 2) {sign} sum((q + 0.7) ** 2) + sum(p * q) / 2"
+        objective = Objective(shapes, {}, *derived(source, ("p", "q"), tuple(shapes.items())))
+        point = newton(objective, np.array([0.4, 0.2]))
+        proof = prove(objective, measure(objective, point))
+        assert proof.minimum == minimum
+        assert (proof.curvature < 0) != minimum
+        np.testing.assert_allclose(objective.value_and_gradient(point)[1], 0, atol=1e-15)
+        assert prove(objective, measure(objective, point + 0.1)) is None
 
 
 def test_a_saddle_in_a_flat_place_is_proved_by_its_gradient_and_one_direction():
