@@ -12,6 +12,7 @@ import sympy as sp
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import U, elementwise
 from mlpreport.derivation.indices import phi_formula
+from mlpreport.derivation.loops import compiled_loops
 from mlpreport.derivation.printing import code_names, helper_name, show
 from mlpreport.derivation.program import Program, needed
 from mlpreport.derivation.rewriting import faster, is_number, shared, stabilised
@@ -19,7 +20,7 @@ from mlpreport.derivation.stable import python_code, stable
 from mlpreport.derivation.terms import Shape, Term, show_shape, variables
 from mlpreport.errors import InvalidInputError, ShapeError
 
-_LIBRARIES = {"numpy": "np", "torch": "torch"}
+_LIBRARIES = {"numpy": "np", "torch": "torch", "numba": "numba"}
 _COPIES = {
     "np": (".copy()", "np.full((1, 1), float({0}))"),
     "torch": (".clone()", "torch.full((1, 1), float({0}), dtype=torch.float64)"),
@@ -91,8 +92,8 @@ class ValueAndGrad:
 
 
 def _converter(library: str) -> Callable[[Any], Any]:
-    if library == "np":
-        return partial(np.asarray, dtype=np.float64)
+    if library != "torch":
+        return partial(np.require, dtype=np.float64, requirements=["C", "W"] * (library == "numba"))
     torch = import_module("torch")
     return lambda value: torch.as_tensor(value, dtype=torch.float64).detach()
 
@@ -123,7 +124,7 @@ def value_and_grad(
     derivation
         From `vjp` (gradients of the loss for every input), `hvp` or `jvp`.
     backend
-        "numpy" or "torch".
+        "numpy", "torch" or "numba".
     wrt
         Names whose derivatives are wanted; all if not given.
 
@@ -144,9 +145,12 @@ def value_and_grad(
     if wrt is not None:
         derivation = _restricted(derivation, tuple(wrt))
     library = _LIBRARIES[backend]
-    source = source_of(derivation, library)
     scope: dict[str, Any] = {}
-    exec(source, scope)  # noqa: S102 (the text is printed from a checked program, never taken from outside)
+    if library == "numba":
+        source, scope["value_and_grad"] = compiled_loops(derivation)
+    else:
+        source = source_of(derivation, library)
+        exec(source, scope)  # noqa: S102 (the text is printed from a checked program, never taken from outside)
     names = code_names(derivation.backward)
     inputs = {
         name if name.isidentifier() else names[name]: s for name, s in derivation.backward.inputs.items()
