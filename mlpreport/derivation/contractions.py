@@ -28,7 +28,7 @@ def loop_terms(derivation: Derivation) -> dict[str, Term]:
         for key, term in program.definitions.items()
     }
     terms = shared(needed(definitions, [derivation.value, *derivation.results.values()]))
-    result, known = dict[str, Term](), dict[Term, Term]()
+    result, known, renamed = dict[str, Term](), dict[Term, Term](), dict[Term, Term]()
 
     def name(term: Term) -> Term:
         if term not in known:
@@ -40,12 +40,16 @@ def loop_terms(derivation: Derivation) -> dict[str, Term]:
     def split(term: Term, place: str) -> Term:
         if term.op in _BANNED[place]:
             return name(term)
+        if term in renamed:
+            return renamed[term]
         return Term(*(split(p, _place_of(p, term, place)) if isinstance(p, Term) else p for p in term.args))
 
     for key, term in terms.items():
         rewritten = split(term, "root")
+        if rewritten.op == "var":
+            renamed[build("var", key, *term.shape)] = rewritten
         result[key] = rewritten
-    return result
+    return needed(result, [derivation.value, *derivation.results.values()])
 
 
 def _place_of(part: Term, term: Term, place: str) -> str:

@@ -40,11 +40,12 @@ _LOGSUMEXP = """def logsumexp(z):
 class Layout:
     """Variables that differ from point to point have the points last, in place of rows or behind them.
 
-    `points` is the index over the points, with their number.
+    `points` is the index over the points, with their number. Of what is a scalar, no array is made.
     """
 
     points: Axis = (ONE, ONE)
     varying: frozenset[str] = frozenset()
+    scalars: frozenset[str] = frozenset()
 
     def axes(self, name: str, shape: Shape, at: Iterable[sp.Expr]) -> list[Axis]:
         """Pairs of index and size, in the order in which the entry `at` of a variable is stored."""
@@ -84,18 +85,18 @@ class Loops:
         formula, axes = self._lettered(formula, self.layout.axes(name, term.shape, at))
         if term.op == "map":
             formula = sp.Symbol(f"{term.name}({self.code(formula)})")
-        target = f"{self.names[name]}[{', '.join(_place(k) for k, _ in axes)}]"
+        target = self._cell(name, [_place(k) for k, _ in axes])
         sums = {part: sp.Dummy() for part in sorted(_outer_sums(formula), key=sp.default_sort_key)}
-        rest, body = formula.xreplace(sums), list[str]()
+        rest, totals = formula.xreplace(sums), list[str]()
         *outer, inner = axes
         added = [part for part in sums if inner[1] != 1 and not self._over_points(part)]
         for number, (part, mark) in enumerate(sums.items()):
             if part not in added:
                 total = f"total{number or ''}"
-                body += self._total(total, part)
+                totals += self._total(total, part)
                 rest = rest.xreplace({mark: sp.Symbol(total)})
         start = rest.xreplace({sums[part]: sp.S.Zero for part in added})
-        body += self._nested([inner], [f"{target} = {self.code(start)}"])
+        body = self._nested([inner], [*totals, f"{target} = {self.code(start)}"])
         for part in added:
             term_of_sum = self.code(sp.diff(rest, sums[part]) * part.function)
             body += self._nested([*_limits(part), inner], [f"{target} += {term_of_sum}"])
@@ -115,7 +116,10 @@ class Loops:
     def _element(self, e: sp.Indexed, *, whole_row: bool = False) -> str:
         name = str(e.base.label)
         places = [_place(k) for k, _ in self.layout.axes(name, self.shapes[name], e.indices)]
-        return f"{self.names[name]}[{', '.join(places[:-1] if whole_row else places)}]"
+        return self._cell(name, places[:-1] if whole_row else places)
+
+    def _cell(self, name: str, places: list[str]) -> str:
+        return self.names[name] + ("" if name in self.layout.scalars else f"[{', '.join(places)}]")
 
     def _lettered(self, formula: sp.Expr, axes: list[Axis]) -> tuple[sp.Expr, list[Axis]]:
         """Give every index the letter that it has in the code."""
@@ -143,7 +147,7 @@ class Loops:
         rows = [base for base, power in factors if isinstance(base, sp.Indexed) for _ in range(power)]
         scale = sp.Mul(*(base**power for base, power in factors if not isinstance(base, sp.Indexed)))
         texts = [self._element(row, whole_row=True) for row in rows]
-        product = f"dot({texts[0]}, {texts[1]})" if len(texts) == 2 else f"total({texts[0]})"  # noqa: PLR2004
+        product = f"row_product({texts[0]}, {texts[1]})" if len(texts) == 2 else f"row_total({texts[0]})"  # noqa: PLR2004
         return product if scale == 1 else f"{self.code(scale)} * {product}"
 
     def _nested(self, axes: list[Axis], body: list[str]) -> list[str]:

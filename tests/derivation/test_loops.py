@@ -103,7 +103,7 @@ def test_a_network_is_computed_in_one_pass_over_each_intermediate():
     source = loops_of(derived("network"))
     assert source.count(" z3 = np.empty") == 1
     assert source.count("sigmoid(") == 2  # its definition and its only use
-    assert "dW1[i, j] += dz1[k, j]*x[k, i]" in source
+    assert "dW1[i, j] += dz2[k, j]*x[k, i]" in source
 
 
 @pytest.mark.parametrize(
