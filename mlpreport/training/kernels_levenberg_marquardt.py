@@ -34,6 +34,7 @@ from mlpreport.training.stopping import (
 
 FIRST_DAMPING = 1e-2
 """The first damping, as a factor of the largest diagonal entry of the normal matrix."""
+DECAY = 1.0 / 3.0
 LARGEST_DAMPING = 1e20
 TRUSTED_GAIN = 0.25
 PRECISION = 2.0**-52
@@ -141,7 +142,7 @@ def levenberg_marquardt(
             copy(point, parameters)
             residuals, new_residuals, value = new_residuals, residuals, new_value
             linearise(parameters, penalty, residuals, jacobians, normal, slope)
-            damping *= max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)
+            damping *= max(DECAY, 1.0 - (2.0 * gain - 1.0) ** 3)
             growth = 2.0
             if converged:
                 return iteration + 1, CONVERGED

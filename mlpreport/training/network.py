@@ -73,14 +73,18 @@ def kernels_source(architecture: Architecture) -> str:
     point = residual(architecture)
     layers = {name: name for name in point.program.definitions if name.startswith("h")}
     units = replace(point, value=f"z{len(architecture.sizes) - 1}", results=layers)
-    gradient = pointwise(objective(architecture), differing=("x", "y"), scalars=("decay",))
+    whole = objective(architecture)
+    gradient = pointwise(whole, differing=("x", "y"), scalars=("decay",))
     jacobian = pointwise(point, differing=("x", "y"), scalars=single, chosen="e")
     values = pointwise(units, differing=("x", "y"))
     rows = ", ".join(body.rows for body in (gradient, jacobian, values))
+    cotangents = _cotangents(gradient, whole), _cotangents(jacobian, point)
     functions = {
         "forward(parameters, problem, values)": _forward(architecture, values, units),
-        "objective(parameters, problem, gradient)": _objective(architecture, gradient),
-        "residuals(parameters, problem, residuals, jacobian)": _residuals(architecture, jacobian),
+        "objective(parameters, problem, gradient)": _objective(architecture, gradient, cotangents[0]),
+        "residuals(parameters, problem, residuals, jacobian)": _residuals(
+            architecture, jacobian, cotangents[1]
+        ),
         "rows(sizes)": [*_sizes(architecture, values.names), f"return max({rows})"],
     }
     texts = [
@@ -123,17 +127,16 @@ def _cotangents(body: Body, derivation: Derivation) -> dict[str, str]:
     return {name: body.names[result] for name, result in derivation.results.items()}
 
 
-def _objective(architecture: Architecture, body: Body) -> Iterator[str]:
-    targets = _cotangents(body, objective(architecture))
+def _objective(architecture: Architecture, body: Body, targets: Mapping[str, str]) -> Iterator[str]:
     yield from _unpacked(architecture, body.names)
     yield from _split(architecture, "gradient", targets, body.names)
     yield from body.once
     yield f"return {body.names['l']}"
 
 
-def _residuals(architecture: Architecture, body: Body) -> Iterator[str]:
+def _residuals(architecture: Architecture, body: Body, targets: Mapping[str, str]) -> Iterator[str]:
     """Print the loop over outputs: value and gradient of each one's error, over all points."""
-    targets, names = _cotangents(body, residual(architecture)), body.names
+    names = body.names
     yield from _unpacked(architecture, names)
     yield from body.once
     yield f"scale = 1 / math.sqrt({names['y']}.size)"
