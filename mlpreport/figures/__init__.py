@@ -9,14 +9,20 @@ from mlpreport.figures.fits import (
     widths,
 )
 from mlpreport.figures.graph import computation_graph
+from mlpreport.figures.merging import approaches, growth, limit_curve, limit_map, merging_units
 from mlpreport.figures.notebooks import show_in_notebooks
 
 __all__ = [
     "activation_fits",
     "activations",
+    "approaches",
     "computation_graph",
     "errors_by_width",
+    "growth",
     "hidden_units",
+    "limit_curve",
+    "limit_map",
+    "merging_units",
     "optima",
     "widths",
 ]

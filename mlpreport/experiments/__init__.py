@@ -1,0 +1,18 @@
+"""The named Experiments of the report, and `run`, which turns one into a Result."""
+
+from mlpreport.experiments.description import DataSource, Experiment
+from mlpreport.experiments.named import EXPERIMENTS, WIDTH_STUDY, experiment_named
+from mlpreport.experiments.running import GRID, baselines, fit_ensemble, function_curve, run
+
+__all__ = [
+    "EXPERIMENTS",
+    "GRID",
+    "WIDTH_STUDY",
+    "DataSource",
+    "Experiment",
+    "baselines",
+    "experiment_named",
+    "fit_ensemble",
+    "function_curve",
+    "run",
+]
