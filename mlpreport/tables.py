@@ -6,7 +6,10 @@ from operator import itemgetter
 
 import numpy as np
 
+from mlpreport.merging import Approach
 from mlpreport.results import Baseline, EnsembleRecord, Result
+from mlpreport.studies import Study, wilson
+from mlpreport.training import Ensemble
 
 
 @dataclass(frozen=True)
@@ -97,3 +100,43 @@ def optima(result: Result, label: str, *, most: int) -> Table:
             for optimum in sorted(found, key=lambda optimum: optimum.loss)
         ),
     )
+
+
+def approaches(found: Mapping[str, Approach]) -> Table:
+    """Tabulate, per method, how many restarts came near the limit, how near (medians), and why they stopped."""
+    header = ("method", "near the limit", "separation", "parameter norm", "error above the limit", "stopped")
+    return table(header, ((name, *_nearness(part)) for name, part in found.items()))
+
+
+def _nearness(part: Approach) -> tuple[object, ...]:
+    reasons = ", ".join(
+        f"{part.stop_reasons.count(reason)} {reason}" for reason in sorted(set(part.stop_reasons))
+    )
+    values = (part.separations, part.norms, part.excesses)
+    medians = [f"{np.median(value):.2g}" if len(value) else "" for value in values]
+    return (f"{len(part.norms)} of {part.restarts}", *medians, reasons)
+
+
+def arms(study: Study, names: Mapping[str, str], *, than: str) -> Table:
+    """Tabulate arms of a study: median errors of the best of ten, and how often it tests worse than another arm's."""
+    header = ("", "training MSE", "test MSE", "worse than three units", "ten times worse")
+    return table(header, ((title, *_arm(study, name, than)) for name, title in names.items()))
+
+
+def _arm(study: Study, name: str, than: str) -> tuple[object, ...]:
+    arm = study[name]
+    best = arm.best_of(10)
+    medians = (float(np.median(arm.losses[best])), float(np.median(arm.test_losses[best])))
+    return (*medians, *(str(study.worse(name, than, factor=factor)) for factor in (1, 10)))
+
+
+def expected_iterations(found: Mapping[str, Ensemble], *, target: float) -> Table:
+    """Tabulate, per method, mean iterations, the share of restarts with a loss of at most `target`, and their ratio."""
+    header = ("method", "iterations of a restart", "successes", "iterations until success")
+    return table(header, ((name, *_until_success(ensemble, target)) for name, ensemble in found.items()))
+
+
+def _until_success(ensemble: Ensemble, target: float) -> tuple[object, ...]:
+    mean, count = float(np.mean(ensemble.iterations)), int(np.sum(ensemble.losses <= target))
+    share = wilson(count, len(ensemble))
+    return (f"{mean:.0f}", str(share), f"{mean * share.of / count:.0f}" if count else "never")

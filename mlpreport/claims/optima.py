@@ -4,6 +4,7 @@ import numpy as np
 from scipy import stats
 
 from mlpreport.claims.ledger import Verdict, claim, network
+from mlpreport.merging import approach, limit_map, lowest_limit
 from mlpreport.results import Result
 
 
@@ -72,4 +73,27 @@ def _start_decides(result: Result, other: Result) -> Verdict:
         "partly" if moved > 0.05 else "reproduced",
         because,
         (("share that moved by more than 1 %", moved, "above 0.05"),),
+    )
+
+
+@claim(
+    "approach-as-square",
+    "",
+    "The lowest two-unit networks lie above the limit by its slope times the square of their separation.",
+    "two-units",
+)
+def _approach_as_square(result: Result) -> Verdict:
+    limit = lowest_limit(result.data, limit_map(result.data))
+    near = approach("", result, limit, within=1.5)
+    ratios = near.excesses / (limit.slope * near.separations**2)
+    furthest = float(np.max(np.abs(ratios - 1), initial=0.0))
+    because = (
+        f"Of {near.restarts:,} restarts {len(ratios)} end near the limit. All lie above it, by what theory predicts "
+        f"within {furthest:.1%}."
+    )
+    holds = len(ratios) > 0 and furthest < 0.05
+    return Verdict(
+        "reproduced" if holds else "refuted",
+        because,
+        (("largest relative deviation from the prediction", furthest, "below 0.05"),),
     )

@@ -3,6 +3,7 @@
 from mlpreport.experiments.description import DataSource, Experiment
 from mlpreport.experiments.named import EXPERIMENTS, WIDTH_STUDY, experiment_named
 from mlpreport.experiments.running import GRID, baselines, fit_ensemble, function_curve, run
+from mlpreport.experiments.units import largest_correlation, similarities
 
 __all__ = [
     "EXPERIMENTS",
@@ -14,5 +15,7 @@ __all__ = [
     "experiment_named",
     "fit_ensemble",
     "function_curve",
+    "largest_correlation",
     "run",
+    "similarities",
 ]

@@ -1,5 +1,14 @@
 """Results drawn as matplotlib Figures; nothing is computed here that a Result does not hold."""
 
+from mlpreport.figures.distributions import (
+    arms,
+    chances,
+    descent,
+    error_distributions,
+    errors_by_iterations,
+    similarities,
+    spikes,
+)
 from mlpreport.figures.fits import (
     activation_fits,
     activations,
@@ -16,7 +25,12 @@ __all__ = [
     "activation_fits",
     "activations",
     "approaches",
+    "arms",
+    "chances",
     "computation_graph",
+    "descent",
+    "error_distributions",
+    "errors_by_iterations",
     "errors_by_width",
     "growth",
     "hidden_units",
@@ -24,6 +38,8 @@ __all__ = [
     "limit_map",
     "merging_units",
     "optima",
+    "similarities",
+    "spikes",
     "widths",
 ]
 
