@@ -6,7 +6,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from mlpreport import figures
+from mlpreport import figures, tables
 from mlpreport.data import noisy_sine
 from mlpreport.experiments import EXPERIMENTS, run
 from mlpreport.merging import (
@@ -139,3 +139,13 @@ def test_figures_of_merging_draw_what_the_records_hold():
     assert isinstance(figures.limit_map(start, limit), Figure)
     fit, drawn = figures.limit_curve(trained(), limit).axes[0].get_lines()[1:]
     np.testing.assert_allclose(fit.get_ydata(), drawn.get_ydata(), atol=1e-3)
+
+
+def test_a_table_of_approaches_counts_restarts_and_reasons():
+    _, limit = found()
+    near = approach("BFGS", trained(), limit, within=1.5)
+    nothing = approach("none", trained(), limit, within=0.5)
+    row, empty = tables.approaches({"BFGS": near, "none": nothing}).rows
+    assert row[1] == f"{len(near.norms)} of 40"
+    assert sum(int(part.split()[0]) for part in row[-1].split(", ")) == len(near.norms)
+    assert empty == ("none", "0 of 40", "", "", "", "")
