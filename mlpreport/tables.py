@@ -8,7 +8,7 @@ import numpy as np
 
 from mlpreport.merging import Approach
 from mlpreport.results import Baseline, EnsembleRecord, Result
-from mlpreport.studies import Study, wilson
+from mlpreport.studies import Share, Study, wilson
 from mlpreport.training import Ensemble
 
 
@@ -140,3 +140,9 @@ def _until_success(ensemble: Ensemble, target: float) -> tuple[object, ...]:
     mean, count = float(np.mean(ensemble.iterations)), int(np.sum(ensemble.losses <= target))
     share = wilson(count, len(ensemble))
     return (f"{mean:.0f}", str(share), f"{mean * share.of / count:.0f}" if count else "never")
+
+
+def basins(found: Mapping[str, Mapping[str, Share]]) -> Table:
+    """Tabulate the share of restarts of each method in each class; the classes are named by their training error."""
+    methods = list(next(iter(found.values())))
+    return table(("training MSE", *methods), ((name, *shares.values()) for name, shares in found.items()))

@@ -7,6 +7,7 @@ from mlpreport.figures.distributions import (
     error_distributions,
     errors_by_iterations,
     similarities,
+    slices,
     spikes,
 )
 from mlpreport.figures.fits import (
@@ -39,6 +40,7 @@ __all__ = [
     "merging_units",
     "optima",
     "similarities",
+    "slices",
     "spikes",
     "widths",
 ]

@@ -9,6 +9,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlpreport.experiments import Slice
 from mlpreport.figures.style import BLUE, COLOURS, DASHES, GREY, STYLE, VERMILION, legend, make_panels
 from mlpreport.results import Result
 from mlpreport.studies import Arm, Share, Study
@@ -134,4 +135,18 @@ def descent(losses: Mapping[str, Float64[np.ndarray, " iteration"]], dampings: S
         axes.set_yscale("log")
     with rc_context(STYLE):
         top.legend()
+    return figure
+
+
+def slices(found: Sequence[Slice]) -> Figure:
+    """Training error on straight lines between networks, one panel for each slice; the lowest pass is bold."""
+    figure, panels = make_panels(1, len(found), height=2.8)
+    for axes, part in zip(panels, found, strict=True):
+        easiest = int(np.argmin(part.losses.max(axis=1)))
+        axes.plot(part.along, np.delete(part.losses, easiest, axis=0).T, color=GREY, lw=0.7, alpha=0.6)
+        axes.plot(part.along, part.losses[easiest], color=BLUE, lw=2.2)
+        axes.set_yscale("log")
+        axes.set_title(part.title, fontsize=9)
+        axes.set_xlabel("from one to the other")
+    panels[0].set_ylabel("training error")
     return figure

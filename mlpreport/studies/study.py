@@ -28,9 +28,9 @@ class Share:
     high: float
 
     def __str__(self) -> str:
-        """Write it as '99 of 100 (92 to 100 %)'."""
-        low, high = 100 * self.low, 100 * self.high
-        return f"{self.count} of {self.of} ({low:.0f} to {high:.0f}\N{NO-BREAK SPACE}%)"
+        """Write it as '99 of 100 (92 to 100 %)', with a decimal if so many were counted that it means something."""
+        low, high = (f"{100 * bound:.{int(self.of >= 1000)}f}" for bound in (self.low, self.high))  # noqa: PLR2004
+        return f"{self.count} of {self.of} ({low} to {high}\N{NO-BREAK SPACE}%)"
 
 
 def wilson(count: int, of: int) -> Share:
