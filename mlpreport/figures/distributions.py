@@ -14,6 +14,9 @@ from mlpreport.figures.style import BLUE, COLOURS, DASHES, GREY, STYLE, VERMILIO
 from mlpreport.results import Result
 from mlpreport.studies import Arm, Share, Study
 
+ERRORS = (4e-3, 1.5)
+"""Errors between which distributions are drawn: from below the noise to above the constant."""
+
 
 def _shares_below(axes: Axes, values: Float64[np.ndarray, " restart"], **style: Any) -> None:
     shares = (np.arange(len(values)) + 1) / len(values)
@@ -22,7 +25,7 @@ def _shares_below(axes: Axes, values: Float64[np.ndarray, " restart"], **style: 
 
 def error_distributions(result: Result) -> Figure:
     """Share of restarts whose training and test error is below a value, one panel for each architecture."""
-    figure, panels = make_panels(1, len(result.records), height=2.6, sharex=False)
+    figure, panels = make_panels(1, len(result.records), height=2.6)
     for axes, record in zip(panels, result.records, strict=True):
         _shares_below(axes, record.losses, color=BLUE, label="training")
         _shares_below(axes, record.test_losses, color=VERMILION, ls="--", label="test")
@@ -30,6 +33,7 @@ def error_distributions(result: Result) -> Figure:
         axes.set_xscale("log")
         axes.set_title(record.label)
         axes.set_xlabel("mean squared error")
+        axes.set_xlim(*ERRORS)
     panels[0].set_ylabel("share of restarts below")
     legend(figure, panels[0], columns=3)
     return figure
