@@ -32,7 +32,7 @@ def precise() -> Iterator[None]:
         ctx.prec = before
 
 
-class Undecided(ArithmeticError):
+class UndecidedError(ArithmeticError):
     """A branch depends on the sign of a ball that contains zero."""
 
 
@@ -69,6 +69,8 @@ class _Balls:
     def full(shape: tuple[int, ...], value: Any) -> np.ndarray:
         return np.full(shape, ball(value), dtype=object)
 
+    dot = staticmethod(np.dot)
+
     @staticmethod
     def vdot(a: np.ndarray, b: np.ndarray) -> Any:
         return np.asarray((a * b).sum())
@@ -81,8 +83,10 @@ def _decided(left: Any, operator: str, right: Any) -> Any:
 
 def _compare(a: Any, operator: str, b: Any) -> bool:
     below, above = bool(a < b), bool(a > b)
+    if a.is_exact() and b.is_exact() and not (below or above):  # equal
+        return operator in {"<=", ">="}
     if not (below or above):
-        raise Undecided
+        raise UndecidedError
     return below if operator in {"<", "<="} else above
 
 
@@ -144,8 +148,8 @@ def box_around(centre: Vector, radius: float) -> np.ndarray:
     return np.frompyfunc(lambda value: arb(float(value), radius), 1, 1)(centre)
 
 
-def has_one_zero(centre: Vector, radius: float, gradient: np.ndarray, hessian: np.ndarray, inverse: np.ndarray) -> bool:
-    """Test after Krawczyk whether the gradient has exactly one zero in the box.
+def has_one_zero(radius: float, gradient: np.ndarray, hessian: np.ndarray, inverse: np.ndarray) -> bool:
+    """Test after Krawczyk whether the gradient has exactly one zero in the box of this radius.
 
     Parameters
     ----------
@@ -155,7 +159,7 @@ def has_one_zero(centre: Vector, radius: float, gradient: np.ndarray, hessian: n
         Any matrix, best an approximate inverse of the Hessian at the centre.
     """
     rates, spread = exact(inverse), arb(0, radius)
-    contraction = exact(np.eye(len(centre))) - rates @ hessian
+    contraction = exact(np.eye(len(gradient))) - rates @ hessian
     image = -(rates @ gradient) + (contraction * spread).sum(axis=1)
     return all(bool(entry.abs_upper() < radius) for entry in image)
 

@@ -21,18 +21,24 @@ SATURATED = 1e-6
 STEEP = 0.05
 """A unit counts as a step when at most one point has a value farther than this from both limits."""
 
+NEAR = 0.2
+"""Two units may be merging when their values differ by no more than this, relative to their range."""
+
 CANDIDATES = 3
+"""Most pairs of units that are tried."""
+
 SEPARATIONS = np.geomspace(0.3, 0.003, 9)
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Which units of a network are ordinary, merge, are steps, or are constant; `steps` belong to the steep units."""
+    """Which units of a network are ordinary, merge, are constant, or double another; `steps` belong to steep units."""
 
     ordinary: tuple[int, ...]
     pair: tuple[int, int] | None
     steps: tuple[Step, ...]
     constant: tuple[int, ...]
+    doubles: tuple[int, ...] = ()
 
     def form(self, activation: str) -> Form:
         """Return the form of the limit function."""
@@ -41,7 +47,7 @@ class Parts:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """A proved minimum of a reduced or limit function: its parameters by name, and the slopes off it."""
+    """A proved minimum of a limit function: its parameters by name, and lower bounds of the slopes off it."""
 
     parts: Parts
     parameters: Named
@@ -52,8 +58,39 @@ class Found:
 
     @property
     def at_infinity(self) -> bool:
-        """Whether a network only approaches it."""
+        """Whether networks only approach the function."""
         return self.parts.pair is not None or bool(self.parts.steps)
+
+    @property
+    def kind(self) -> str:
+        """What happens to the units on the way."""
+        kinds = ["merging units"] * (self.parts.pair is not None) + ["step"] * bool(self.parts.steps)
+        return " and ".join(kinds)
+
+
+def limit_of(found: Found, train: Problem, test: Problem) -> Limit:
+    """Complete a limit with its test loss and the losses of networks on the way to it."""
+    architecture, parameters, steps = train.architecture, found.parameters, found.parts.steps
+    form = form_of(architecture, parameters)
+    curve = limit_values(form, {"x": test.x, **parameters, **step_columns(steps, test.x)})
+    objective = network_objective(architecture, train.x, train.y)
+    losses = []
+    with precise():
+        for separation in SEPARATIONS:
+            near = network_near(architecture, parameters, steps, float(separation), train.x)
+            losses.append(float(gradient_on(objective, exact(objective.flat(near)))[0].mid()))
+    return Limit(
+        architecture,
+        found.kind,
+        loss=found.measured.loss,
+        test_loss=float(np.mean((curve - test.y[:, 0]) ** 2)),
+        parameters=parameters,
+        steps=steps,
+        slope=min(found.slopes),
+        radius=found.proof.radius,
+        separations=SEPARATIONS,
+        losses=np.array(losses),
+    )
 
 
 def decompositions(hidden: np.ndarray, parameters: Named, activation: str, x: np.ndarray) -> Iterator[Parts]:
@@ -74,6 +111,10 @@ def decompositions(hidden: np.ndarray, parameters: Named, activation: str, x: np
         yield Parts(others, (i, j), tuple(steps), tuple(constant))
     if steps or constant:
         yield Parts(tuple(rest), None, tuple(steps), tuple(constant))
+    doubles = [j for n, j in enumerate(rest) if any(_gap(hidden, i, j) < SATURATED for i in rest[:n])]
+    if doubles:
+        single = tuple(unit for unit in rest if unit not in doubles)
+        yield Parts(single, None, tuple(steps), tuple(constant), tuple(doubles))
 
 
 def _is_constant(values: np.ndarray, limits: tuple[float | None, float | None]) -> bool:
@@ -98,6 +139,8 @@ def _steps_of(values: np.ndarray, limits: tuple[float | None, float | None], x: 
         if not 0 < k < len(points) - 1:
             return None
         return [Step((points[k] + points[k + 1]) / 2, at=False), Step(points[k], at=True)]
+    if above.all() or not above.any():
+        return None
     k = int(np.flatnonzero(np.diff(above.astype(int)))[0])
     return [Step((points[k] + points[k + 1]) / 2, at=False)]
 
@@ -105,12 +148,17 @@ def _steps_of(values: np.ndarray, limits: tuple[float | None, float | None], x: 
 def _close_pairs(hidden: np.ndarray, units: list[int], out: np.ndarray) -> list[tuple[int, int]]:
     """Pairs of units with opposite weights and similar values, the most similar first."""
     gaps = {
-        (i, j): np.sqrt(np.mean((hidden[:, i] - hidden[:, j]) ** 2)) / max(np.ptp(hidden[:, i]), 1e-12)
+        (i, j): _gap(hidden, i, j)
         for position, i in enumerate(units)
         for j in units[position + 1 :]
         if out[i] * out[j] < 0
     }
-    return sorted((pair for pair, gap in gaps.items() if gap < 0.2), key=lambda pair: float(gaps[pair]))  # noqa: PLR2004
+    return sorted((pair for pair, gap in gaps.items() if gap < NEAR), key=lambda pair: gaps[pair])
+
+
+def _gap(hidden: np.ndarray, i: int, j: int) -> float:
+    """Root mean square difference of the values of two units, relative to the range of the first."""
+    return float(np.sqrt(np.mean((hidden[:, i] - hidden[:, j]) ** 2)) / max(np.ptp(hidden[:, i]), 1e-12))
 
 
 def minimise_limit(train: Problem, network: Named, parts: Parts) -> Found | None:
