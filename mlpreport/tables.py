@@ -10,6 +10,7 @@ from mlpreport.merging import Approach
 from mlpreport.results import Baseline, EnsembleRecord, Result
 from mlpreport.studies import Share, Study, wilson
 from mlpreport.training import Ensemble
+from mlpreport.training.certificates import Certificate
 
 
 @dataclass(frozen=True)
@@ -146,3 +147,13 @@ def basins(found: Mapping[str, Mapping[str, Share]]) -> Table:
     """Tabulate the share of restarts of each method in each class; the classes are named by their training error."""
     methods = list(next(iter(found.values())))
     return table(("training MSE", *methods), ((name, *shares.values()) for name, shares in found.items()))
+
+
+def certificates(found: Sequence[Certificate]) -> Table:
+    """Tabulate the verdict of each certificate, with its error (of the limit where there is one) and its proof."""
+    header = ("training MSE", "verdict", "because")
+    return table(header, ((_certified_loss(part), part.verdict, part.because) for part in found))
+
+
+def _certified_loss(part: Certificate) -> str:
+    return f"{part.loss if part.limit is None else part.limit.loss:.12f}"

@@ -7,7 +7,8 @@ import pytest
 from mlpreport import figures, tables
 from mlpreport.data import noisy_sine
 from mlpreport.experiments import EXPERIMENTS, Slice, forms, loss_slice, restart_of, run
-from mlpreport.studies import basin_shares
+from mlpreport.merging import limit_map, lowest_limit
+from mlpreport.studies import basin_shares, certificates
 from mlpreport.training import Architecture, fit
 
 DATA = noisy_sine()
@@ -71,3 +72,19 @@ def test_basins_share_out_the_restarts_of_each_method():
     rows = tables.basins(found).rows
     assert rows[0][0] == "0.0796"
     assert rows[0][1] == str(found["0.0796"]["bfgs"])
+
+
+def test_frequent_classes_are_certified_drawn_and_tabulated_lowest_first():
+    many = run(replace(EXPERIMENTS["two-units-many"], restarts=200))
+    found = certificates(many, most=3)
+    assert [part.loss for part in found] == sorted(part.loss for part in found)
+    lowest = found[0]
+    assert lowest.verdict == "limit at infinity"
+    assert lowest.limit.loss == pytest.approx(lowest_limit(DATA, limit_map(DATA)).loss, rel=1e-12)
+    panels = figures.optima(many, most=3, certificates=found).axes
+    assert [axes.get_title().splitlines()[-1] for axes in panels[:3]] == [part.verdict for part in found]
+    drawn = [line for line in panels[0].get_lines() if line.get_label() == "its limit"]
+    np.testing.assert_array_equal(drawn[0].get_ydata(), lowest.limit.curve(many.grid[:, None]))
+    rows = tables.certificates(found).rows
+    assert rows[0][:2] == (f"{lowest.limit.loss:.12f}", lowest.verdict)
+    assert [row[2] for row in rows] == [part.because for part in found]

@@ -1,6 +1,6 @@
 """Studies: more restarts than a build of the site can afford, kept as a file that every build checks."""
 
-from mlpreport.studies.basins import basin_shares
+from mlpreport.studies.basins import basin_shares, certificates
 from mlpreport.studies.making import check_study, make_study
 from mlpreport.studies.study import Arm, Share, Study, load_study, read_study, wilson
 
@@ -9,6 +9,7 @@ __all__ = [
     "Share",
     "Study",
     "basin_shares",
+    "certificates",
     "check_study",
     "load_study",
     "make_study",

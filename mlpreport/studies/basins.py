@@ -8,6 +8,8 @@ from jaxtyping import Float64
 from mlpreport.experiments import restart_of
 from mlpreport.results import EnsembleRecord, OptimumRecord, Result
 from mlpreport.studies.study import Share, wilson
+from mlpreport.training import Architecture
+from mlpreport.training.certificates import Certificate, certify
 
 
 def basin_shares(
@@ -40,6 +42,17 @@ def basin_shares(
                 name: wilson(count, len(fits[name])) for name, count in counts.items()
             }
     return found
+
+
+def certificates(result: Result, *, most: int) -> tuple[Certificate, ...]:
+    """Certify the `most` frequent classes of a Result of one architecture, lowest first, each by its first member."""
+    (record,) = result.records
+    architecture = Architecture(record.sizes, record.activation)
+    frequent = sorted(record.optima, key=lambda optimum: -optimum.count)[:most]
+    return tuple(
+        certify(architecture, result.data, restart_of(record, optimum.members[0]).parameters)
+        for optimum in sorted(frequent, key=lambda optimum: optimum.loss)
+    )
 
 
 def _fits(result: Result, record: EnsembleRecord) -> Float64[np.ndarray, "restart point"]:
