@@ -10,6 +10,7 @@ from mlpreport.merging import Approach
 from mlpreport.results import Baseline, EnsembleRecord, Result
 from mlpreport.studies import Share, Study, wilson
 from mlpreport.training import Ensemble
+from mlpreport.training.atlas import Atlas, Entry
 from mlpreport.training.certificates import Certificate
 
 
@@ -157,3 +158,17 @@ def certificates(found: Sequence[Certificate]) -> Table:
 
 def _certified_loss(part: Certificate) -> str:
     return f"{part.loss if part.limit is None else part.limit.loss:.12f}"
+
+
+def atlas(atlases: Iterable[Atlas]) -> Table:
+    """Tabulate the classes of atlases, lowest first: error (of the limit where there is one), share, verdict."""
+    header = ("network", "training MSE", "share of restarts", "99 % interval", "verdict")
+    rows = ((part.architecture.label, *_entry(entry)) for part in atlases for entry in part.entries)
+    return table(header, rows)
+
+
+def _entry(entry: Entry) -> tuple[str, ...]:
+    low, high = (100 * bound for bound in entry.interval)
+    share = f"{100 * entry.share:.1f}\N{NO-BREAK SPACE}%"
+    interval = f"{low:.1f} to {high:.1f}\N{NO-BREAK SPACE}%"
+    return (_certified_loss(entry.certificate), share, interval, entry.certificate.verdict)

@@ -10,6 +10,7 @@ from mlpreport.experiments import EXPERIMENTS, Slice, forms, loss_slice, restart
 from mlpreport.merging import limit_map, lowest_limit
 from mlpreport.studies import basin_shares, certificates
 from mlpreport.training import Architecture, fit
+from mlpreport.training.atlas import load_atlas
 
 DATA = noisy_sine()
 X, Y = DATA.train.x, DATA.train.y
@@ -88,3 +89,12 @@ def test_frequent_classes_are_certified_drawn_and_tabulated_lowest_first():
     rows = tables.certificates(found).rows
     assert rows[0][:2] == (f"{lowest.limit.loss:.12f}", lowest.verdict)
     assert [row[2] for row in rows] == [part.because for part in found]
+
+
+def test_a_table_of_atlases_has_a_row_for_each_entry():
+    kept = [load_atlas(1), load_atlas(2)]
+    rows = tables.atlas(kept).rows
+    assert [row[0] for row in rows] == [part.architecture.label for part in kept for _ in part.entries]
+    first = kept[0].entries[0]
+    assert rows[0][1:3] == (f"{first.certificate.loss:.12f}", f"{100 * first.share:.1f}\N{NO-BREAK SPACE}%")
+    assert rows[len(kept[0].entries)][4] == "limit at infinity"
