@@ -10,7 +10,7 @@ from mlpreport.derivation.symmetries import symmetries
 from mlpreport.training.architecture import Architecture
 from mlpreport.training.limit_functions import Form, limit_values
 
-Named = dict[str, Float64[np.ndarray, "_ _"]]
+Named = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
