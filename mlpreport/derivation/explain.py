@@ -11,14 +11,13 @@ from sympy import prime
 
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.changes import variants
-from mlpreport.derivation.domains import Array, Floats
-from mlpreport.derivation.evaluation import Frame, entries, forward, with_sizes
-from mlpreport.derivation.oracles import torch_cotangents
+from mlpreport.derivation.domains import FLOATS, Array
+from mlpreport.derivation.evaluation import Frame, entries, frame_of
+from mlpreport.derivation.oracles import autograd
 from mlpreport.derivation.printing import code_names, show
-from mlpreport.derivation.program import Program
+from mlpreport.derivation.program import Program, build, num, show_shape
 from mlpreport.derivation.proof import assume
 from mlpreport.derivation.reading import Reader
-from mlpreport.derivation.terms import build, num, show_shape
 from mlpreport.errors import ProgramError, ShapeError
 
 _TOLERANCE = 1e-9
@@ -155,7 +154,7 @@ def _judge(
 ) -> _Judge:
     program = derivation.program
     values = {s: sizes[str(s)] for shape in program.inputs.values() for s in shape if s.is_Symbol}
-    frame = with_sizes(program, Floats(), values)
+    frame = frame_of(program, FLOATS, values)
     stream = np.random.default_rng(seed)
     shapes = {name: tuple(len(frame.weights[s]) for s in shape) for name, shape in program.shapes.items()}
     drawn = {
@@ -163,10 +162,8 @@ def _judge(
         for name in program.inputs
     }
     inputs = assume(program, drawn, frame)
-    found = torch_cotangents(program, inputs)
-    arrays = dict(forward(program, frame, inputs).arrays) | {
-        cotangent(program.loss, n): array for n, array in found.items()
-    }
+    arrays, found = autograd(program, inputs)
+    arrays |= {cotangent(program.loss, n): array for n, array in found.items()}
     named = {
         identifier: build("var", key, *array.shape)
         for key, array in arrays.items()
@@ -174,7 +171,7 @@ def _judge(
     }
     numbers = {name: num(value) for name, value in sizes.items() if name not in named}
     frame = Frame(
-        Floats(), {}, arrays, {n: np.ones(int(n)) for n in {1, *(k for s in shapes.values() for k in s)}}, {}
+        FLOATS, {}, {n: np.ones(int(n)) for n in {1, *(k for s in shapes.values() for k in s)}}, arrays, {}
     )
     return _Judge(sizes, frame, {**numbers, **named}, inputs, found[wrt])
 
