@@ -143,6 +143,19 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def mutation(session: nox.Session) -> None:
+    """Change the derivation in small ways and list changes its tests miss; `-- "mlpreport.derivation.stable*"`."""
+    mutmut = environment(ROOT / ".nox" / "mutation", (("--quiet", "mutmut==3.3.1"),)) / "mutmut"
+    programs = environment(ENVIRONMENT, INSTALLS, LOCK, ROOT / "pyproject.toml")
+    where = session.run(
+        str(programs / "python"), "-c", "import numpy; print(numpy.__path__[0])", silent=True, external=True
+    )
+    packages = str(Path(str(where).strip()).parent)
+    session.run(str(mutmut), "run", *session.posargs, env={**THREADS, "PYTHONPATH": packages}, external=True)
+    session.run(str(mutmut), "results", env={**THREADS, "PYTHONPATH": packages}, external=True)
+
+
+@nox.session(default=False)
 def atlas(session: nox.Session) -> None:
     """Make the atlas of optima again; with `-- --verify`, verify it."""
     run(session, "mlpreport", "atlas", *session.posargs)

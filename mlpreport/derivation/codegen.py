@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -12,13 +12,14 @@ import sympy as sp
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import U, elementwise
 from mlpreport.derivation.indices import phi_formula
+from mlpreport.derivation.loops import compiled_loops
 from mlpreport.derivation.printing import code_names, helper_name, show
-from mlpreport.derivation.program import Shape, Term, needed, show_shape, variables
+from mlpreport.derivation.program import Shape, Term, needed, nodes, show_shape, variables
 from mlpreport.derivation.rewriting import faster, is_number, shared, stabilised
 from mlpreport.derivation.stable import python_code, stable
 from mlpreport.errors import InvalidInputError, ShapeError
 
-_LIBRARIES = {"numpy": "np", "torch": "torch"}
+_LIBRARIES = {"numpy": "np", "torch": "torch", "numba": "numba"}
 _FORMS = {
     "np": {
         "imports": "import numpy as np",
@@ -119,7 +120,7 @@ def value_and_grad(
     derivation
         From `vjp` (gradients of the loss for every input), `hvp` or `jvp`.
     backend
-        "numpy" or "torch".
+        "numpy", "torch" or "numba".
     wrt
         Names whose derivatives are wanted; all if not given.
 
@@ -143,16 +144,23 @@ def value_and_grad(
             message = f"{name!r} has no derivative here (there are {', '.join(results)})"
             raise InvalidInputError(message)
     wanted = {name: key for name, key in results.items() if wrt is None or name in wrt}
-    source = source_of(replace(derivation, results=wanted), _LIBRARIES[backend])
-    scope: dict[str, Any] = {}
-    exec(source, scope)  # noqa: S102 (the text is printed from a checked program, never taken from outside)
+    derivation = replace(derivation, results=wanted)
+    source, function = (compiled_loops if backend == "numba" else partial(_executed, backend))(derivation)
     inputs = {name if name.isidentifier() else names[name]: s for name, s in program.inputs.items()}
-    return ValueAndGrad(source, inputs, scope["value_and_grad"], *_converter(backend))
+    return ValueAndGrad(source, inputs, function, *_converter(backend))
+
+
+def _executed(backend: str, derivation: Derivation) -> tuple[str, Callable[..., Any]]:
+    source, scope = source_of(derivation, _LIBRARIES[backend]), dict[str, Any]()
+    exec(source, scope)  # noqa: S102 (the text is printed from a checked program, never taken from outside)
+    return source, scope["value_and_grad"]
 
 
 def _converter(backend: str) -> tuple[Callable[[Any, Any], Any], Any]:
     if backend == "numpy":
         return np.asarray, np.float64
+    if backend == "numba":
+        return partial(np.require, requirements=["C", "W"]), np.float64
     torch = import_module("torch")
     return lambda value, dtype: torch.as_tensor(value, dtype=dtype).detach(), torch.float64
 
@@ -161,9 +169,7 @@ def check_current(derivation: Derivation) -> None:
     """Refuse a derivation whose elementwise functions were redefined since it was made."""
     for function in derivation.functions:
         if elementwise(function.name) != function:
-            message = (
-                f"{function.name} was redefined after this derivation was made; derive the program again"
-            )
+            message = f"{function.name} was redefined after this derivation; derive the program again"
             raise InvalidInputError(message)
 
 
@@ -171,9 +177,7 @@ def source_of(derivation: Derivation, library: str) -> str:
     """Print a derivation as a Python module for `np` or `torch`."""
     program, results, value = derivation.backward, set(derivation.results.values()), derivation.value
     named: dict[sp.Expr, str] = {}
-    definitions = {
-        name: stabilised(term, program.definitions, named) for name, term in program.definitions.items()
-    }
+    definitions = {n: stabilised(t, program.definitions, named) for n, t in program.definitions.items()}
     if library == "np":
         definitions = {name: faster(term) for name, term in definitions.items()}
     terms = shared(needed(definitions, [value, *results]))
@@ -200,19 +204,14 @@ def _code(name: str, term: Term, names: Mapping[str, str], library: str, results
     return _FORMS[library].get(form, "{}").format(show(term, names, library))
 
 
-def _nodes(terms: Iterable[Term], *ops: str) -> list[Term]:
-    nodes = (t for term in terms for t in sp.preorder_traversal(term))
-    return [t for t in nodes if isinstance(t, Term) and t.op in ops]
-
-
 def helpers(terms: Iterable[Term], library: str, rewrite: Callable[..., sp.Expr] = stable) -> dict[str, str]:
     """Definitions of the functions that terms call, their formulas rewritten."""
     found: dict[str, str] = {}
-    for term in _nodes(terms, *_HELPERS, "map", "call"):
+    for term in (node for root in terms for node in nodes(root)):
         if term.op in _HELPERS:
             peaks = [_FORMS[library]["peak"].format(axis) for axis in (1, "axis")]
             found[term.op] = _HELPERS[term.op].format(library, *peaks)
-        elif term.op == "map" or term.name not in {"exp", "log"}:
+        elif term.op == "map" or (term.op == "call" and term.name not in {"exp", "log"}):
             name = term.name if term.op == "map" else helper_name(term.name, int(term.parts[1]))
             formula = term.parts[1] if term.op == "map" else phi_formula(term.name, term.parts[1])
             found[name] = f"def {name}(u):\n{_body(formula, library, rewrite)}"
@@ -241,7 +240,7 @@ def run(term: Term, arrays: Mapping[str, Any], sizes: Mapping[sp.Expr, int], lib
 
 def _size_lines(inputs: Mapping[str, Shape], terms: Iterable[Term], names: Mapping[str, str]) -> list[str]:
     """Read the sizes that terms mention off the inputs' shapes."""
-    used = {s for t in _nodes(terms, "num", "ones") for s in t.free_symbols}
+    used = {s for term in terms for t in nodes(term) if t.op in {"num", "ones"} for s in t.free_symbols}
     lines: dict[sp.Expr, str] = {}
     for name, shape in inputs.items():
         for axis, size in enumerate(shape):

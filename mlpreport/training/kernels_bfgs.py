@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpreport.training.kernels_linear import Kernel, Matrix, Vector, copy, dot, inner, largest
+from mlpreport.training.kernels_linear import Kernel, Matrix, Vector, copy, dot, inner, largest, two_dots
 from mlpreport.training.stopping import (
     CONVERGED,
     DECREMENT_TOLERANCE,
@@ -99,21 +99,47 @@ def identity(size: int) -> Matrix:
 
 
 @inner
-def update_inverse(inverse: Matrix, start: Vector, end: Vector, before: Vector, after: Vector) -> None:
-    """Apply the BFGS update for the step from start to end, with the gradients before and after it."""
-    size = start.size
-    step, change, image = np.empty(size), np.empty(size), np.empty(size)
-    for i in range(size):
-        step[i], change[i] = end[i] - start[i], after[i] - before[i]
-    for i in range(size):
-        image[i] = dot(inverse[i], change)
-    curvature = dot(step, change)
-    factor = (1.0 + dot(change, image) / curvature) / curvature
+def update_and_apply(
+    inverse: Matrix,
+    step: Vector,
+    image: Vector,
+    factors: Vector,
+    change: Vector,
+    gradient: Vector,
+    applied: Matrix,
+) -> None:
+    """Carry out the last update, and apply the inverse Hessian to two vectors, in one pass over its rows.
+
+    The update adds factors[0] · step stepᵀ - factors[1] · (step imageᵀ + image stepᵀ).
+    """
+    size = step.size
     for i in range(size):
         row = inverse[i]
-        a, b = factor * step[i] - image[i] / curvature, step[i] / curvature
+        a, b = factors[0] * step[i] - factors[1] * image[i], factors[1] * step[i]
         for j in range(size):
             row[j] += a * step[j] - b * image[j]
+        applied[0, i], applied[1, i] = two_dots(row, change, gradient)
+
+
+@inner
+def next_direction(
+    step: Vector,
+    gradient: Vector,
+    change: Vector,
+    applied: Matrix,
+    image: Vector,
+    factors: Vector,
+    direction: Vector,
+) -> None:
+    """Note the BFGS update of the inverse Hessian, and set direction = -(updated inverse Hessian) gradient."""
+    copy(applied[0], image)
+    curvature = dot(step, change)
+    factors[0] = (1.0 + dot(change, image) / curvature) / curvature
+    factors[1] = 1.0 / curvature
+    along, across = dot(step, gradient), dot(image, gradient)
+    for i in range(step.size):
+        rise = (factors[0] * along - factors[1] * across) * step[i] - factors[1] * along * image[i]
+        direction[i] = -(applied[1, i] + rise)
 
 
 @inner
@@ -127,28 +153,42 @@ def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameter
     """Minimise from parameters, in place; return the number of iterations and the stop code."""
     size, iterations = parameters.size, int(options[MAX_ITERATIONS])
     inverse, direction, point = identity(size), np.empty(size), np.empty(size)
-    gradient, new_gradient = np.empty(size), np.empty(size)
+    gradient, new_gradient, change = np.empty(size), np.empty(size), np.empty(size)
+    step, image, factors, applied = np.zeros(size), np.zeros(size), np.zeros(2), np.empty((2, size))
     value = objective(parameters, problem, gradient)
-    change = -0.5 * math.sqrt(dot(gradient, gradient))
+    for i in range(size):
+        direction[i] = -gradient[i]
+    rise = -0.5 * math.sqrt(dot(gradient, gradient))
     for iteration in range(iterations):
         norm = largest(gradient)
         if not norm < math.inf or not abs(value) < math.inf:
             return iteration, NOT_FINITE
         if norm <= options[GRADIENT_TOLERANCE]:
             return iteration, CONVERGED
-        for i in range(size):
-            direction[i] = -dot(inverse[i], gradient)
         slope = dot(gradient, direction)
         if 0.0 < -0.5 * slope <= options[DECREMENT_TOLERANCE] * value:
             return iteration, CONVERGED
-        trial = first_trial(change, slope)
-        step, new_value = line_search(
-            objective, problem, parameters, direction, value, slope, trial, point, new_gradient
+        length, new_value = line_search(
+            objective,
+            problem,
+            parameters,
+            direction,
+            value,
+            slope,
+            first_trial(rise, slope),
+            point,
+            new_gradient,
         )
-        if step == 0.0:
+        if length == 0.0:
             return iteration, STALLED
-        update_inverse(inverse, parameters, point, gradient, new_gradient)
+        # The pass over the matrix still carries out the update before this one.
+        for i in range(size):
+            change[i] = new_gradient[i] - gradient[i]
+        update_and_apply(inverse, step, image, factors, change, new_gradient, applied)
+        for i in range(size):
+            step[i] = point[i] - parameters[i]
+        next_direction(step, new_gradient, change, applied, image, factors, direction)
         copy(point, parameters)
         gradient, new_gradient = new_gradient, gradient
-        change, value = new_value - value, new_value
+        rise, value = new_value - value, new_value
     return iterations, ITERATION_LIMIT
