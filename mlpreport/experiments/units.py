@@ -7,6 +7,9 @@ from mlpreport.experiments.description import Experiment
 from mlpreport.experiments.running import GRID, fit_ensemble
 from mlpreport.training import Restart
 
+ROUNDING = 1e-14
+"""A unit whose standard deviation is not above this is constant."""
+
 
 def similarities(experiment: Experiment) -> dict[str, Float64[np.ndarray, " restart"]]:
     """Train an Experiment; for every restart, return the largest correlation between two units of its last layer.
@@ -28,7 +31,7 @@ def _similarity(restart: Restart, column: Float64[np.ndarray, "grid 1"]) -> floa
 
 def largest_correlation(hidden: Float64[np.ndarray, "grid units"]) -> float:
     """Return the largest absolute correlation between two columns that are not constant; 0 if there are none."""
-    moving = hidden[:, np.ptp(hidden, axis=0) > 0]
+    moving = hidden[:, np.std(hidden, axis=0) > ROUNDING]
     if moving.shape[1] < 2:  # noqa: PLR2004 - a pair
         return 0.0
     correlation = np.abs(np.corrcoef(moving, rowvar=False))
