@@ -151,10 +151,8 @@ def value_and_grad(
     else:
         source = source_of(derivation, library)
         exec(source, scope)  # noqa: S102 (the text is printed from a checked program, never taken from outside)
-    names = code_names(derivation.backward)
-    inputs = {
-        name if name.isidentifier() else names[name]: s for name, s in derivation.backward.inputs.items()
-    }
+    names, found = code_names(derivation.backward), derivation.backward.inputs
+    inputs = {name if name.isidentifier() else names[name]: s for name, s in found.items()}
     return ValueAndGrad(source, inputs, scope["value_and_grad"], _converter(library))
 
 
