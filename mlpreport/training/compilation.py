@@ -116,8 +116,10 @@ def _printed(sizes: tuple[int, ...], activation: Elementwise) -> tuple[str, dict
     names |= {"row_product": dot, "row_total": total}
     exec(compile(text, str(path), "exec"), names)  # noqa: S102 - printed by our own derivation, not by a user
     for name, value in names.items():
-        if isinstance(value, FunctionType) and name not in {*NETWORK, "rows"}:
-            names[name] = inner(value)
+        if isinstance(value, FunctionType):
+            # Machine code of several processes meets in the cache; by equal names one kernel would run another's.
+            value.__qualname__ = f"{name}_{digest}"
+            names[name] = value if name in {*NETWORK, "rows"} else inner(value)
     return digest, names
 
 

@@ -149,6 +149,13 @@ def first_trial(change: float, slope: float) -> float:
     return trial if 0.0 < trial < 1.0 else 1.0
 
 
+@inner
+def negate(source: Vector, target: Vector) -> None:
+    """Set target = -source."""
+    for i in range(target.size):
+        target[i] = -source[i]
+
+
 def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameters: Vector) -> tuple[int, int]:
     """Minimise from parameters, in place; return the number of iterations and the stop code."""
     size, iterations = parameters.size, int(options[MAX_ITERATIONS])
@@ -158,8 +165,7 @@ def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameter
     step, image, change, end = np.zeros(width), np.zeros(width), np.zeros(width), np.zeros(width)
     applied = np.zeros((2, width))
     value = objective(parameters, problem, gradient)
-    for i in range(size):
-        direction[i] = -gradient[i]
+    negate(gradient, direction)
     rise = -0.5 * math.sqrt(dot(gradient, gradient))
     for iteration in range(iterations):
         norm = largest(gradient)
@@ -170,16 +176,9 @@ def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameter
         slope = dot(gradient, direction)
         if 0.0 < -0.5 * slope <= options[DECREMENT_TOLERANCE] * value:
             return iteration, CONVERGED
+        trial = first_trial(rise, slope)
         length, new_value = line_search(
-            objective,
-            problem,
-            parameters,
-            direction,
-            value,
-            slope,
-            first_trial(rise, slope),
-            point,
-            new_gradient,
+            objective, problem, parameters, direction, value, slope, trial, point, new_gradient
         )
         if length == 0.0:
             return iteration, STALLED

@@ -111,6 +111,13 @@ def largest_diagonal(a: Matrix) -> float:
     return result
 
 
+@inner
+def add(a: Vector, b: Vector, result: Vector) -> None:
+    """Set result = a + b."""
+    for i in range(result.size):
+        result[i] = a[i] + b[i]
+
+
 def levenberg_marquardt(
     residual_function: Kernel, problem: tuple[Any, ...], options: Vector, parameters: Vector
 ) -> tuple[int, int]:
@@ -132,8 +139,7 @@ def levenberg_marquardt(
         if norm <= options[GRADIENT_TOLERANCE]:
             return iteration, CONVERGED
         predicted = damped_step(normal, slope, damping, matrix, factor, step)
-        for i in range(size):
-            point[i] = parameters[i] + step[i]
+        add(parameters, step, point)
         residual_function(point, problem, new_residuals, jacobians)
         new_value = objective(point, penalty, new_residuals)
         gain = (value - new_value) / predicted
