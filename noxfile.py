@@ -155,6 +155,12 @@ def mutation(session: nox.Session) -> None:
     session.run(str(mutmut), "results", env={**THREADS, "PYTHONPATH": packages}, external=True)
 
 
+@nox.session(default=False)
+def atlas(session: nox.Session) -> None:
+    """Make the atlas of optima again; with `-- --verify`, verify it."""
+    run(session, "mlpreport", "atlas", *session.posargs)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types, layers, project set-up and spelling; nothing is fetched."""

@@ -177,9 +177,7 @@ def source_of(derivation: Derivation, library: str) -> str:
     """Print a derivation as a Python module for `np` or `torch`."""
     program, results, value = derivation.backward, set(derivation.results.values()), derivation.value
     named: dict[sp.Expr, str] = {}
-    definitions = {
-        name: stabilised(term, program.definitions, named) for name, term in program.definitions.items()
-    }
+    definitions = {n: stabilised(t, program.definitions, named) for n, t in program.definitions.items()}
     if library == "np":
         definitions = {name: faster(term) for name, term in definitions.items()}
     terms = shared(needed(definitions, [value, *results]))

@@ -91,13 +91,7 @@ def prove(derivation: Derivation, **sizes: int) -> Proof:
     if cotangent(program.loss, program.loss) not in derivation.backward.definitions:
         message = "prove takes the derivation of a vjp or hvp; these steps are tangents"
         raise InvalidInputError(message)
-    symbols = {str(s): s for shape in program.inputs.values() for s in shape if s.is_Symbol}
-    for name, value in sizes.items():
-        if name not in symbols or not isinstance(value, int) or value < 1:
-            known = ", ".join(sorted(symbols))
-            message = f"{name}={value!r}: give positive whole numbers for sizes of the program ({known})"
-            raise InvalidInputError(message)
-    values = {symbol: sizes.get(name, 2) for name, symbol in symbols.items()}
+    values = _values(program, sizes)
     frame = frame_of(program, FLOATS, values)
     stream = np.random.default_rng(1)
     drawn = {name: stream.uniform(0.2, 0.9, size=frame.shape(s)) for name, s in program.inputs.items()}
@@ -108,6 +102,16 @@ def prove(derivation: Derivation, **sizes: int) -> Proof:
         count, failures = check(derivation, inputs, frame)
         checks.append(Check(layer, what, count, tuple(failures)))
     return Proof(tuple(checks))
+
+
+def _values(program: Program, sizes: Mapping[str, int]) -> Sizes:
+    symbols = {str(s): s for shape in program.inputs.values() for s in shape if s.is_Symbol}
+    for name, value in sizes.items():
+        if name not in symbols or not isinstance(value, int) or value < 1:
+            known = ", ".join(sorted(symbols))
+            message = f"{name}={value!r}: give positive whole numbers for sizes of the program ({known})"
+            raise InvalidInputError(message)
+    return {symbol: sizes.get(name, 2) for name, symbol in symbols.items()}
 
 
 def assume(program: Program, arrays: dict[str, Array], frame: Frame) -> dict[str, Array]:

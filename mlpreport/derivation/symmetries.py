@@ -5,7 +5,7 @@ from functools import cache
 
 import sympy as sp
 
-from mlpreport.derivation.elementwise import U, Elementwise, elementwise
+from mlpreport.derivation.elementwise import Elementwise, U, elementwise
 
 _POINTS = tuple(sp.Rational(n, 7) for n in (-31, -17, -5, -1, 2, 3, 12, 29))
 _FACTORS = (sp.Rational(1, 3), sp.Rational(5, 2))
@@ -81,6 +81,10 @@ def _kinks(f: sp.Expr) -> tuple[float, ...]:
 def _limit(f: sp.Expr, end: sp.Expr) -> float | None:
     try:
         value = sp.limit(f, U, end)
-    except NotImplementedError:  # SymPy cannot tell
+    except (
+        NotImplementedError,
+        TypeError,
+        ValueError,
+    ):  # SymPy cannot tell; pieces make it raise any of these
         return None
     return float(value) if value.is_finite else None

@@ -23,12 +23,20 @@ from mlpreport.training.initialisation import initial_parameters
 from mlpreport.training.methods import find_method
 from mlpreport.training.optima import group_optima, wilson
 from mlpreport.training.problem import checked_problem, outputs
-from mlpreport.training.settings import with_options
+from mlpreport.training.settings import Options, with_options
 
 FOLDER = Path(__file__).parent / "optima_data"
-METHOD = "levenberg-marquardt"
-OPTIONS = {"max_iterations": 1000, "decrement_tolerance": 1e-13, "gradient_tolerance": 1e-10}
+CLASSES, LOWEST = "levenberg-marquardt", "bfgs"
+"""The method that separates the classes of narrow networks, and the one that goes lowest on wide ones."""
+
+OPTIONS: dict[str, Options] = {
+    CLASSES: {"max_iterations": 1000, "decrement_tolerance": 1e-13, "gradient_tolerance": 1e-10},
+    LOWEST: {"max_iterations": 10_000},
+}
 """Training ends late, so that the restarts of a class agree in many digits."""
+
+NARROW = 3
+"""On wider networks each restart is a class of its own, and the atlas has the best seen only."""
 
 WIDTHS = {1: 10_000, 2: 10_000, 3: 4_000, 10: 200, 50: 20, 100: 10}
 """Numbers of hidden units that there is an atlas of, and the restarts for each."""
@@ -37,6 +45,11 @@ SAME = 1e-3
 """Restarts are in one class when their functions differ by at most this (root mean square on the training points)."""
 
 LEAST_SHARE = 1e-3
+"""A class with a smaller share has no entry."""
+
+SAMPLE = 50
+"""How many restarts the command line and the site train again."""
+
 LANDING = 0.02
 """A restart that is trained again lands in a class when its function is this near: a few do not quite arrive."""
 
@@ -88,29 +101,32 @@ def make_atlas(width: int, *, restarts: int, seed: int, data: Dataset | None = N
     """Train restarts of a width, group them, and certify the lowest of each class that is not rare."""
     data = noisy_sine() if data is None else data
     architecture = Architecture((1, checked_whole("width", width, range(1, 10_000)), 1), "sigmoid")
-    ensemble = fit(architecture, data, restarts=restarts, seed=seed, method=METHOD, **OPTIONS)
+    best_seen = width > NARROW
+    method = LOWEST if best_seen else CLASSES
+    ensemble = fit(architecture, data, restarts=restarts, seed=seed, method=method, **OPTIONS[method])
     groups = group_optima(ensemble, data.train.x, tolerance=SAME)
     frequent = [group for group in groups if group.share >= LEAST_SHARE and group.count > 1]
-    best_seen = not frequent or width > 3  # noqa: PLR2004 - from there on each restart is a class of its own
     chosen = groups[:1] if best_seen else frequent
     labels = np.full(len(ensemble), -1)
     for place, group in enumerate(chosen):
         labels[list(group.members)] = place
-    entries = tuple(
-        Entry(_certified(ensemble, group.members, data), group.count, group.share, group.interval) for group in chosen
-    )
-    return Atlas(architecture, entries, tuple(labels.tolist()), best_seen, METHOD, seed, _provenance(width, data))
+    entries = [
+        Entry(_certified(ensemble, group.members, data), group.count, group.share, group.interval)
+        for group in chosen
+    ]
+    told = (best_seen, method, seed, _provenance(width, method, data))
+    return Atlas(architecture, tuple(entries), tuple(labels.tolist()), *told)
 
 
 def _certified(ensemble: Ensemble, members: Sequence[int], data: Dataset) -> Certificate:
     return certify(ensemble.architecture, data, ensemble.restart(members[0]).parameters)
 
 
-def _provenance(width: int, data: Dataset) -> dict[str, Any]:
+def _provenance(width: int, method: str, data: Dataset) -> dict[str, Any]:
     names = ("numpy", "scipy", "numba", "python-flint")
     return {
         "data": data_hash(data),
-        "options": OPTIONS,
+        "options": OPTIONS[method],
         "versions": {name: version(name) for name in names},
         "command": f"mlpreport atlas --width {width}",
     }
@@ -124,9 +140,13 @@ def data_hash(data: Dataset) -> str:
 
 def save_atlas(atlas: Atlas, folder: Path) -> Path:
     """Write an atlas as JSON, and return where."""
-    entries = [{**vars(entry), "certificate": certificate_as_json(entry.certificate)} for entry in atlas.entries]
+    entries = [
+        {**vars(entry), "certificate": certificate_as_json(entry.certificate)} for entry in atlas.entries
+    ]
     labels = " ".join(map(str, atlas.labels)).replace("-1", "-")
-    text = json.dumps({**vars(atlas), "architecture": vars(atlas.architecture), "entries": entries, "labels": labels})
+    text = json.dumps(
+        {**vars(atlas), "architecture": vars(atlas.architecture), "entries": entries, "labels": labels}
+    )
     path = folder / f"{atlas.architecture.hidden[0]}.json"
     path.write_text(text + "\n", encoding="utf-8")
     return path
@@ -140,10 +160,15 @@ def load_atlas(width: int, folder: Path = FOLDER) -> Atlas:
         stored = json.loads(path.read_text("utf-8"))
         entries = tuple(_entry(entry) for entry in stored["entries"])
         labels = tuple(-1 if label == "-" else int(label) for label in stored["labels"].split())
-        changed = {"architecture": architecture_from_json(stored["architecture"]), "entries": entries, "labels": labels}
+        changed = {
+            "architecture": architecture_from_json(stored["architecture"]),
+            "entries": entries,
+            "labels": labels,
+        }
         return Atlas(**stored | changed)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        message = f"the atlas {path.name} cannot be read ({error}); make it again with `mlpreport atlas --width {width}`"
+        remedy = f"make it again with `mlpreport atlas --width {width}`"
+        message = f"the atlas {path.name} cannot be read ({error}); {remedy}"
         raise CertificateError(message) from error
 
 
@@ -165,7 +190,10 @@ def verify_atlas(atlas: Atlas, *, sample: int, seed: int, data: Dataset | None =
     check_numbers(where, [("the hash of the data", atlas.provenance["data"], data_hash(data), 0.0)])
     for place, entry in enumerate(atlas.entries):
         count = atlas.labels.count(place)
-        numbers = [("count", entry.count, count, 0.0), ("share", entry.share, count / atlas.restarts, 1e-12)]
+        numbers: list[tuple[str, Any, Any, float]] = [
+            ("count", entry.count, count, 0.0),
+            ("share", entry.share, count / atlas.restarts, 1e-12),
+        ]
         numbers += [("interval", entry.interval, wilson(count, atlas.restarts), 1e-9)] if count else []
         check_numbers(f"entry {place} of {where}", numbers)
         try:
@@ -186,8 +214,8 @@ def _check_landing(atlas: Atlas, data: Dataset, sample: int, seed: int, where: s
         label = atlas.labels[index]
         if label >= 0 and distances[label] > LANDING:
             message = (
-                f"{where}: restart {index} is stored in entry {label}, but trained again it ends {distances[label]:.2g} "
-                f"away from it, entry {int(distances.argmin())} being the nearest; {REMEDY}"
+                f"{where}: restart {index} is stored in entry {label}, but trained again it ends "
+                f"{distances[label]:.2g} away from it, entry {int(distances.argmin())} being the nearest; {REMEDY}"
             )
             raise CertificateError(message)
 
@@ -205,7 +233,9 @@ def retrained(atlas: Atlas, data: Dataset, indices: Sequence[int]) -> Float64[np
     method = find_method(atlas.method)
     settings = with_options(method.settings, atlas.provenance["options"])
     problem = checked_problem(atlas.architecture, data, "train", settings.weight_decay)
-    starts = [initial_parameters(atlas.architecture, seed=atlas.seed, restarts=range(i, i + 1)) for i in indices]
+    starts = [
+        initial_parameters(atlas.architecture, seed=atlas.seed, restarts=range(i, i + 1)) for i in indices
+    ]
     rows = np.concatenate(starts)
     method.prepare(problem, settings)(rows, lambda _: None)
     return outputs(atlas.architecture, rows, data.train.x)[:, :, 0]

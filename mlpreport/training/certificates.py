@@ -19,7 +19,7 @@ from mlpreport.training.judging import SAME_FUNCTION, as_network, free_coordinat
 from mlpreport.training.limits import Limit
 from mlpreport.training.objective import Objective, Vector, network_objective
 from mlpreport.training.problem import Problem, checked_problem
-from mlpreport.training.stationary import PROVABLE, descend, measure, newton
+from mlpreport.training.stationary import PROVABLE, RADII, descend, measure, newton
 from mlpreport.training.symmetry import canonical, checked_parameters
 
 REMEDY = "it is stale or was altered: make it again with certify, or the atlas with `mlpreport atlas`"
@@ -27,7 +27,13 @@ REMEDY = "it is stale or was altered: make it again with certify, or the atlas w
 DESCENT = 50
 """Most iterations towards a zero of the gradient."""
 
-TOLERANCES = {"loss": 1e-11, "test_loss": 1e-9, "gradient_norm": 1e-6, "decrement": 1e-3, "parameter_norm": 1e-12}
+TOLERANCES = {
+    "loss": 1e-11,
+    "test_loss": 1e-9,
+    "gradient_norm": 1e-6,
+    "decrement": 1e-3,
+    "parameter_norm": 1e-12,
+}
 """Relative differences between two machines that are no difference."""
 
 ROUNDING = 1e-12
@@ -172,6 +178,7 @@ def _compared(stored: Certificate, again: Certificate) -> Iterator[tuple[str, An
         yield name, getattr(stored, name), getattr(again, name), tolerance
     top = np.abs(again.spectrum).max()
     yield "spectrum", stored.spectrum / top, again.spectrum / top, 1e-6
+    yield "radius", stored.radius, _nearest_radius(stored.radius), 1e-12
     # Radii are powers of ten: on another machine the next one may be the first that works.
     yield "radius", float(np.log10(stored.radius)), float(np.log10(again.radius)), 0.2
     words, figures = zip(*(_figures(reason) for reason in (stored.because, again.because)), strict=True)
@@ -193,3 +200,7 @@ def _figures(reason: str) -> tuple[str, list[float]]:
     """Separate the words of a reason from its numbers."""
     number = r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
     return re.sub(number, "#", reason), [float(found) for found in re.findall(number, reason)]
+
+
+def _nearest_radius(radius: float) -> float:
+    return radius if np.isnan(radius) else min(RADII, key=lambda tried: abs(np.log(tried / radius)))

@@ -11,8 +11,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from flint import arb, arb_mat, ctx
-from jaxtyping import Float64
+from flint import arb, ctx
 
 from mlpreport.training.objective import Objective, Vector
 
@@ -47,7 +46,7 @@ def ball(value: Any) -> Any:
 
 def exact(values: Any) -> np.ndarray:
     """Make every float64 of an array a ball of radius zero."""
-    return np.frompyfunc(lambda value: arb(float(value)), 1, 1)(np.asarray(values))
+    return np.asarray(np.frompyfunc(lambda value: arb(float(value)), 1, 1)(np.asarray(values)))
 
 
 class _Balls:
@@ -55,7 +54,8 @@ class _Balls:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = _ALIASES.get(name, name)
-        return np.frompyfunc(lambda value: getattr(ball(value), method)(), 1, 1)
+        function: Callable[..., Any] = np.frompyfunc(lambda value: getattr(ball(value), method)(), 1, 1)
+        return function
 
     minimum = staticmethod(np.frompyfunc(lambda a, b: ball(a).min(ball(b)), 2, 1))
     maximum = staticmethod(np.frompyfunc(lambda a, b: ball(a).max(ball(b)), 2, 1))
@@ -93,14 +93,14 @@ def _compare(a: Any, operator: str, b: Any) -> bool:
 class _Literals(ast.NodeTransformer):
     """Makes balls of the numbers in arithmetic, and lets comparisons fail where balls overlap."""
 
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:  # noqa: N802 - the name that ast looks for
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
         node.left = _as_ball(node.left)
         if not isinstance(node.op, ast.Pow) or not isinstance(node.right, ast.Constant):
             node.right = _as_ball(node.right)
         return node
 
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:  # noqa: N802 - the name that ast looks for
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
         sign = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}[type(node.ops[0])]
         return _call("_decided", node.left, ast.Constant(sign), node.comparators[0])
@@ -121,7 +121,8 @@ def on_balls(source: str) -> Callable[..., tuple[Any, dict[str, Any]]]:
     scope: dict[str, Any] = {"_ball": ball, "_decided": _decided}
     exec(compile(tree, "<derived, on balls>", "exec"), scope)  # noqa: S102 - printed by our own derivation
     scope |= {"np": _Balls(), "math": _Balls(), "erf": np.frompyfunc(lambda value: ball(value).erf(), 1, 1)}
-    return scope["value_and_grad"]
+    function: Callable[..., tuple[Any, dict[str, Any]]] = scope["value_and_grad"]
+    return function
 
 
 def gradient_on(objective: Objective, box: np.ndarray) -> tuple[Any, np.ndarray]:
@@ -140,12 +141,12 @@ def hessian_on(objective: Objective, box: np.ndarray) -> np.ndarray:
         given = arrays | objective.named(exact(unit), "v")
         rows.append(objective.flat(run(*(given[name] for name in objective.product.inputs))[1]))
     matrix = np.array(rows)
-    return np.frompyfunc(lambda a, b: a.intersection(b), 2, 1)(matrix, matrix.T)
+    return np.asarray(np.frompyfunc(lambda a, b: a.intersection(b), 2, 1)(matrix, matrix.T))
 
 
 def box_around(centre: Vector, radius: float) -> np.ndarray:
     """Make the box of all points whose entries differ from the centre's by at most the radius."""
-    return np.frompyfunc(lambda value: arb(float(value), radius), 1, 1)(centre)
+    return np.asarray(np.frompyfunc(lambda value: arb(float(value), radius), 1, 1)(centre))
 
 
 def has_one_zero(radius: float, gradient: np.ndarray, hessian: np.ndarray, inverse: np.ndarray) -> bool:

@@ -11,7 +11,10 @@ from mlpreport.training.limit_search import Found, decompositions, limit_of, min
 from mlpreport.training.limits import Limit
 from mlpreport.training.objective import Objective, Vector
 from mlpreport.training.problem import Problem
-from mlpreport.training.stationary import PROVABLE, Free, Measured, Proof, prove
+from mlpreport.training.stationary import PROVABLE, Free, Measured, Proof, descends, prove
+
+REDUCIBLE = 20
+"""Most parameters for which limits and flat manifolds are looked for."""
 
 SAME_FUNCTION = 0.02
 """Root mean square distance, in units of that of y, up to which a network counts as near its limit function."""
@@ -41,7 +44,11 @@ def judge(objective: Objective, measured: Measured, train: Problem, test: Proble
         return Finding("unproved", f"{reason}; {numbers(measured)}")
     if proof is not None:
         return _isolated(proof, measured) if not dimension else _scaled(proof, dimension)
-    found = _at_infinity_or_flat(objective, measured, train, test)
+    if descends(objective, measured):
+        reason = f"the enclosure of the gradient contains 0, and a curvature is {measured.spectrum[0]:.3g}"
+        return Finding("saddle", f"{reason}; the point is not isolated")
+    small = objective.size <= REDUCIBLE
+    found = _at_infinity_or_flat(objective, measured, train, test) if small else None
     return found or Finding("unproved", f"no proof was found; {numbers(measured)}")
 
 
@@ -87,26 +94,45 @@ def _zero(proof: Proof) -> str:
 
 
 def _scaled(proof: Proof, dimension: int) -> Finding:
-    kind = "positive definite Hessian (LDLᵀ)" if proof.minimum else f"a direction of curvature {proof.curvature:.3g}"
+    kind = (
+        "positive definite Hessian (LDLᵀ)"
+        if proof.minimum
+        else f"a direction of curvature {proof.curvature:.3g}"
+    )
     reason = f"{dimension} parameters are free by positive scaling of units or because units are dead; for the others "
     verdict = "flat manifold" if proof.minimum else "saddle"
-    return Finding(verdict, f"{reason}{_zero(proof)}, and there is a {kind} on that box", dimension, proof.radius)
+    return Finding(
+        verdict, f"{reason}{_zero(proof)}, and there is a {kind} on that box", dimension, proof.radius
+    )
 
 
 def _isolated(proof: Proof, measured: Measured) -> Finding:
     zero = _zero(proof)
     if proof.minimum:
-        reason = f"{zero}, and the Hessian is positive definite on all of that box (LDLᵀ), its smallest eigenvalue being "
-        return Finding("minimum", f"{reason}{measured.spectrum[0]:.3g}", radius=proof.radius)
+        reason = f"{zero}, and the Hessian is positive definite on all of that box (LDLᵀ)"
+        lowest = f"its smallest eigenvalue is {measured.spectrum[0]:.3g}"
+        return Finding("minimum", f"{reason}; {lowest}", radius=proof.radius)
     count = int((measured.spectrum < 0).sum())
-    reason = f"{zero}, and the curvature along one direction is {proof.curvature:.3g} or so on all of that box"
-    return Finding("saddle", f"{reason}; {count} of {len(measured.spectrum)} eigenvalues are negative", radius=proof.radius)
+    reason = (
+        f"{zero}, and the curvature along one direction is {proof.curvature:.3g} or so on all of that box"
+    )
+    return Finding(
+        "saddle",
+        f"{reason}; {count} of {len(measured.spectrum)} eigenvalues are negative",
+        radius=proof.radius,
+    )
 
 
-def _at_infinity_or_flat(objective: Objective, measured: Measured, train: Problem, test: Problem) -> Finding | None:
+def _at_infinity_or_flat(
+    objective: Objective, measured: Measured, train: Problem, test: Problem
+) -> Finding | None:
     """Look for the function that a network of one smooth hidden layer approaches, or shares with a smaller one."""
     architecture = train.architecture
-    if len(architecture.hidden) != 1 or architecture.sizes[-1] != 1 or symmetries(architecture.activation).kinks:
+    if (
+        len(architecture.hidden) != 1
+        or architecture.sizes[-1] != 1
+        or symmetries(architecture.activation).kinks
+    ):
         return None
     network = as_network(objective, measured.point, train)
     hidden, fit = network.hidden(train.x)[0], network.predict(train.x)[:, 0]
@@ -127,22 +153,26 @@ def _flat(found: Found, train: Problem) -> Finding:
     reasons = [f"{len(parts.constant)} of the units are constant at all points"] * bool(parts.constant)
     reasons += [f"{len(parts.doubles)} of the units double another"] * bool(parts.doubles)
     reason = (
-        f"{' and '.join(reasons)}: the function is that of a network with {smaller}, whose loss {found.measured.loss:.12g} "
-        f"is a proved minimum (smallest eigenvalue {found.measured.spectrum[0]:.2g}), and can be had in many ways"
+        f"{' and '.join(reasons)}: the function is that of a network with {smaller}, whose loss "
+        f"{found.measured.loss:.12g} is a proved minimum (smallest eigenvalue {found.measured.spectrum[0]:.2g}), "
+        "and can be had in many ways"
     )
     return Finding("flat manifold", reason, _dimension(found, train), found.proof.radius)
 
 
 def _dimension(found: Found, train: Problem) -> int:
-    """A constant unit leaves its weights, its bias and its share of the constant free; a double, its share of a weight."""
+    """Count what is free: weights, bias and share of the constant of a constant unit, share of a weight of a double."""
     return len(found.parts.constant) * (train.architecture.sizes[0] + 2) + len(found.parts.doubles)
 
 
 def _limit(found: Found, measured: Measured, train: Problem, test: Problem) -> Finding:
     limit = limit_of(found, train, test)
     reason = (
-        f"{limit.kind}: no network attains the loss {limit.loss:.12g} of the limit function, a proved minimum of its kind "
-        f"(smallest eigenvalue {found.measured.spectrum[0]:.2g}); off it the loss rises at a rate of at least {limit.slope:.2g}; "
-        f"this network is {measured.loss - limit.loss:.1e} above, its parameters have norm {np.linalg.norm(measured.point):.3g}"
+        f"{limit.kind}: no network attains the loss {limit.loss:.12g} of the limit function, a proved minimum "
+        f"of its kind (smallest eigenvalue {found.measured.spectrum[0]:.2g}); off it the loss rises at a rate of at "
+        f"least {limit.slope:.2g}; this network is {measured.loss - limit.loss:.1e} above, and the norm of its "
+        f"parameters is {np.linalg.norm(measured.point):.3g}"
     )
-    return Finding("limit at infinity", reason, dimension=_dimension(found, train), radius=limit.radius, limit=limit)
+    return Finding(
+        "limit at infinity", reason, dimension=_dimension(found, train), radius=limit.radius, limit=limit
+    )

@@ -8,7 +8,7 @@ Neural Networks 13, 2000.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -70,11 +70,15 @@ def derivatives(activation: str) -> tuple[Elementwise, Elementwise, Elementwise]
         name = f"{activation}_d{order}"
         expression = elementwise(before).derivative
         if name not in elementwise_names() or elementwise(name).expression != expression:
-            register_elementwise(name, lambda _, formula=expression: formula)
+            register_elementwise(name, partial(_constant, expression))
         found.append(elementwise(name))
         before = name
     first, second, third = found
     return first, second, third
+
+
+def _constant(formula: Any, _argument: Any) -> Any:
+    return formula
 
 
 def limit_objective(

@@ -9,9 +9,15 @@ from flint import arb
 
 from mlpreport.derivation.symmetries import symmetries
 from mlpreport.training.intervals import box_around, exact, gradient_on, on_balls, precise
-from mlpreport.training.limit_functions import Form, limit_objective, limit_values, separation_slope, value_slopes
+from mlpreport.training.limit_functions import (
+    Form,
+    limit_objective,
+    limit_values,
+    separation_slope,
+    value_slopes,
+)
 from mlpreport.training.limits import Limit, Named, Step, form_of, network_near, step_columns
-from mlpreport.training.objective import Objective, Vector, network_objective
+from mlpreport.training.objective import Objective, network_objective
 from mlpreport.training.problem import Problem
 from mlpreport.training.stationary import Measured, Proof, descend, measure, newton, prove
 
@@ -123,7 +129,9 @@ def _is_constant(values: np.ndarray, limits: tuple[float | None, float | None]) 
     return any(limit is not None and np.abs(values - limit).max() <= SATURATED for limit in limits)
 
 
-def _steps_of(values: np.ndarray, limits: tuple[float | None, float | None], x: np.ndarray) -> list[Step] | None:
+def _steps_of(
+    values: np.ndarray, limits: tuple[float | None, float | None], x: np.ndarray
+) -> list[Step] | None:
     """Return the columns of a unit that is nearly a step, else None."""
     low, high = limits
     if low is None or high is None:
@@ -190,7 +198,10 @@ def _start(form: Form, network: Named, parts: Parts, arrays: Named) -> Named:
         start |= {"W1": network["W1"][:, units], "b1": network["b1"][None, units]}
     if parts.pair is not None:
         pair = list(parts.pair)
-        start |= {"w": network["W1"][:, pair].mean(axis=1, keepdims=True), "b": network["b1"][pair].mean().reshape(1, 1)}
+        start |= {
+            "w": network["W1"][:, pair].mean(axis=1, keepdims=True),
+            "b": network["b1"][pair].mean().reshape(1, 1),
+        }
     linear = {name: (1, 1) for name in form.parameters if name not in start}
     linear |= {"W2": (len(units), 1)} if form.units else {}
     linear |= {"beta": (x.shape[1], 1)} if form.pair else {}
@@ -203,12 +214,14 @@ def _start(form: Form, network: Named, parts: Parts, arrays: Named) -> Named:
             columns.append(limit_values(form, {**given, **zeros, name: unit.reshape(shape)}))
     best = np.linalg.lstsq(np.column_stack(columns), arrays["y"][:, 0], rcond=None)[0]
     ends = np.cumsum([int(np.prod(shape)) for shape in linear.values()])
-    start |= {name: part.reshape(linear[name]) for name, part in zip(linear, np.split(best, ends[:-1]), strict=True)}
+    start |= {
+        name: part.reshape(linear[name]) for name, part in zip(linear, np.split(best, ends[:-1]), strict=True)
+    }
     return {name: start[name] for name in form.parameters}
 
 
 def _slopes(form: Form, objective: Objective, box: np.ndarray, steps: tuple[Step, ...]) -> tuple[float, ...]:
-    """Lower bounds of the slopes of the loss off the limit function: all positive means that it is approached from above."""
+    """Bound the slopes of the loss off the limit function from below; if all are positive, it is lowest there."""
     with precise():
         given = {name: exact(values) for name, values in objective.arrays.items()} | objective.named(box)
         slopes: list[Any] = []

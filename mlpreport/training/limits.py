@@ -11,6 +11,7 @@ from mlpreport.training.architecture import Architecture
 from mlpreport.training.limit_functions import Form, limit_values
 
 Named = dict[str, np.ndarray]
+"""Arrays by name."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,13 @@ def network_near(
 ) -> dict[str, np.ndarray]:
     """Return the network whose merging units, or steps, are this far from merged, or from vertical."""
     inputs = architecture.sizes[0]
-    weights, biases, out = [np.zeros((inputs, 0))], [np.zeros(0)], [np.zeros(0)]
+    weights: list[np.ndarray] = [np.zeros((inputs, 0))]
+    biases, out = [np.zeros(0)], [np.zeros(0)]
     if "W1" in limit:
         weights, biases, out = [limit["W1"]], [limit["b1"][0]], [limit["W2"][:, 0]]
     if "w" in limit:
-        for parts, more in zip((weights, biases, out), _pair_near(limit, separation, x), strict=True):
-            parts.append(more)
+        weight, bias, height = _pair_near(limit, separation, x)
+        weights, biases, out = [*weights, weight], [*biases, bias], [*out, height]
     low, high = symmetries(architecture.activation).limits
     rise, constant = (high or 0.0) - (low or 0.0), limit["c"][0]
     for weight, bias, height in _steep_units(limit, steps, separation):
@@ -130,8 +132,12 @@ def _steep_units(limit: Named, steps: tuple[Step, ...], separation: float) -> li
         if step.at:
             continue
         place, height, argument = step.place, limit["s"][k, 0], 0.0
-        if k + 1 < len(steps) and steps[k + 1].at:  # the step goes through a point, where the unit has a value between
+        if (
+            k + 1 < len(steps) and steps[k + 1].at
+        ):  # the step goes through a point, where the unit has a value between
             fraction = limit["s"][k + 1, 0] / height
             place, argument = steps[k + 1].place, np.log(fraction / (1 - fraction))
-        units.append((np.array([[1 / separation]]), np.array([argument - place / separation]), np.array([height])))
+        units.append(
+            (np.array([[1 / separation]]), np.array([argument - place / separation]), np.array([height]))
+        )
     return units

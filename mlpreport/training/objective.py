@@ -29,7 +29,7 @@ class Objective:
         The derived gradient, and the derived product of the Hessian with directions `v…`.
     """
 
-    shapes: Mapping[str, tuple[int, int]]
+    shapes: Mapping[str, tuple[int, ...]]
     arrays: Mapping[str, Float64[np.ndarray, "rows columns"]]
     gradient: ValueAndGrad
     product: ValueAndGrad
@@ -43,7 +43,10 @@ class Objective:
         """Cut a flat vector, of any kind of numbers, into the parameters."""
         ends = np.cumsum([rows * columns for rows, columns in self.shapes.values()])
         parts = np.split(np.asarray(flat), ends[:-1])
-        return {f"{prefix}{name}": part.reshape(self.shapes[name]) for name, part in zip(self.shapes, parts, strict=True)}
+        return {
+            f"{prefix}{name}": part.reshape(self.shapes[name])
+            for name, part in zip(self.shapes, parts, strict=True)
+        }
 
     def value_and_gradient(self, flat: Vector) -> tuple[float, Vector]:
         """Compute the loss and its gradient."""
@@ -55,18 +58,11 @@ class Objective:
         fixed = {**self.arrays, **self.named(flat)}
         columns = [self.flat(self.product(**fixed, **self.named(unit, "v"))[1]) for unit in np.eye(self.size)]
         matrix = np.array(columns)
-        return (matrix + matrix.T) / 2
+        return np.asarray((matrix + matrix.T) / 2)
 
     def flat(self, parameters: Mapping[str, Any]) -> Any:
         """Put parameters, or derivatives by them, into one vector."""
         return np.concatenate([np.asarray(parameters[name]).ravel() for name in self.shapes])
-
-
-def make_objective(
-    program: "Traced", shapes: Mapping[str, tuple[int, int]], arrays: Mapping[str, np.ndarray]
-) -> Objective:
-    """Bind a traced program to the shapes of its parameters and to its data."""
-    return Objective(shapes, arrays, *program)
 
 
 Traced = tuple[ValueAndGrad, ValueAndGrad]
@@ -74,8 +70,15 @@ Traced = tuple[ValueAndGrad, ValueAndGrad]
 
 
 @cache
-def derived(source: str, parameters: tuple[str, ...], shapes: tuple[tuple[str, tuple[Any, Any]], ...], *functions: Elementwise) -> Traced:
+def derived(
+    source: str,
+    parameters: tuple[str, ...],
+    shapes: tuple[tuple[str, tuple[Any, Any]], ...],
+    *functions: Elementwise,
+) -> Traced:
     """Derive gradient and Hessian-vector product of a program; `functions` are the definitions that it calls."""
+    # Each set of definitions has derivations of its own, since a name can be registered anew.
+    del functions
     program = trace(source, **dict(shapes))
     return value_and_grad(program.vjp(), wrt=parameters), value_and_grad(program.hvp(parameters))
 
@@ -83,15 +86,17 @@ def derived(source: str, parameters: tuple[str, ...], shapes: tuple[tuple[str, t
 def network_objective(architecture: Architecture, x: np.ndarray, y: np.ndarray) -> Objective:
     """Make the mean squared error of an architecture on points x (n, in) with targets y (n, out)."""
     depth = len(architecture.sizes) - 1
-    shapes = {name: (shape if len(shape) == 2 else (1, *shape)) for name, shape in architecture.parameter_shapes.items()}
+    shapes = {
+        name: (*([1] * (2 - len(shape))), *shape) for name, shape in architecture.parameter_shapes.items()
+    }
     symbols = ["D", *(f"H{layer}" for layer in range(1, depth)), "C"]
-    declared = {"x": ("N", "D"), "y": ("N", "C")}
+    declared: dict[str, tuple[Any, Any]] = {"x": ("N", "D"), "y": ("N", "C")}
     for layer in range(1, depth + 1):
         declared |= {f"W{layer}": (symbols[layer - 1], symbols[layer]), f"b{layer}": (1, symbols[layer])}
-    traced = derived(
-        network_source(depth, architecture.activation), tuple(shapes), tuple(declared.items()), elementwise(architecture.activation)
+    source, activation = network_source(depth, architecture.activation), elementwise(architecture.activation)
+    return Objective(
+        shapes, {"x": x, "y": y}, *derived(source, tuple(shapes), tuple(declared.items()), activation)
     )
-    return make_objective(traced, shapes, {"x": x, "y": y})
 
 
 def network_source(depth: int, activation: str) -> str:

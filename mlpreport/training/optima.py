@@ -15,6 +15,9 @@ from mlpreport.training.symmetry import Parameters, canonical
 
 __all__ = ["CONFIDENCE", "Optimum", "canonical", "group_optima", "wilson"]
 
+MOST_FORMS = 10
+"""Different canonical parameters are counted up to here."""
+
 CONFIDENCE = 0.99
 """Level of the intervals of shares."""
 
@@ -34,6 +37,7 @@ class Optimum:
     forms
         How many different canonical parameters the members have, entries being equal when they agree to `tolerance`
         relative to the largest: 1 for one point up to symmetry, more where the function is approached or has many.
+        No more than `MOST_FORMS` are counted.
     """
 
     loss: float
@@ -117,9 +121,11 @@ def wilson(count: int, total: int) -> tuple[float, float]:
 
 def _forms(ensemble: Ensemble, members: np.ndarray, tolerance: float) -> int:
     """Count the canonical parameters that differ, one after the other."""
-    rest = np.array([_flat(canonical(ensemble.architecture, ensemble.restart(i).parameters)) for i in members.tolist()])
+    rest = np.array(
+        [_flat(canonical(ensemble.architecture, ensemble.restart(i).parameters)) for i in members.tolist()]
+    )
     count = 0
-    while len(rest):
+    while len(rest) and count < MOST_FORMS:
         gaps = np.abs(rest - rest[0]).max(axis=1)
         rest = rest[gaps > tolerance * max(1.0, float(np.abs(rest[0]).max()))]
         count += 1

@@ -65,7 +65,11 @@ class Proof:
 def measure(objective: Objective, point: Vector) -> Measured:
     """Compute loss, gradient and Hessian at a point: with balls and rounded once, or in float64 if that takes long."""
     try:
-        return _measured_with_balls(objective, point) if objective.size <= PROVABLE else _measured(objective, point)
+        return (
+            _measured_with_balls(objective, point)
+            if objective.size <= PROVABLE
+            else _measured(objective, point)
+        )
     except UndecidedError:
         return _measured(objective, point)
 
@@ -86,7 +90,7 @@ def _measured_with_balls(objective: Objective, point: Vector) -> Measured:
 
 
 def _rounded(balls: np.ndarray) -> np.ndarray:
-    return np.frompyfunc(lambda value: float(value.mid()), 1, 1)(balls).astype(np.float64)
+    return np.array([float(value.mid()) for value in balls.ravel()]).reshape(balls.shape)
 
 
 def newton(objective: Objective, start: Vector, free: Free = None) -> Vector | None:
@@ -105,7 +109,9 @@ def newton(objective: Objective, start: Vector, free: Free = None) -> Vector | N
     return None
 
 
-def _newton_step(objective: Objective, point: Vector, moving: np.ndarray) -> Vector | None:
+def _newton_step(
+    objective: Objective, point: Vector, moving: np.ndarray
+) -> Float64[np.ndarray, " moving"] | None:
     try:
         with precise(), np.errstate(all="ignore"):
             gradient = _rounded(gradient_on(objective, exact(point))[1])[moving]
@@ -118,7 +124,7 @@ def _newton_step(objective: Objective, point: Vector, moving: np.ndarray) -> Vec
 def descend(objective: Objective, start: Vector, *, iterations: int) -> Vector:
     """Minimise from a point with exact Hessians in a trust region."""
     result = minimize(
-        lambda flat: objective.value_and_gradient(flat),
+        objective.value_and_gradient,
         start,
         jac=True,
         hess=objective.hessian,
@@ -177,4 +183,17 @@ def _prove_in(
         along = curvature_along(hessian, vectors[:, 0])
         return Proof(radius, minimum=False, curvature=float(along.upper())) if along < 0 else None
     root = solve_triangular(cholesky(curvatures, lower=True), np.eye(len(moving)), lower=True)
-    return Proof(radius, minimum=True, curvature=float(values[0])) if is_positive_definite(hessian, root) else None
+    return (
+        Proof(radius, minimum=True, curvature=float(values[0]))
+        if is_positive_definite(hessian, root)
+        else None
+    )
+
+
+def descends(objective: Objective, measured: Measured) -> bool:
+    """Tell whether a gradient that may be zero exactly at the point comes with a proved direction of descent."""
+    lowest = np.linalg.eigh(measured.hessian)[1][:, 0]
+    with precise():
+        gradient = gradient_on(objective, exact(measured.point))[1]
+        along = curvature_along(hessian_on(objective, exact(measured.point)), lowest)
+        return all(entry.contains(0) for entry in gradient) and bool(along < 0)

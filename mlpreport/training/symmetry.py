@@ -55,7 +55,9 @@ def checked_parameters(architecture: Architecture, parameters: Mapping[str, obje
             message = f"{name} has {actual}, but {architecture.label} needs {shape}; give {', '.join(shapes)}"
             raise ShapeError(message)
         if not np.isfinite(found[name]).all():
-            message = f"{name} = {found[name].tolist()}: parameters must be finite; train again from another seed"
+            message = (
+                f"{name} = {found[name].tolist()}: parameters must be finite; train again from another seed"
+            )
             raise ShapeError(message)
     return found
 
