@@ -5,7 +5,7 @@ inner loop runs over contiguous points.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from types import FunctionType
 from typing import Any
@@ -40,12 +40,14 @@ _LOGSUMEXP = """def logsumexp(z):
 class Layout:
     """Variables that differ from point to point have the points last, in place of rows or behind them.
 
-    `points` is the index over the points, with their number. Of what is a scalar, no array is made.
+    `points` is the index over the points, with their number. A scalar is no array. A variable in
+    `parts` is a part of a flat array, whose name with the bracket is given; its own name is the place of its start.
     """
 
     points: Axis = (ONE, ONE)
     varying: frozenset[str] = frozenset()
     scalars: frozenset[str] = frozenset()
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     def axes(self, name: str, shape: Shape, at: Iterable[sp.Expr]) -> list[Axis]:
         """Pairs of index and size, in the order in which the entry `at` of a variable is stored."""
@@ -118,7 +120,16 @@ class Loops:
         return self._cell(name, places[:-1] if whole_row else places)
 
     def _cell(self, name: str, places: list[str]) -> str:
-        return self.names[name] + ("" if name in self.layout.scalars else f"[{', '.join(places)}]")
+        if name in self.layout.scalars:
+            return self.names[name]
+        if name not in self.layout.parts:
+            return f"{self.names[name]}[{', '.join(places)}]"
+        shape, varies = self.shapes[name], name in self.layout.varying
+        flat = len(self.layout.axes(name, shape, (ONE, ONE))) - varies
+        *row, column = places[:flat]
+        start = [self.names[name], *(f"{i}*{self.code(shape[1])}" for i in row), column]
+        start = [part for part in start if part != "0" and not part.startswith("0*")]
+        return f"{self.layout.parts[name]}{', '.join([' + '.join(start), *places[flat:]])}]"
 
     def _lettered(self, formula: sp.Expr, axes: list[Axis]) -> tuple[sp.Expr, list[Axis]]:
         """Give every index the letter that it has in the code."""

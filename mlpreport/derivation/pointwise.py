@@ -45,7 +45,12 @@ class Body:
 
 
 def pointwise(
-    derivation: Derivation, *, differing: Iterable[str], scalars: Iterable[str] = (), chosen: str = ""
+    derivation: Derivation,
+    *,
+    differing: Iterable[str],
+    scalars: Iterable[str] = (),
+    parts: Mapping[str, str],
+    chosen: str = "",
 ) -> Body:
     """Print the body of a kernel.
 
@@ -56,6 +61,8 @@ def pointwise(
         results are wanted for each point.
     differing, scalars
         Inputs that differ from point to point, and inputs that are numbers and no arrays.
+    parts
+        Variables, the value and the results among them, that are parts of flat arrays, as in `Layout`.
     chosen
         Input of several values, one after the other.
     """
@@ -71,7 +78,10 @@ def pointwise(
     single = {name for name in terms.keys() - varying if shapes[name] == (1, 1)} - set(
         derivation.results.values()
     )
-    layout = Layout((sp.Symbol("n"), POINTS), frozenset(varying), frozenset(single | set(scalars)))
+    held = {name: "work[" for name, term in terms.items() if name in varying and term.op != "var"} | dict(
+        parts
+    )
+    layout = Layout((sp.Symbol("n"), POINTS), frozenset(varying), frozenset(single | set(scalars)), held)
     called = helpers(terms.values())
     reserved = [*RESERVED, "math", "np", "exponential", "row_product", "row_total", *KERNEL_NAMES, *called]
     names = {"size N": "N"} | code_names(derivation.backward, [*reserved, *["N"] * (not batched)], [*terms])
@@ -81,12 +91,12 @@ def pointwise(
         target = lines[name in again]
         if name in wanted or name in single:
             target += loops.lines(name, term)
+        elif name in varying and term.op != "var":
+            target += [f"{names[name]} = {loops.code(rows)}", *loops.lines(name, term)]
+            rows += term.shape[1]
         elif term.op != "var":
-            array = f"np.empty(({loops.code(term.shape[0])}, {loops.code(term.shape[1])}))"
-            if name in varying:
-                array = f"work[{loops.code(rows)}:{loops.code(rows + term.shape[1])}]"
-                rows += term.shape[1]
-            target += [f"{names[name]} = {array}", *loops.lines(name, term)]
+            shape = ", ".join(map(loops.code, term.shape))
+            target += [f"{names[name]} = np.empty(({shape}))", *loops.lines(name, term)]
     return Body(tuple(lines[False]), tuple(lines[True]), names, called, loops.code(rows))
 
 

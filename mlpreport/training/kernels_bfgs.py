@@ -90,9 +90,16 @@ def line_search(
 
 
 @inner
+def padded(size: int) -> int:
+    """Return the length of a row that loops over whole vectors fill; what is behind the row's end stays 0."""
+    vectors = 8 if size < 32 else 32  # noqa: PLR2004 - numbers in one register, in four
+    return (size + vectors - 1) // vectors * vectors
+
+
+@inner
 def identity(size: int) -> Matrix:
-    """Return the identity matrix."""
-    result = np.zeros((size, size))
+    """Return the identity matrix with padded rows."""
+    result = np.zeros((size, padded(size)))
     for i in range(size):
         result[i, i] = 1.0
     return result
@@ -112,32 +119,25 @@ def update_and_apply(
 
     The update adds factors[0] · step stepᵀ - factors[1] · (step imageᵀ + image stepᵀ).
     """
-    size = step.size
-    for i in range(size):
+    for i in range(inverse.shape[0]):
         row = inverse[i]
         a, b = factors[0] * step[i] - factors[1] * image[i], factors[1] * step[i]
-        for j in range(size):
+        for j in range(row.size):
             row[j] += a * step[j] - b * image[j]
         applied[0, i], applied[1, i] = two_dots(row, change, gradient)
 
 
 @inner
 def next_direction(
-    step: Vector,
-    gradient: Vector,
-    change: Vector,
-    applied: Matrix,
-    image: Vector,
-    factors: Vector,
-    direction: Vector,
+    step: Vector, gradient: Vector, change: Vector, applied: Matrix, factors: Vector, direction: Vector
 ) -> None:
     """Note the BFGS update of the inverse Hessian, and set direction = -(updated inverse Hessian) gradient."""
-    copy(applied[0], image)
+    image = applied[0]
     curvature = dot(step, change)
     factors[0] = (1.0 + dot(change, image) / curvature) / curvature
     factors[1] = 1.0 / curvature
     along, across = dot(step, gradient), dot(image, gradient)
-    for i in range(step.size):
+    for i in range(direction.size):
         rise = (factors[0] * along - factors[1] * across) * step[i] - factors[1] * along * image[i]
         direction[i] = -(applied[1, i] + rise)
 
@@ -153,8 +153,10 @@ def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameter
     """Minimise from parameters, in place; return the number of iterations and the stop code."""
     size, iterations = parameters.size, int(options[MAX_ITERATIONS])
     inverse, direction, point = identity(size), np.empty(size), np.empty(size)
-    gradient, new_gradient, change = np.empty(size), np.empty(size), np.empty(size)
-    step, image, factors, applied = np.zeros(size), np.zeros(size), np.zeros(2), np.empty((2, size))
+    gradient, new_gradient = np.empty(size), np.empty(size)
+    width, factors = padded(size), np.zeros(2)
+    step, image, change, end = np.zeros(width), np.zeros(width), np.zeros(width), np.zeros(width)
+    applied = np.zeros((2, width))
     value = objective(parameters, problem, gradient)
     for i in range(size):
         direction[i] = -gradient[i]
@@ -183,11 +185,12 @@ def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameter
             return iteration, STALLED
         # The pass over the matrix still carries out the update before this one.
         for i in range(size):
-            change[i] = new_gradient[i] - gradient[i]
-        update_and_apply(inverse, step, image, factors, change, new_gradient, applied)
+            change[i], end[i] = new_gradient[i] - gradient[i], new_gradient[i]
+        copy(applied[0], image)
+        update_and_apply(inverse, step, image, factors, change, end, applied)
         for i in range(size):
             step[i] = point[i] - parameters[i]
-        next_direction(step, new_gradient, change, applied, image, factors, direction)
+        next_direction(step, end, change, applied, factors, direction)
         copy(point, parameters)
         gradient, new_gradient = new_gradient, gradient
         rise, value = new_value - value, new_value

@@ -4,7 +4,7 @@ A kernel serves all architectures of one depth and activation: hidden widths are
 one for each width would cost seconds and gains nothing; a single input or output is written into it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
@@ -69,38 +69,37 @@ def kernels_source(architecture: Architecture) -> str:
 
     Parameters are flat; `problem` is the tuple of sizes, inputs (size, point), targets, penalty and workspace.
     """
-    single = ("e",) if architecture.sizes[-1] == 1 else ()
-    point = residual(architecture)
-    layers = {name: name for name in point.program.definitions if name.startswith("h")}
-    units = replace(point, value=f"z{len(architecture.sizes) - 1}", results=layers)
-    whole = objective(architecture)
-    gradient = pointwise(whole, differing=("x", "y"), scalars=("decay",))
-    jacobian = pointwise(point, differing=("x", "y"), scalars=single, chosen="e")
-    values = pointwise(units, differing=("x", "y"))
-    rows = ", ".join(body.rows for body in (gradient, jacobian, values))
-    cotangents = _cotangents(gradient, whole), _cotangents(jacobian, point)
-    functions = {
-        "forward(parameters, problem, values)": _forward(architecture, values, units),
-        "objective(parameters, problem, gradient)": _objective(architecture, gradient, cotangents[0]),
-        "residuals(parameters, problem, residuals, jacobian)": _residuals(
-            architecture, jacobian, cotangents[1]
-        ),
-        "rows(sizes)": [*_sizes(architecture, values.names), f"return max({rows})"],
-    }
-    texts = [
-        f"def {name}:\n" + "\n".join(f"    {line}" for line in lines) for name, lines in functions.items()
-    ]
-    helpers = {**gradient.helpers, **jacobian.helpers, **values.helpers}.values()
-    return "\n\n\n".join(["import math\n\nimport numpy as np", *helpers, *texts]) + "\n"
+    texts, helpers, rows = [], dict[str, str](), []
+    for text, body in (_forward(architecture), _objective(architecture), _residuals(architecture)):
+        texts.append(text)
+        helpers |= body.helpers
+        rows.append(body.rows)
+    space = [*_sizes(architecture, body.names), f"return max({', '.join(rows)})"]
+    texts.append(_function("rows(sizes)", space))
+    return "\n\n\n".join(["import math\n\nimport numpy as np", *helpers.values(), *texts]) + "\n"
 
 
-def _unpacked(architecture: Architecture, names: Mapping[str, str]) -> Iterator[str]:
+def _function(signature: str, lines: Iterable[str]) -> str:
+    return f"def {signature}:\n" + "\n".join(f"    {line}" for line in lines)
+
+
+def _parts(architecture: Architecture, derivation: Derivation, array: str) -> dict[str, str]:
+    """Tell that parameters are parts of one array, and the results of another."""
+    parameters = dict.fromkeys(parameter_sizes(architecture), "parameters[")
+    return parameters | dict.fromkeys(derivation.results.values(), array)
+
+
+def _unpacked(architecture: Architecture, body: Body, results: Mapping[str, str]) -> Iterator[str]:
+    """Print what comes first: sizes, and where each parameter and its result start in flat arrays."""
+    names, start = body.names, "0"
     yield f"sizes, {names['x']}, {names['y']}, {names.get('decay', '_')}, work = problem"
     yield f"{names['size N']} = {names['x']}.shape[1]"
     yield from _sizes(architecture, names)
-    yield from _split(
-        architecture, "parameters", {name: names[name] for name in parameter_sizes(architecture)}, names
-    )
+    for key, shape in parameter_sizes(architecture).items():
+        yield f"{names[key]} = {start}"
+        if key in results:
+            yield f"{names[results[key]]} = {names[key]}"
+        start = " + ".join([names[key], "*".join(str(names.get(f"size {size}", size)) for size in shape)])
 
 
 def _sizes(architecture: Architecture, names: Mapping[str, str]) -> Iterator[str]:
@@ -109,51 +108,41 @@ def _sizes(architecture: Architecture, names: Mapping[str, str]) -> Iterator[str
             yield f"{names[f'size {size}']} = sizes[{layer}]"
 
 
-def _split(
-    architecture: Architecture, array: str, targets: Mapping[str, str], names: Mapping[str, str]
-) -> Iterator[str]:
-    """Give every weight and bias its part of a flat array, or of the rows of a Jacobian."""
-    start = "0"
-    for key, (rows, columns) in parameter_sizes(architecture).items():
-        shape = [str(names.get(f"size {size}", size)) for size in (rows, columns)]
-        stop = f"{start} + {'*'.join(shape)}"
-        points = [names["size N"]] * (array not in {"parameters", "gradient"})
-        shape = shape[1:] if points and rows == 1 else shape
-        yield f"{targets[key]} = {array}[{start}:{stop}].reshape({', '.join([*shape, *points])})"
-        start = stop
+def _objective(architecture: Architecture) -> tuple[str, Body]:
+    derivation = objective(architecture)
+    parts = _parts(architecture, derivation, "gradient[")
+    body = pointwise(derivation, differing=("x", "y"), scalars=("decay",), parts=parts)
+    lines = [*_unpacked(architecture, body, derivation.results), *body.once, f"return {body.names['l']}"]
+    return _function("objective(parameters, problem, gradient)", lines), body
 
 
-def _cotangents(body: Body, derivation: Derivation) -> dict[str, str]:
-    return {name: body.names[result] for name, result in derivation.results.items()}
-
-
-def _objective(architecture: Architecture, body: Body, targets: Mapping[str, str]) -> Iterator[str]:
-    yield from _unpacked(architecture, body.names)
-    yield from _split(architecture, "gradient", targets, body.names)
-    yield from body.once
-    yield f"return {body.names['l']}"
-
-
-def _residuals(architecture: Architecture, body: Body, targets: Mapping[str, str]) -> Iterator[str]:
+def _residuals(architecture: Architecture) -> tuple[str, Body]:
     """Print the loop over outputs: value and gradient of each one's error, over all points."""
-    names = body.names
-    yield from _unpacked(architecture, names)
-    yield from body.once
-    yield f"scale = 1 / math.sqrt({names['y']}.size)"
-    yield f"for output in range({names['y']}.shape[0]):"
-    lines = [f"{names['e']} = scale"]
-    if architecture.sizes[-1] != 1:
-        lines = [f"{names['e']} = np.zeros((1, {names['y']}.shape[0]))", f"{names['e']}[0, output] = scale"]
-    lines += [f"{names['l']} = residuals[output:output + 1]"]
-    lines += _split(architecture, "jacobian[output]", targets, names)
-    yield from (f"    {line}" for line in [*lines, *body.again])
+    derivation, single = residual(architecture), architecture.sizes[-1] == 1
+    parts = _parts(architecture, derivation, "jacobian[output, ") | {"l": "residuals["}
+    scalars = ("e",) if single else ()
+    body = pointwise(derivation, differing=("x", "y"), scalars=scalars, parts=parts, chosen="e")
+    e, y = body.names["e"], body.names["y"]
+    chosen = [f"{e} = scale"] if single else [f"{e} = np.zeros((1, {y}.shape[0]))", f"{e}[0, output] = scale"]
+    lines = [
+        *_unpacked(architecture, body, derivation.results),
+        *body.once,
+        f"scale = 1 / math.sqrt({y}.size)",
+        f"for output in range({y}.shape[0]):",
+        *(f"    {line}" for line in [*chosen, f"{body.names['l']} = output", *body.again]),
+    ]
+    return _function("residuals(parameters, problem, residuals, jacobian)", lines), body
 
 
-def _forward(architecture: Architecture, body: Body, units: Derivation) -> Iterator[str]:
-    yield from _unpacked(architecture, body.names)
-    start = "0"
-    for layer, name in enumerate([*units.results, units.value], start=1):
-        stop = f"{start} + sizes[{layer}]"
-        yield f"{body.names[name]} = values[{start}:{stop}]"
-        start = stop
-    yield from body.once
+def _forward(architecture: Architecture) -> tuple[str, Body]:
+    """Print the values of all layers, which are asked for in place of cotangents."""
+    point = residual(architecture)
+    layers = {name: name for name in point.program.definitions if name.startswith("h")}
+    units = replace(point, value=f"z{len(architecture.sizes) - 1}", results=layers)
+    parts = _parts(architecture, units, "values[") | {units.value: "values["}
+    body = pointwise(units, differing=("x", "y"), parts=parts)
+    lines, start = [*_unpacked(architecture, body, {})], "0"
+    for layer, name in enumerate([*layers, units.value], start=1):
+        lines.append(f"{body.names[name]} = {start}")
+        start = f"{body.names[name]} + sizes[{layer}]"
+    return _function("forward(parameters, problem, values)", [*lines, *body.once]), body
