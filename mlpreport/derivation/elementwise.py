@@ -53,7 +53,10 @@ def by_value(
     """
     for part in sorted(formula.atoms(sp.Function), key=sp.default_sort_key):
         mark, value = sp.Dummy(), sp.Dummy()
-        equation = sp.expand(sp.numer(sp.together(formula.xreplace({part: mark}) - value)))
+        rest = formula.xreplace({part: mark})
+        if any(U in other.free_symbols for other in rest.atoms(sp.Function)):  # no polynomial could be left
+            continue
+        equation = sp.expand(sp.numer(sp.together(rest - value)))
         if not equation.is_polynomial(mark) or sp.degree(equation, mark) != 1:
             continue
         solved = -equation.coeff(mark, 0) / equation.coeff(mark, 1)
