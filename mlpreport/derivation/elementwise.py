@@ -24,13 +24,6 @@ RESERVED = frozenset({"exp", "log", "max", "mean", "min", "softmax", "logsumexp"
 """Names that mean something else in the forward language."""
 
 
-MOST_FUNCTIONS = 2
-"""A definition with more transcendental parts, such as a third derivative, is not written with its own value.
-
-One part can be eliminated, and SymPy takes seconds to find that the others remain.
-"""
-
-
 @dataclass(frozen=True)
 class Elementwise:
     """A function applied to each entry: its name and its SymPy expression in `U`."""
@@ -46,8 +39,6 @@ class Elementwise:
     @cached_property
     def derivative_by_value(self) -> sp.Expr | None:
         """The derivative as a polynomial in `U` and the function's own value `H`; None if there is no such form."""
-        if len(self.expression.atoms(sp.Function)) > MOST_FUNCTIONS:
-            return None
         form = by_value(self.derivative, self.expression, {H: {}})
         return None if form is None else sp.factor_terms(form)
 
