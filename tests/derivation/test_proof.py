@@ -140,6 +140,7 @@ def test_functions_of_every_kind_are_proved(function):
 LAWS = {
     "multiples hidden in a denominator": "l = sum(softmax(x/(1+x)/2) * y)",
     "the root of a square": "q = x**2\nr = q**0.5\nl = sum(r*x + r**3)",
+    "the number e": "l = sum(exp(1)*y)*exp(1) + sum(x)*exp(1)",
     "an exponent 0": "l = sum(exp(0*x)*y)",
     "logarithms in exponents": "p = log(x)\nl = sum(exp(p/2)*x**0.5*exp(-p)*y)",
 }
