@@ -121,13 +121,16 @@ def test_an_assumption_is_kept_by_the_proof():
     )
 
 
-@pytest.mark.parametrize("function", ["relu", "softplus", "gelu", "leaky", "hard", "window", "angle"])
+@pytest.mark.parametrize(
+    "function", ["relu", "softplus", "gelu", "leaky", "hard", "window", "angle", "between"]
+)
 def test_functions_of_every_kind_are_proved(function):
     before = dict(_REGISTERED)
     register_elementwise("leaky", lambda u: sp.Piecewise((u / 100, u < 0), (u, True)))
     register_elementwise("hard", lambda u: sp.Piecewise((0, u < -3), (1, u > 3), (u / 6 + sp.S.Half, True)))
     register_elementwise("window", lambda u: sp.Piecewise((u**2, (u > -1) & (u < 1)), (sp.Abs(u), True)))
     register_elementwise("angle", lambda u: sp.atan(u) + sp.Abs(u) + sp.cbrt(1 + u**2))
+    register_elementwise("between", lambda u: sp.Max(-1, sp.Min(1, u)))
     try:
         assert elementwise(function)
         proof = prove(trace(f"l = sum({function}(x @ W)**2)", x=("N", "D"), W=("D", "H")).vjp(), N=2)
