@@ -7,7 +7,8 @@ import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.contractions import loop_terms
-from mlpreport.derivation.loops import RESERVED, Layout, Loops, helpers
+from mlpreport.derivation.functions import helpers
+from mlpreport.derivation.loops import RESERVED, Layout, Loops
 from mlpreport.derivation.printing import code_names
 from mlpreport.derivation.program import Shape, Term, variables
 
@@ -69,7 +70,7 @@ def pointwise(
     wanted = [derivation.value, *derivation.results.values()]
     batched = any(shapes[name][0] == POINTS for name in differing)
     layout = _layout(derivation, terms, shapes, differing, scalars, parts)
-    called = helpers(terms.values())
+    called = helpers(terms.values(), "math")
     names = _identifiers(derivation, terms, called, batched=batched)
     loops, again, rows = Loops(shapes, names, layout), _dependent(terms, [chosen]), sp.S.Zero
     lines: dict[bool, list[str]] = {False: [], True: []}
