@@ -8,7 +8,7 @@ from derivation.programs import NETWORK, NETWORK_SHAPES, derived
 
 from mlpreport.derivation import elementwise, prove, register_elementwise, trace
 from mlpreport.derivation.backward import cotangent
-from mlpreport.derivation.domains import NoRootError
+from mlpreport.derivation.domains import FLOATS, NoRootError
 from mlpreport.derivation.elementwise import _REGISTERED
 from mlpreport.derivation.program import Equation, build, num
 from mlpreport.derivation.proof import _in_field
@@ -168,6 +168,11 @@ def test_the_search_for_field_elements_ends():
         raise NoRootError
 
     assert _in_field(attempt) == ("no point with all square roots",)
+
+
+def test_only_the_field_draws_random_values():
+    with pytest.raises(NotImplementedError):
+        FLOATS.draw("x")
 
 
 def test_a_hessian_vector_product_is_proved():
