@@ -1,7 +1,7 @@
 """Arithmetic in which index formulas are evaluated: floating point, SymPy expressions, a finite field."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -103,12 +103,9 @@ def field(seed: int) -> Domain:
         return value.p * pow(value.q, -1, PRIME) % PRIME if value.is_Rational else draw(str(value))
 
     def exp(a: int, factor: sp.Rational) -> int:
-        for known, (value, grain) in roots.items():
-            multiple = _ratio(a, known)
-            if multiple is not None:
-                return _power(value, factor * multiple * grain)
-        roots[a] = draw("exp", a), GRAIN
-        return exp(a, factor)
+        if (power := _known_power(roots, a, factor)) is None:
+            roots[a] = draw("exp", a), GRAIN
+        return exp(a, factor) if power is None else power
 
     def call(name: str, a: int) -> int:
         if name in {"Abs", "sign"}:
@@ -127,6 +124,14 @@ def field(seed: int) -> Domain:
         where=lambda relation, gap, yes, no: _chosen(relation, each(_sign, gap), yes, no).astype(object),
         draw=draw,
     )
+
+
+def _known_power(roots: Mapping[int, tuple[int, int]], a: int, factor: sp.Rational) -> int | None:
+    for known, (value, grain) in roots.items():
+        multiple = _ratio(a, known)
+        if multiple is not None:
+            return _power(value, factor * multiple * grain)
+    return None
 
 
 def _sign(a: int) -> int:
