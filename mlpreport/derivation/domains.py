@@ -86,8 +86,7 @@ SYMBOLS = Domain(
 def field(seed: int) -> Domain:
     """Integers modulo `PRIME`; transcendental functions are random values that respect the laws SymPy simplifies by.
 
-    These are exp(a + b) = exp(a) exp(b), exp(log(a)) = a, and |a| = sign(a) a, the sign of a square being 1. Sums in
-    an exponent are split by the caller; here an exponent that is a multiple of an earlier one gives a power.
+    These are exp(a + b) = exp(a) exp(b), exp(log(a)) = a, |a| = sign(a) a, sign(a²) = 1; callers split exponents.
     """
     stream = random.Random(seed)  # noqa: S311 (test points, not secrets)
     drawn: dict[tuple[Any, ...], int] = {}
