@@ -162,6 +162,7 @@ def lock(session: nox.Session) -> None:
     for output, *what in (
         (LOCK, "pyproject.toml", "--group=dev"),
         (NOX_LOCK, "--group=nox", f"-c={LOCK.name}"),
+        (PEERS_LOCK, "--group=peers", f"-c={LOCK.name}"),
     ):
         session.run(str(uv), "pip", "compile", *what, *form, f"--output-file={output.name}", external=True)
 
