@@ -142,6 +142,25 @@ def bench(session: nox.Session) -> None:
     run(session, "pytest", "-m", "bench", "-s", *session.posargs)
 
 
+@nox.session(default=False)
+def mutation(session: nox.Session) -> None:
+    """Change the derivation in small ways and list changes its tests miss; `-- "mlpreport.derivation.stable*"`."""
+    mutmut = environment(ROOT / ".nox" / "mutation", (("--quiet", "mutmut==3.3.1"),)) / "mutmut"
+    programs = environment(ENVIRONMENT, INSTALLS, LOCK, ROOT / "pyproject.toml")
+    where = session.run(
+        str(programs / "python"), "-c", "import numpy; print(numpy.__path__[0])", silent=True, external=True
+    )
+    packages = str(Path(str(where).strip()).parent)
+    session.run(str(mutmut), "run", *session.posargs, env={**THREADS, "PYTHONPATH": packages}, external=True)
+    session.run(str(mutmut), "results", env={**THREADS, "PYTHONPATH": packages}, external=True)
+
+
+@nox.session(default=False)
+def atlas(session: nox.Session) -> None:
+    """Make the atlas of optima again; with `-- --verify`, verify it."""
+    run(session, "mlpreport", "atlas", *session.posargs)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types, layers, project set-up and spelling; nothing is fetched."""

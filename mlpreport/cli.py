@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     rerun.set_defaults(command=_rerun)
     _add_derive(commands)
     _add_explain(commands)
+    _add_atlas(commands)
     return parser
 
 
@@ -107,6 +108,18 @@ def _add_explain(commands: Any) -> None:
         "the exit status is 0 if it is right and 1 if it is wrong",
     )
     explain.set_defaults(command=_explain)
+
+
+def _add_atlas(commands: Any) -> None:
+    atlas = commands.add_parser(
+        "atlas", help="make the atlas of optima again, or verify the one that is there"
+    )
+    atlas.add_argument("--width", type=int, action="append", help="numbers of hidden units (default: all)")
+    atlas.add_argument(
+        "--verify", action="store_true", help="only verify; the exit status is 1 if it is stale"
+    )
+    atlas.add_argument("--out", type=Path, help="folder to write to (default: that of the package)")
+    atlas.set_defaults(command=_atlas)
 
 
 def _add_program_command(commands: Any, name: str, purpose: str) -> argparse.ArgumentParser:
@@ -176,6 +189,20 @@ def _rerun_page(what: str, docs: Path, out: Path) -> None:
         print(f"wrote {target}")
 
 
+def _atlas(options: argparse.Namespace) -> None:
+    from mlpreport.training import atlas  # noqa: PLC0415
+
+    for width in options.width or atlas.WIDTHS:
+        if options.verify:
+            atlas.verify_atlas(atlas.load_atlas(width), sample=atlas.SAMPLE, seed=0)
+            print(f"the atlas of {width} hidden units is as its certificates say")
+        else:
+            made = atlas.make_atlas(
+                width, restarts=atlas.WIDTHS.get(width, min(atlas.WIDTHS.values())), seed=0
+            )
+            print(f"wrote {atlas.save_atlas(made, writable(options.out or atlas.FOLDER))}")
+
+
 def _derive(options: argparse.Namespace) -> None:
     if options.backend and options.format != "python":
         message = f"--backend goes with --format python, not with --format {options.format}"
@@ -188,7 +215,7 @@ def _derive(options: argparse.Namespace) -> None:
 def _shown(derivation: "Derivation", names: Sequence[str], form: str, backend: str) -> str:
     from mlpreport.derivation import value_and_grad  # noqa: PLC0415
     from mlpreport.derivation.backward import cotangent  # noqa: PLC0415
-    from mlpreport.derivation.text import written  # noqa: PLC0415
+    from mlpreport.derivation.latex import written  # noqa: PLC0415
 
     if form != "python":
         return "\n\n".join(written(derivation, name, form) for name in names)

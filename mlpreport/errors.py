@@ -28,6 +28,10 @@ class PageError(MlpReportError):
     """A page of the site cannot be built; the message names page and line."""
 
 
+class CertificateError(MlpReportError):
+    """A certificate or an atlas of optima is stale or was altered; the message names the number."""
+
+
 class EnvironmentProblemError(MlpReportError):
     """The machine lacks something (a folder that can be written, a program, a library)."""
 

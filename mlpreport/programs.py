@@ -9,12 +9,9 @@ import numpy as np
 from mlpreport.checks import POSITIVE, checked_whole
 from mlpreport.derivation import Derivation, Program, trace, value_and_grad
 from mlpreport.derivation.backward import cotangent
-from mlpreport.derivation.domains import Floats
-from mlpreport.derivation.evaluation import forward, with_sizes
 from mlpreport.derivation.printing import code_names, show
-from mlpreport.derivation.program import Equation
+from mlpreport.derivation.program import Equation, show_shape
 from mlpreport.derivation.reading import Reader
-from mlpreport.derivation.terms import show_shape
 from mlpreport.errors import ShapeError
 from mlpreport.results import GraphNode, GraphRecord
 
@@ -69,15 +66,9 @@ def worked_example(derivation: Derivation, **inputs: np.ndarray) -> GraphRecord:
     InvalidInputError, ShapeError
         If an input is missing or unknown, or its shape does not fit.
     """
-    value_and_grad(derivation)(**inputs)  # says which input is missing or does not fit
     program = derivation.program
-    sizes = {
-        symbol: size
-        for name, shape in program.inputs.items()
-        for symbol, size in zip(shape, inputs[name].shape, strict=True)
-        if symbol.is_Symbol
-    }
-    values = forward(derivation.backward, with_sizes(program, Floats(), sizes), inputs).arrays
+    everything = replace(derivation, results={name: name for name in derivation.backward.shapes})
+    _, values = value_and_grad(everything)(**inputs)
     order = [*program.inputs, *program.definitions]
     return GraphRecord(tuple(_node(name, derivation, values) for name in order))
 
@@ -87,7 +78,7 @@ def _node(name: str, derivation: Derivation, values: Mapping[str, np.ndarray]) -
     equation = f"{name} = {show(program.definitions[name], {})}" if name in program.definitions else name
     rows, columns = program.shapes[name]
     operands = tuple(other for other, users in program.users.items() if name in users)
-    value, slope = (np.atleast_2d(values[key]) for key in (name, cotangent(program.loss, name)))
+    value, slope = values[name], values[cotangent(program.loss, name)]
     return GraphNode(name, f"{equation}   ({rows}, {columns})", operands, value, slope)
 
 

@@ -6,7 +6,12 @@ from operator import itemgetter
 
 import numpy as np
 
+from mlpreport.merging import Approach
 from mlpreport.results import Baseline, EnsembleRecord, Result
+from mlpreport.studies import Share, Study, wilson
+from mlpreport.training import Ensemble
+from mlpreport.training.atlas import Atlas, Entry
+from mlpreport.training.certificates import Certificate
 
 
 @dataclass(frozen=True)
@@ -97,3 +102,73 @@ def optima(result: Result, label: str, *, most: int) -> Table:
             for optimum in sorted(found, key=lambda optimum: optimum.loss)
         ),
     )
+
+
+def approaches(found: Mapping[str, Approach]) -> Table:
+    """Tabulate, per method, how many restarts came near the limit, how near (medians), and why they stopped."""
+    header = ("method", "near the limit", "separation", "parameter norm", "error above the limit", "stopped")
+    return table(header, ((name, *_nearness(part)) for name, part in found.items()))
+
+
+def _nearness(part: Approach) -> tuple[object, ...]:
+    reasons = ", ".join(
+        f"{part.stop_reasons.count(reason)} {reason}" for reason in sorted(set(part.stop_reasons))
+    )
+    values = (part.separations, part.norms, part.excesses)
+    medians = [f"{np.median(value):.2g}" if len(value) else "" for value in values]
+    return (f"{len(part.norms)} of {part.restarts}", *medians, reasons)
+
+
+def arms(study: Study, names: Mapping[str, str], *, than: str) -> Table:
+    """Tabulate arms of a study: median errors of the best of ten, and how often it tests worse than another arm's."""
+    header = ("", "training MSE", "test MSE", "worse than three units", "ten times worse")
+    return table(header, ((title, *_arm(study, name, than)) for name, title in names.items()))
+
+
+def _arm(study: Study, name: str, than: str) -> tuple[object, ...]:
+    arm = study[name]
+    best = arm.best_of(10)
+    medians = (float(np.median(arm.losses[best])), float(np.median(arm.test_losses[best])))
+    return (*medians, *(str(study.worse(name, than, factor=factor)) for factor in (1, 10)))
+
+
+def expected_iterations(found: Mapping[str, Ensemble], *, target: float) -> Table:
+    """Tabulate, per method, mean iterations, the share of restarts with a loss of at most `target`, and their ratio."""
+    header = ("method", "iterations of a restart", "successes", "iterations until success")
+    return table(header, ((name, *_until_success(ensemble, target)) for name, ensemble in found.items()))
+
+
+def _until_success(ensemble: Ensemble, target: float) -> tuple[object, ...]:
+    mean, count = float(np.mean(ensemble.iterations)), int(np.sum(ensemble.losses <= target))
+    share = wilson(count, len(ensemble))
+    return (f"{mean:.0f}", str(share), f"{mean * share.of / count:.0f}" if count else "never")
+
+
+def basins(found: Mapping[str, Mapping[str, Share]]) -> Table:
+    """Tabulate the share of restarts of each method in each class; the classes are named by their training error."""
+    methods = list(next(iter(found.values())))
+    return table(("training MSE", *methods), ((name, *shares.values()) for name, shares in found.items()))
+
+
+def certificates(found: Sequence[Certificate]) -> Table:
+    """Tabulate the verdict of each certificate, with its error (of the limit where there is one) and its proof."""
+    header = ("training MSE", "verdict", "because")
+    return table(header, ((_certified_loss(part), part.verdict, part.because) for part in found))
+
+
+def _certified_loss(part: Certificate) -> str:
+    return f"{part.loss if part.limit is None else part.limit.loss:.12f}"
+
+
+def atlas(atlases: Iterable[Atlas]) -> Table:
+    """Tabulate the classes of atlases, lowest first: error (of the limit where there is one), share, verdict."""
+    header = ("network", "training MSE", "share of restarts", "99 % interval", "verdict")
+    rows = ((part.architecture.label, *_entry(entry)) for part in atlases for entry in part.entries)
+    return table(header, rows)
+
+
+def _entry(entry: Entry) -> tuple[str, ...]:
+    low, high = (100 * bound for bound in entry.interval)
+    share = f"{100 * entry.share:.1f}\N{NO-BREAK SPACE}%"
+    interval = f"{low:.1f} to {high:.1f}\N{NO-BREAK SPACE}%"
+    return (_certified_loss(entry.certificate), share, interval, entry.certificate.verdict)

@@ -43,7 +43,7 @@ def record(label, losses, test_losses=None, *, curve=None, hidden=None, optima=(
         gradient_norms=np.zeros(len(losses)),
         iterations=np.ones(len(losses), dtype=np.int64),
         stop_reasons=("converged",) * len(losses),
-        parameters={"W1": np.ones((len(losses), 1, 1))},
+        parameters={"W1": np.ones((len(losses), 1, 2)), "W2": np.ones((len(losses), 2, 1))},
         best=int(np.argmin(losses)),
         curve=np.sin(grid) if curve is None else curve,
         hidden=np.ones((521, 1)) if hidden is None else hidden,

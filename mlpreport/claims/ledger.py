@@ -10,6 +10,7 @@ from typing import Literal
 from mlpreport.checks import checked_name
 from mlpreport.errors import InvalidInputError
 from mlpreport.results import EnsembleRecord, Result
+from mlpreport.studies import Study
 
 Outcome = Literal["reproduced", "partly", "refuted", "not testable"]
 
@@ -54,8 +55,8 @@ class Judgement:
 CLAIMS: dict[str, Claim] = {}
 
 
-def judge(name: str, *results: Result) -> Judgement:
-    """Judge the claim of that name by Results of the Experiments it names, in their order."""
+def judge(name: str, *results: Result | Study) -> Judgement:
+    """Judge the claim of that name by Results (or Studies) of the Experiments it names, in their order."""
     found = CLAIMS[checked_name("claim", name, CLAIMS)]
     given = tuple(result.experiment for result in results)
     if given != found.experiments:

@@ -1,9 +1,9 @@
 """Claims of the report's section 2.2."""
 
 import numpy as np
-from scipy import stats
 
 from mlpreport.claims.ledger import Verdict, claim, network
+from mlpreport.merging import approach, limit_map, lowest_limit
 from mlpreport.results import Result
 
 
@@ -37,21 +37,17 @@ def _worst_optimum(result: Result) -> Verdict:
 @claim("global-optimum", "2.2", "The best two-unit network found is the global optimum.", "two-units")
 def _global_optimum(result: Result) -> Verdict:
     record = network(result, 2)
-    members = list(min(record.optima, key=lambda optimum: optimum.loss).members)
-    norms = np.sqrt(
-        sum((value**2).reshape(len(value), -1).sum(axis=1) for value in record.parameters.values())
-    )[members]
-    rank = float(stats.spearmanr(record.losses[members], norms).statistic)
+    limit = lowest_limit(result.data, limit_map(result.data))
+    margin = record.loss - limit.loss
     because = (
-        f"Among the {len(members)} restarts of the lowest class, a lower error goes with larger "
-        f"parameters (up to {norms.max():,.0f}): they are still sliding, and none of them is a "
-        "minimum."
+        f"Two-unit networks come as close as one likes to a function with the error {limit.loss:.9f}, which none of "
+        f"them computes. The lowest of {len(record.losses):,} restarts lies above it, as all networks near it do."
     )
-    return Verdict(
-        "refuted" if rank < -0.5 else "partly",
-        because,
-        (("rank correlation of error and parameter norm", rank, "below -0.5"),),
+    numbers = (
+        ("lowest error less that of the limit", margin, "above 0"),
+        ("slope of the error at the limit", limit.slope, "above 0"),
     )
+    return Verdict("refuted" if margin > 0 and limit.slope > 0 else "partly", because, numbers)
 
 
 @claim(
@@ -72,4 +68,27 @@ def _start_decides(result: Result, other: Result) -> Verdict:
         "partly" if moved > 0.05 else "reproduced",
         because,
         (("share that moved by more than 1 %", moved, "above 0.05"),),
+    )
+
+
+@claim(
+    "approach-as-square",
+    "",
+    "The lowest two-unit networks lie above the limit by its slope times the square of their separation.",
+    "two-units",
+)
+def _approach_as_square(result: Result) -> Verdict:
+    limit = lowest_limit(result.data, limit_map(result.data))
+    near = approach("", result, limit, within=1.5)
+    ratios = near.excesses / (limit.slope * near.separations**2)
+    furthest = float(np.max(np.abs(ratios - 1), initial=0.0))
+    because = (
+        f"Of {near.restarts:,} restarts {len(ratios)} end near the limit. All lie above it, by what theory predicts "
+        f"within {furthest:.1%}."
+    )
+    holds = len(ratios) > 0 and furthest < 0.05
+    return Verdict(
+        "reproduced" if holds else "refuted",
+        because,
+        (("largest relative deviation from the prediction", furthest, "below 0.05"),),
     )

@@ -2,7 +2,6 @@
 
 from mlpreport.derivation.backward import Derivation, Step
 from mlpreport.derivation.codegen import ValueAndGrad, value_and_grad
-from mlpreport.derivation.edges import Line
 from mlpreport.derivation.elementwise import (
     Elementwise,
     elementwise,
@@ -12,6 +11,7 @@ from mlpreport.derivation.elementwise import (
     scalar_source,
 )
 from mlpreport.derivation.explain import Counterexample, Explanation, explain
+from mlpreport.derivation.indices import Line
 from mlpreport.derivation.program import Program
 from mlpreport.derivation.proof import Check, Proof, prove
 from mlpreport.derivation.tracing import read_program, trace

@@ -4,17 +4,15 @@ For each edge u ← v: the entry formula of u, its derivative by an entry of v, 
 then the chain rule's sum over all users of v, fusion with a known cotangent, and recognition as a matrix expression.
 """
 
-from collections.abc import ItemsView, Mapping
-from dataclasses import dataclass
+from collections.abc import ItemsView, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from mlpreport.derivation.edges import Line, edge, indices, over
 from mlpreport.derivation.elementwise import Elementwise, elementwise, nearest
-from mlpreport.derivation.indices import Partial, cell, collapse, entry
-from mlpreport.derivation.matrices import COTANGENT, recognise, tidy
-from mlpreport.derivation.program import Equation, Program
-from mlpreport.derivation.terms import ONE, Shape, Term, build, cost, num, variables
+from mlpreport.derivation.indices import Line, Partial, beside, collapse, edge, entry, fresh, line, over
+from mlpreport.derivation.matrices import COTANGENT, recognise, tidy, whole
+from mlpreport.derivation.program import Equation, Program, Shape, Term, build, cost, nodes, num, variables
 from mlpreport.errors import ProgramError
 
 
@@ -36,7 +34,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Derivation:
-    """All steps; `backward` is the program that computes them, `results` the inputs' derivatives in it."""
+    """All steps; `backward` is the program that computes them, `results` the inputs' derivatives in it.
+
+    `of` is the program whose loss was differentiated twice, for a derivation from `hvp`; None for others.
+    """
 
     program: Program
     steps: Mapping[str, Step]
@@ -44,6 +45,7 @@ class Derivation:
     results: Mapping[str, str]
     value: str
     functions: tuple[Elementwise, ...]
+    of: Program | None = None
 
     def __getitem__(self, name: str) -> Step:
         """Return the step of a variable; an unknown name is an error that suggests the nearest."""
@@ -58,84 +60,16 @@ class Derivation:
         return self.steps.items()
 
 
+INSERT = "insert and carry out the sums over deltas"
+
+
+Edge = tuple[sp.Indexed, sp.Indexed, sp.Expr, sp.Expr]
+"""An entry of a node, an entry of its operand, the weight of that edge, and what is known of the weight."""
+
+
 def cotangent(loss: str, name: str) -> str:
     """Name of the cotangent ∂loss/∂name."""
     return f"{COTANGENT}{loss}/{COTANGENT}{name}"
-
-
-def vjp(program: Program) -> Derivation:
-    """Derive every cotangent of a program, from the loss back to the inputs."""
-    steps: dict[str, Step] = {}
-    for name in backward_order(program):
-        steps[name] = _step(program, name, steps)
-    names = {name: cotangent(program.loss, name) for name in steps}
-    equations = tuple(Equation(names[name], step.cotangent) for name, step in steps.items())
-    extended = Program(program.inputs, program.equations + equations, program.assumptions, program.source)
-    results = {name: names[name] for name in program.inputs}
-    return Derivation(program, steps, extended, results, program.loss, functions_of(program))
-
-
-def functions_of(program: Program) -> tuple[Elementwise, ...]:
-    """Registered functions that a program calls, as they are defined now."""
-    calls = {
-        t.name
-        for e in program.equations
-        for t in sp.preorder_traversal(e.term)
-        if getattr(t, "op", "") == "call"
-    }
-    return tuple(elementwise(name) for name in sorted(calls - {"exp", "log"}))
-
-
-def backward_order(program: Program) -> list[str]:
-    """Loss first; then, equation by equation backwards, its inputs (last first) and its other operands."""
-    order = dict.fromkeys([program.loss])
-    for equation in reversed(program.equations):
-        operands = [name for name, users in program.users.items() if equation.name in users]
-        leaves = [name for name in reversed(operands) if name in program.inputs]
-        nodes = [name for name in operands if name not in program.inputs]
-        order |= dict.fromkeys(name for name in leaves + nodes if program.users[name][0] == equation.name)
-    return list(order | dict.fromkeys(reversed(program.shapes)))
-
-
-def _step(program: Program, name: str, steps: Mapping[str, Step]) -> Step:
-    """Derive one cotangent, given those of all users."""
-    loss, shape = program.loss, program.shapes[name]
-    to = indices(shape, "pq")
-    lhs = cell(cotangent(loss, name), shape, *to)
-    if name == loss:
-        line = Line(lhs, sp.S.One, "seed", "the derivative of a variable with respect to itself is 1")
-        return Step(name, shape, (line,), num(1))
-    users = [u for u in program.users[name] if u == loss or (u in steps and not is_zero(steps[u].cotangent))]
-    if not users:
-        line = Line(lhs, sp.S.Zero, "no path", f"{name} does not enter {loss}, so its gradient is 0")
-        return Step(name, shape, (line,), build("*", num(0), build("ones", *shape)))
-    lines, formula = _chain(program, name, users, steps, to)
-    shapes = program.shapes | {cotangent(loss, other): program.shapes[other] for other in steps}
-    term = recognise(formula, *to, shapes, shape)
-    if len(users) == 1 and users != [loss]:
-        fused = _fused(program, formula, users[0], steps)
-        candidate = term if fused is None else recognise(fused, *to, shapes, shape)
-        if fused is not None and cost(candidate) <= cost(term):
-            lines.append(
-                Line(
-                    lhs, fused, "fusion", f"insert the cotangent of {users[0]}, which is known, and simplify"
-                )
-            )
-            formula, term = fused, candidate
-    formula, assumed = _assumed(program, formula)
-    term = recognise(formula, *to, shapes, shape) if assumed else term
-    lines += [
-        Line(lhs, formula, "assumption", f"assumed: the rows of {name_of(a)} sum to 1") for a in assumed
-    ]
-    lines.append(
-        Line(build("var", cotangent(loss, name), *shape), term, "matrix form", "for all entries at once")
-    )
-    return Step(name, shape, tuple(lines), term, assumed)
-
-
-def is_zero(term: Term) -> bool:
-    """Whether a cotangent was found to be 0 because no path leads to the loss."""
-    return term.op == "*" and term.operands[0] == num(0)
 
 
 def name_of(assumption: str) -> str:
@@ -143,55 +77,103 @@ def name_of(assumption: str) -> str:
     return assumption.partition(":")[2]
 
 
-def _chain(
-    program: Program, name: str, users: list[str], steps: Mapping[str, Step], to: Shape
-) -> tuple[list[Line], sp.Expr]:
-    """Sum over all users of a variable: its cotangent as an index formula, and the lines that lead there."""
-    loss, lines, partials, locals_ = program.loss, [], [], []
-    target = cell(name, program.shapes[name], *to)
-    lhs = cell(cotangent(program.loss, name), program.shapes[name], *to)
-    for user in users:
-        shape = program.shapes[user]
-        at = indices(shape, "ij")
-        edge_lines, local = edge(program, user, name, at, to)
-        lines += edge_lines
-        weight = ONE if user == loss else cell(cotangent(loss, user), shape, *at)
-        partials.append(over(weight * Partial(cell(user, shape, *at), target), at, shape))
-        known = steps[user].cotangent
-        locals_.append(over((weight if variables(known) else entry(known, *at)) * local, at, shape))
-    formula = tidy(sp.Add(*map(collapse, locals_)))
+def vjp(program: Program) -> Derivation:
+    """Derive every cotangent of a program, from the loss back to the inputs."""
+    steps: dict[str, Step] = {}
+    for name in _backward_order(program):
+        steps[name] = _step(program, name, steps)
+    names = {name: cotangent(program.loss, name) for name in steps}
+    return derivation_of(program, steps, names, {name: names[name] for name in program.inputs})
+
+
+def derivation_of(
+    program: Program, steps: Mapping[str, Step], names: Mapping[str, str], results: Mapping[str, str]
+) -> Derivation:
+    """Put steps together: `names` says what each computes in the extended program."""
+    added = tuple(Equation(names[name], step.cotangent) for name, step in steps.items())
+    extended = replace(program, equations=program.equations + added)
+    called = {node.name for e in program.equations for node in nodes(e.term) if node.op == "call"}
+    functions = tuple(elementwise(name) for name in sorted(called - {"exp", "log"}))
+    return Derivation(program, steps, extended, results, program.loss, functions)
+
+
+def _backward_order(program: Program) -> list[str]:
+    """Loss first; then, equation by equation backwards, its inputs (last first) and its other operands."""
+    place = {name: n for n, name in enumerate(program.shapes)}
+
+    def key(name: str) -> tuple[int, bool, int]:
+        users = program.users[name]
+        first = place[users[0]] if users else len(place) if name == program.loss else -1
+        inner = bool(users) and name not in program.inputs
+        return -first, inner, place[name] if inner else -place[name]
+
+    return sorted(place, key=key)
+
+
+def _step(program: Program, name: str, steps: Mapping[str, Step]) -> Step:
+    """Derive one cotangent, given those of all users."""
+    loss, shape = program.loss, program.shapes[name]
+    target = fresh(name, shape, "pq")
+    lhs = beside(target, cotangent(loss, name))
+    if name == loss:
+        return Step(name, shape, (line(lhs, sp.S.One, "seed"),), num(1))
+    users = [u for u in program.users[name] if u in steps and not _is_zero(steps[u].cotangent)]
+    if not users:
+        zero = num(0) * build("ones", *shape)
+        return Step(name, shape, (line(lhs, sp.S.Zero, "no path", name, loss),), zero)
+    edges = [_weighted(program, user, target, steps[user].cotangent) for user in users]
+    lines, partials, formula = chain_rule(program, edges, backwards=True)
     if users == [loss]:
-        return [*lines, Line(lhs, formula, "substitution", f"{loss} depends on {name} directly")], formula
-    chain = Line(
-        lhs,
-        sp.Add(*partials),
-        "chain rule",
-        f"{name} enters {loss} through {' and '.join(users)}",
-    )
-    return [
-        chain,
-        *lines,
-        Line(lhs, formula, "substitution", "insert and carry out the sums over deltas"),
-    ], formula
+        lines.append(line(lhs, formula, "substitution", f"{loss} depends on {name} directly"))
+    else:
+        chain = line(lhs, partials, "chain rule", name, f"enters {loss} through {' and '.join(users)}")
+        lines = [chain, *lines, line(lhs, formula, "substitution", INSERT)]
+    fused = _fused(program, formula, users, steps)
+    if fused is not None and cost(recognise(fused, lhs)) <= cost(recognise(formula, lhs)):
+        formula = fused
+        lines.append(line(lhs, formula, "fusion", users[0]))
+    formula, assumed = _assumed(program, formula)
+    lines += [line(lhs, formula, "assumption", name_of(assumption)) for assumption in assumed]
+    term = recognise(formula, lhs)
+    lines.append(line(whole(lhs), term, "matrix form"))
+    return Step(name, shape, tuple(lines), term, assumed)
 
 
-def _fused(program: Program, formula: sp.Expr, user: str, steps: Mapping[str, Step]) -> sp.Expr | None:
-    """Insert the user's own cotangent into a formula; None if that is no elementwise expression."""
-    term = steps[user].cotangent
-    operations = {
-        t.op
-        for root in (term, program.definitions[user])
-        for t in sp.preorder_traversal(root)
-        if isinstance(t, Term)
-    }
-    if (
-        cost(term) == 0
-        or "@" in operations
-        or not operations & {"call", "softmax", "logsumexp", "**", "/", "*"}
-    ):
+def _is_zero(term: Term) -> bool:
+    """Whether a cotangent was found to be 0 because no path leads to the loss."""
+    return term.op == "*" and term.operands[0] == num(0)
+
+
+def _weighted(program: Program, user: str, target: sp.Indexed, known: Term) -> Edge:
+    """Make the edge from a variable to one of its users, with the user's cotangent; a constant one is inserted."""
+    value = fresh(user, program.shapes[user], "ij")
+    weight = sp.S.One if user == program.loss else beside(value, cotangent(program.loss, user))
+    return value, target, weight, weight if variables(known) else entry(known, *value.indices)
+
+
+def chain_rule(
+    program: Program, edges: Iterable[Edge], *, backwards: bool
+) -> tuple[list[Line], sp.Expr, sp.Expr]:
+    """Sum edges times weights over the entries of nodes (or of operands): the lines, the rule, its value."""
+    lines, partials, products = [], [], []
+    for value, target, weight, known in edges:
+        edge_lines, local = edge(program, value, target)
+        along = value if backwards else target
+        lines += edge_lines
+        partials.append(over(weight * Partial(value, target), along.indices, along.base.shape))
+        products.append(collapse(over(known * local, along.indices, along.base.shape)))
+    return lines, sp.Add(*partials), tidy(sp.Add(*products))
+
+
+def _fused(program: Program, formula: sp.Expr, users: list[str], steps: Mapping[str, Step]) -> sp.Expr | None:
+    """Insert the only user's own cotangent into a formula; None if that is no elementwise expression."""
+    term = steps[users[0]].cotangent
+    operations = {node.op for root in (term, program.definitions[users[0]]) for node in nodes(root)}
+    elementwise_parts = operations & {"call", "softmax", "logsumexp", "**", "/", "*"}
+    if len(users) > 1 or cost(term) == 0 or "@" in operations or not elementwise_parts:
         return None
-    base = sp.IndexedBase(cotangent(program.loss, user))
-    known = {e: entry(term, *e.indices) for e in formula.atoms(sp.Indexed) if e.base == base}
+    name = cotangent(program.loss, users[0])
+    known = {e: entry(term, *e.indices) for e in formula.atoms(sp.Indexed) if str(e.base) == name}
     return tidy(collapse(formula.xreplace(known)))
 
 
@@ -199,13 +181,10 @@ def _assumed(program: Program, formula: sp.Expr) -> tuple[sp.Expr, tuple[str, ..
     """Use the program's assumptions where they apply."""
     used = []
     for assumption in program.assumptions:
-        base = sp.IndexedBase(name_of(assumption))
-        sums = {
-            s
-            for s in formula.atoms(sp.Sum)
-            if s.function.args[0] == base and s.function.args[-1] == s.limits[0][0]
-        }
-        if sums:
-            formula = tidy(collapse(formula.xreplace(dict.fromkeys(sums, sp.S.One))))
+        name = name_of(assumption)
+        sums = {s for s in formula.atoms(sp.Sum) if s.function.args[-1] == s.limits[0][0]}
+        rows = [s for s in sums if isinstance(s.function, sp.Indexed) and str(s.function.base) == name]
+        if rows:
+            formula = tidy(collapse(formula.xreplace(dict.fromkeys(rows, sp.S.One))))
             used.append(assumption)
     return formula, tuple(used)

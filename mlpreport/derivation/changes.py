@@ -2,74 +2,70 @@
 
 import ast
 from collections.abc import Iterator
-from copy import deepcopy
 
-Claim = tuple[str, ast.expr]
-"""What was changed about a claim, and the changed claim."""
+_WHOLE = [
+    ("the sign is wrong", "-({0})"),
+    ("a factor 2 is missing", "2 * ({0})"),
+    ("there is a factor 2 too many", "({0}) / 2"),
+    ("a division by {1} is missing", "({0}) / {1}"),
+    ("there is a division by {1} too many", "({0}) * {1}"),
+    ("the result must be transposed", "({0}).T"),
+    ("the sum over the batch (axis 0) is missing", "sum({0}, axis=0)"),
+    ("a sum over columns (axis 1) is missing", "sum({0}, axis=1)"),
+    ("a sum over all entries is missing", "sum({0})"),
+]
+"""What to do to a whole claim; {1} stands for every size."""
 
-
-def variants(tree: ast.expr, sizes: list[str]) -> Iterator[Claim]:
-    """Yield a claim with one thing changed, likeliest first."""
-    for what, text in _wrappings(ast.unparse(tree), sizes):
-        yield what, ast.parse(text, mode="eval").body
-    for place, node in enumerate(ast.walk(tree)):
-        for choice, (what, _) in enumerate(_replacements(node)):
-            yield what, _replaced(deepcopy(tree), place, choice)
-
-
-def _wrappings(text: str, sizes: list[str]) -> Iterator[tuple[str, str]]:
-    yield "the sign is wrong", f"-({text})"
-    yield "a factor 2 is missing", f"2 * ({text})"
-    yield "there is a factor 2 too many", f"({text}) / 2"
-    for size in sizes:
-        yield f"a division by {size} is missing", f"({text}) / {size}"
-        yield f"there is a division by {size} too many", f"({text}) * {size}"
-    yield "the result must be transposed", f"({text}).T"
-    yield "the sum over the batch (axis 0) is missing", f"sum({text}, axis=0)"
-    yield "a sum over columns (axis 1) is missing", f"sum({text}, axis=1)"
-    yield "a sum over all entries is missing", f"sum({text})"
-
-
-def _replacements(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    if isinstance(node, ast.Name):
-        yield f"a transpose of {node.id} is missing", ast.Attribute(node, "T", ast.Load())
-    if isinstance(node, ast.Attribute) and node.attr == "T":
-        yield f"{ast.unparse(node.value)} must not be transposed", node.value
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        yield "the sign is wrong", node.operand
-    if isinstance(node, ast.Call) and ast.unparse(node.func) == "sum":
-        axis = ast.keyword("axis", ast.Constant(0))
-        yield "the sum must run over the batch (axis 0) only", ast.Call(node.func, node.args[:1], [axis])
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult | ast.Mult):
-        yield from _products(node)
+_SIDES = [
+    (f"the transpose {a}.T must stand on the {side} of a matrix product", form)
+    for a, b in (("{0}", "{1}"), ("{1}", "{0}"))
+    for side, form in (("left", f"{a}.T @ {b}"), ("right", f"{b} @ {a}.T"))
+]
+_PARTS = {
+    "Name": [("a transpose of {0} is missing", "{0}.T")],
+    "T": [("{0} must not be transposed", "{0}")],
+    "USub": [("the sign is wrong", "{0}")],
+    "sum": [("the sum must run over the batch (axis 0) only", "sum({0}, axis=0)")],
+    "MatMult": [
+        ("the factors stand in the wrong order", "{1} @ {0}"),
+        ("the product must be taken entry by entry", "{0} * {1}"),
+        *_SIDES,
+    ],
+    "Mult": [("this must be a matrix product", "{0} @ {1}"), *_SIDES],
+}
+"""What to do to one part of a claim, by its kind; {0} and {1} stand for its operands."""
 
 
-def _products(node: ast.BinOp) -> Iterator[tuple[str, ast.expr]]:
-    left, right = node.left, node.right
-    if isinstance(node.op, ast.MatMult):
-        yield "the factors stand in the wrong order", ast.BinOp(right, ast.MatMult(), left)
-        yield "the product must be taken entry by entry", ast.BinOp(left, ast.Mult(), right)
-    else:
-        yield "this must be a matrix product", ast.BinOp(left, ast.MatMult(), right)
-    for a, b in ((left, right), (right, left)):
-        flipped = ast.Attribute(a, "T", ast.Load())
-        yield (
-            f"the transpose {ast.unparse(flipped)} must stand on the left of a matrix product",
-            ast.BinOp(flipped, ast.MatMult(), b),
-        )
-        yield (
-            f"the transpose {ast.unparse(flipped)} must stand on the right of a matrix product",
-            ast.BinOp(b, ast.MatMult(), flipped),
-        )
+def variants(claim: str, sizes: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield what was changed about a claim, which is one line, and the changed claim; likeliest first."""
+    for what, form in _WHOLE:
+        for size in sizes if "{1}" in form else [""]:
+            yield what.format(claim, size), _tidied(form.format(claim, size))
+    for node in ast.walk(ast.parse(claim, mode="eval")):
+        kind, operands = _kind(node)
+        texts = [ast.unparse(o) if isinstance(o, ast.Name) else f"({ast.unparse(o)})" for o in operands]
+        for what, form in _PARTS.get(kind, []):
+            yield what.format(*texts), _replaced(claim, node, f"({form.format(*texts)})")
 
 
-def _replaced(tree: ast.expr, place: int, choice: int) -> ast.expr:
-    old = list(ast.walk(tree))[place]
-    new = list(_replacements(old))[choice][1]
-    for parent in ast.walk(tree):
-        for name, child in ast.iter_fields(parent):
-            if child is old:
-                setattr(parent, name, new)
-            elif isinstance(child, list) and old in child:
-                child[child.index(old)] = new
-    return new if tree is old else tree
+def _kind(node: ast.AST) -> tuple[str, list[ast.expr]]:
+    if isinstance(node, ast.BinOp):
+        return type(node.op).__name__, [node.left, node.right]
+    if isinstance(node, ast.UnaryOp):
+        return type(node.op).__name__, [node.operand]
+    if isinstance(node, ast.Attribute):
+        return node.attr, [node.value]
+    if isinstance(node, ast.Call):
+        return ast.unparse(node.func), node.args[:1]
+    return ("Name", [node]) if isinstance(node, ast.Name) else ("", [])
+
+
+def _replaced(claim: str, node: ast.AST, new: str) -> str:
+    """Put a text in the place of a node; Python counts columns in bytes."""
+    text = claim.encode()
+    start, end = node.col_offset, node.end_col_offset  # type: ignore[attr-defined]
+    return _tidied((text[:start] + new.encode() + text[end:]).decode())
+
+
+def _tidied(claim: str) -> str:
+    return ast.unparse(ast.parse(claim, mode="eval"))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -12,19 +12,28 @@ import sympy as sp
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import U, elementwise
 from mlpreport.derivation.indices import phi_formula
+from mlpreport.derivation.loops import compiled_loops
 from mlpreport.derivation.printing import code_names, helper_name, show
-from mlpreport.derivation.program import Program, needed
+from mlpreport.derivation.program import Shape, Term, needed, nodes, show_shape, variables
 from mlpreport.derivation.rewriting import faster, is_number, shared, stabilised
 from mlpreport.derivation.stable import python_code, stable
-from mlpreport.derivation.terms import Shape, Term, show_shape, variables
 from mlpreport.errors import InvalidInputError, ShapeError
 
-_LIBRARIES = {"numpy": "np", "torch": "torch"}
-_COPIES = {
-    "np": (".copy()", "np.full((1, 1), float({0}))"),
-    "torch": (".clone()", "torch.full((1, 1), float({0}), dtype=torch.float64)"),
+_LIBRARIES = {"numpy": "np", "torch": "torch", "numba": "numba"}
+_FORMS = {
+    "np": {
+        "imports": "import numpy as np",
+        "copy": "{}.copy()",
+        "full": "np.full((1, 1), float({}))",
+        "peak": "z.max(axis={}, keepdims=True)",
+    },
+    "torch": {
+        "imports": "import torch",
+        "copy": "{}.clone()",
+        "full": "torch.full((1, 1), float({}), dtype=torch.float64)",
+        "peak": "z.amax(dim={}, keepdim=True)",
+    },
 }
-
 _HELPERS = {
     "softmax": """def softmax(z):
     e = {0}.exp(z - {1})
@@ -38,10 +47,6 @@ _HELPERS = {
     peak = {2}
     return peak + {0}.log({0}.exp(z - peak).sum(axis=axis, keepdims=True))""",
 }
-_PEAKS = {
-    "np": ("z.max(axis=1, keepdims=True)", "z.max(axis=axis, keepdims=True)"),
-    "torch": ("z.amax(dim=1, keepdim=True)", "z.amax(dim=axis, keepdim=True)"),
-}
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,8 @@ class ValueAndGrad:
     source: str
     inputs: Mapping[str, Shape]
     compiled: Callable[..., tuple[Any, dict[str, Any]]]
-    as_array: Callable[[Any], Any]
+    as_array: Callable[[Any, Any], Any]
+    dtype: Any
     fitting: set[tuple[Any, ...]] = field(default_factory=set, repr=False)
 
     def __call__(self, **arrays: Any) -> tuple[float, dict[str, Any]]:
@@ -63,16 +69,16 @@ class ValueAndGrad:
             If an input is missing, unknown or no array of numbers, or its shape does not fit.
         """
         try:
-            values = [self.as_array(arrays[name]) for name in self.inputs]
+            values = [self.as_array(arrays[name], self.dtype) for name in self.inputs]
             shapes = tuple([array.shape for array in values])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            self._explain(arrays, error)
+            self._refuse(arrays, error)
         if len(arrays) != len(values) or shapes not in self.fitting:
             self._check(arrays, shapes)
         value, derivatives = self.compiled(*values)
         return float(value), derivatives
 
-    def _explain(self, arrays: Mapping[str, Any], error: Exception) -> NoReturn:
+    def _refuse(self, arrays: Mapping[str, Any], error: Exception) -> NoReturn:
         self._check(arrays, ())
         message = f"an input is no array of real numbers ({error})"
         raise InvalidInputError(message) from error
@@ -90,20 +96,11 @@ class ValueAndGrad:
         self.fitting.add(shapes)
 
 
-def _converter(library: str) -> Callable[[Any], Any]:
-    if library == "np":
-        return partial(np.asarray, dtype=np.float64)
-    torch = import_module("torch")
-    return lambda value: torch.as_tensor(value, dtype=torch.float64).detach()
-
-
 def _check_shape(name: str, shape: Shape, found: tuple[int, ...], sizes: dict[sp.Expr, int]) -> None:
     """Compare an array's shape with the declared one; a symbolic size takes the first value met."""
     if len(found) != 2:  # noqa: PLR2004
-        remedy = "reshape(1, -1)" if shape[0] == 1 else "reshape(-1, 1)"
-        message = (
-            f"{name} has shape {found}, but arrays have two axes: {show_shape(shape)}; use {name}.{remedy}"
-        )
+        remedy = f"use {name}.reshape({'1, -1' if shape[0] == 1 else '-1, 1'})"
+        message = f"{name} has shape {found}, but arrays have two axes: {show_shape(shape)}; {remedy}"
         raise ShapeError(message)
     for size, actual in zip(shape, found, strict=True):
         expected = sizes.setdefault(size, actual) if size.is_Symbol else int(size)
@@ -123,7 +120,7 @@ def value_and_grad(
     derivation
         From `vjp` (gradients of the loss for every input), `hvp` or `jvp`.
     backend
-        "numpy" or "torch".
+        "numpy", "torch" or "numba".
     wrt
         Names whose derivatives are wanted; all if not given.
 
@@ -141,104 +138,111 @@ def value_and_grad(
         message = f"backend {backend!r} is unknown; use {' or '.join(map(repr, _LIBRARIES))}"
         raise InvalidInputError(message)
     check_current(derivation)
-    if wrt is not None:
-        derivation = _restricted(derivation, tuple(wrt))
-    library = _LIBRARIES[backend]
-    source = source_of(derivation, library)
-    scope: dict[str, Any] = {}
-    exec(source, scope)  # noqa: S102 (the text is printed from a checked program, never taken from outside)
-    names = code_names(derivation.backward)
-    inputs = {
-        name if name.isidentifier() else names[name]: s for name, s in derivation.backward.inputs.items()
-    }
-    return ValueAndGrad(source, inputs, scope["value_and_grad"], _converter(library))
-
-
-def _restricted(derivation: Derivation, wrt: tuple[str, ...]) -> Derivation:
-    """Keep the wanted results only."""
-    for name in wrt:
-        if name not in derivation.results:
-            message = f"{name!r} has no derivative here (there are {', '.join(derivation.results)})"
+    names, results, program = code_names(derivation.backward), derivation.results, derivation.backward
+    for name in results if wrt is None else (wrt := tuple(wrt)):
+        if name not in results:
+            message = f"{name!r} has no derivative here (there are {', '.join(results)})"
             raise InvalidInputError(message)
-    return replace(derivation, results={name: derivation.results[name] for name in wrt})
+    wanted = {name: key for name, key in results.items() if wrt is None or name in wrt}
+    derivation = replace(derivation, results=wanted)
+    source, function = (compiled_loops if backend == "numba" else partial(_executed, backend))(derivation)
+    inputs = {name if name.isidentifier() else names[name]: s for name, s in program.inputs.items()}
+    return ValueAndGrad(source, inputs, function, *_converter(backend))
+
+
+def _executed(backend: str, derivation: Derivation) -> tuple[str, Callable[..., Any]]:
+    source, scope = source_of(derivation, _LIBRARIES[backend]), dict[str, Any]()
+    exec(source, scope)  # noqa: S102 (the text is printed from a checked program, never taken from outside)
+    return source, scope["value_and_grad"]
+
+
+def _converter(backend: str) -> tuple[Callable[[Any, Any], Any], Any]:
+    if backend == "numpy":
+        return np.asarray, np.float64
+    if backend == "numba":
+        return partial(np.require, requirements=["C", "W"]), np.float64
+    torch = import_module("torch")
+    return lambda value, dtype: torch.as_tensor(value, dtype=dtype).detach(), torch.float64
 
 
 def check_current(derivation: Derivation) -> None:
     """Refuse a derivation whose elementwise functions were redefined since it was made."""
     for function in derivation.functions:
         if elementwise(function.name) != function:
-            message = (
-                f"{function.name} was redefined after this derivation was made; derive the program again"
-            )
+            message = f"{function.name} was redefined after this derivation; derive the program again"
             raise InvalidInputError(message)
 
 
 def source_of(derivation: Derivation, library: str) -> str:
     """Print a derivation as a Python module for `np` or `torch`."""
-    program, results = derivation.backward, set(derivation.results.values())
+    program, results, value = derivation.backward, set(derivation.results.values()), derivation.value
     named: dict[sp.Expr, str] = {}
-    definitions = {
-        name: stabilised(term, program.definitions, named) for name, term in program.definitions.items()
-    }
+    definitions = {n: stabilised(t, program.definitions, named) for n, t in program.definitions.items()}
     if library == "np":
         definitions = {name: faster(term) for name, term in definitions.items()}
-    terms = shared(needed(definitions, [derivation.value, *results]))
-    helpers = _helpers(terms.values(), library)
-    names = code_names(program, ["np", "torch", "erf", "value_and_grad", *helpers], [*terms])
-    lines = [f"def value_and_grad({', '.join(names[name] for name in program.inputs)}):"]
-    lines += _size_lines(program, terms.values(), names)
+    terms = shared(needed(definitions, [value, *results]))
+    functions = helpers(terms.values(), library)
+    names = code_names(program, ["np", "torch", "erf", "value_and_grad", *functions], [*terms])
     codes = {name: _code(name, term, names, library, results) for name, term in terms.items()}
-    value = f"{names[derivation.value]}[0, 0]"
+    returned = f"{names[value]}[0, 0]"
     used = {other for term in terms.values() for other in variables(term)} | results
-    loss = terms[derivation.value]
-    if derivation.value not in used and loss.op != "num" and is_number(loss):
-        codes[derivation.value] = codes[derivation.value].replace(".reshape(1, 1)", "")
-        value = names[derivation.value]
-    lines += [f"    {names[name]} = {code}" for name, code in codes.items()]
+    if value not in used and terms[value].op != "num" and is_number(terms[value]):
+        codes[value], returned = codes[value].replace(".reshape(1, 1)", ""), names[value]
     pairs = ", ".join(f"{key!r}: {names[name]}" for key, name in derivation.results.items())
-    lines.append(f"    return {value}, {{{pairs}}}")
-    imports = "import numpy as np" if library == "np" else "import torch"
-    if any("erf(" in helper for helper in helpers.values()) and library == "np":
-        imports += "\nfrom scipy.special import erf"
-    return "\n\n\n".join([imports, *helpers.values(), "\n".join(lines)]) + "\n"
+    lines = [
+        f"def value_and_grad({', '.join(names[name] for name in program.inputs)}):",
+        *_size_lines(program.inputs, terms.values(), names),
+        *(f"    {names[name]} = {code}" for name, code in codes.items()),
+        f"    return {returned}, {{{pairs}}}",
+    ]
+    return "\n\n\n".join([imports(functions, library), *functions.values(), "\n".join(lines)]) + "\n"
 
 
 def _code(name: str, term: Term, names: Mapping[str, str], library: str, results: set[str]) -> str:
     """Print one right-hand side; numbers become arrays, and a result is never another variable's array."""
-    copy, full = _COPIES[library]
-    code = show(term, names, library)
-    if term.op == "num":
-        return full.format(code)
-    return code + copy if term.op == "var" and name in results else code
+    form = "full" if term.op == "num" else "copy" if term.op == "var" and name in results else ""
+    return _FORMS[library].get(form, "{}").format(show(term, names, library))
 
 
-def _calls(terms: Iterable[Term]) -> list[Term]:
-    nodes = (t for term in terms for t in sp.preorder_traversal(term) if isinstance(t, Term))
-    kinds = {"softmax", "log_softmax", "logsumexp", "map"}
-    return [t for t in nodes if t.op in kinds or (t.op == "call" and t.name not in {"exp", "log"})]
-
-
-def _helpers(terms: Iterable[Term], library: str) -> dict[str, str]:
-    """Definitions of the functions that terms call."""
-    helpers: dict[str, str] = {}
-    for term in _calls(terms):
-        name = helper_name(term)
+def helpers(terms: Iterable[Term], library: str, rewrite: Callable[..., sp.Expr] = stable) -> dict[str, str]:
+    """Definitions of the functions that terms call, their formulas rewritten."""
+    found: dict[str, str] = {}
+    for term in (node for root in terms for node in nodes(root)):
         if term.op in _HELPERS:
-            helpers[name] = _HELPERS[term.op].format(library, *_PEAKS[library])
-        else:
+            peaks = [_FORMS[library]["peak"].format(axis) for axis in (1, "axis")]
+            found[term.op] = _HELPERS[term.op].format(library, *peaks)
+        elif term.op == "map" or (term.op == "call" and term.name not in {"exp", "log"}):
+            name = term.name if term.op == "map" else helper_name(term.name, int(term.parts[1]))
             formula = term.parts[1] if term.op == "map" else phi_formula(term.name, term.parts[1])
-            helpers[name] = f"def {name}(u):\n{python_code(stable(formula, U), library)}"
-    return helpers
+            found[name] = f"def {name}(u):\n{_body(formula, library, rewrite)}"
+    return found
 
 
-def _size_lines(program: Program, terms: Iterable[Term], names: Mapping[str, str]) -> list[str]:
+@cache
+def _body(formula: sp.Expr, library: str, rewrite: Callable[..., sp.Expr]) -> str:
+    return python_code(rewrite(formula, U), library)
+
+
+def imports(functions: Mapping[str, str], library: str) -> str:
+    """Import what printed functions need."""
+    with_erf = library == "np" and any("erf(" in text for text in functions.values())
+    return _FORMS[library]["imports"] + "\nfrom scipy.special import erf" * with_erf
+
+
+def run(term: Term, arrays: Mapping[str, Any], sizes: Mapping[sp.Expr, int], library: str) -> Any:
+    """Value of a term on arrays or tensors, its functions as they were defined."""
+    functions = helpers([term], library, lambda formula, _: formula)
+    scope = {"arrays_": arrays, **{f"size_{s}": n for s, n in sizes.items()}}
+    names = {name: f"arrays_[{name!r}]" for name in arrays} | {f"size {s}": f"size_{s}" for s in sizes}
+    exec("\n".join([imports(functions, library), *functions.values()]), scope)  # noqa: S102
+    return eval(show(term, names, library), scope)  # noqa: S307
+
+
+def _size_lines(inputs: Mapping[str, Shape], terms: Iterable[Term], names: Mapping[str, str]) -> list[str]:
     """Read the sizes that terms mention off the inputs' shapes."""
-    nodes = (
-        t for term in terms for t in sp.preorder_traversal(term) if getattr(t, "op", "") in {"num", "ones"}
-    )
-    used = {s for t in nodes for s in t.free_symbols}
+    used = {s for term in terms for t in nodes(term) if t.op in {"num", "ones"} for s in t.free_symbols}
     lines: dict[sp.Expr, str] = {}
-    for name, shape in program.inputs.items():
+    for name, shape in inputs.items():
         for axis, size in enumerate(shape):
             if size in used:
                 lines.setdefault(size, f"    {names[f'size {size}']} = {names[name]}.shape[{axis}]")

@@ -3,7 +3,7 @@
 Training, typesetting, tests and the browser all read the definition kept here.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -11,7 +11,7 @@ from keyword import iskeyword
 
 import sympy as sp
 
-from mlpreport.derivation.stable import by_value, python_code, stable
+from mlpreport.derivation.stable import python_code, stable
 from mlpreport.errors import InvalidInputError
 
 U = sp.Symbol("u", real=True)
@@ -39,7 +39,43 @@ class Elementwise:
     @cached_property
     def derivative_by_value(self) -> sp.Expr | None:
         """The derivative as a polynomial in `U` and the function's own value `H`; None if there is no such form."""
-        return by_value(self.expression, self.derivative, U, H)
+        form = by_value(self.derivative, self.expression, {H: {}})
+        return None if form is None else sp.factor_terms(form)
+
+
+def by_value(
+    slope: sp.Expr, formula: sp.Expr, values: Mapping[sp.Expr, Mapping[sp.Expr, sp.Expr]]
+) -> sp.Expr | None:
+    """Write the slope of a formula as a polynomial in its values, or return None.
+
+    `values` says for each value with which change of indices the formula gives it. A transcendental part that enters
+    the formula linearly is eliminated, so there is one branch only; a form such as 3 h^(2/3) for u^3 holds on one side.
+    """
+    for part in sorted(formula.atoms(sp.Function), key=sp.default_sort_key):
+        mark, value = sp.Dummy(), sp.Dummy()
+        rest = formula.xreplace({part: mark})
+        if any(U in other.free_symbols for other in rest.atoms(sp.Function)):  # no polynomial could be left
+            continue
+        equation = sp.expand(sp.numer(sp.together(rest - value)))
+        if not equation.is_polynomial(mark) or sp.degree(equation, mark) != 1:
+            continue
+        solved = -equation.coeff(mark, 0) / equation.coeff(mark, 1)
+        new = {part.xreplace(moved): solved.xreplace({value: h}) for h, moved in values.items()}
+        form = sp.expand(sp.cancel(slope.subs(new)))
+        gap = form.xreplace({h: formula.xreplace(moved) for h, moved in values.items()}) - slope
+        if form.has(*values) and form.is_polynomial(U, H, *form.atoms(sp.Indexed)) and vanishes(gap):
+            return form
+    return None
+
+
+def vanishes(gap: sp.Expr) -> bool:
+    """Whether an expression is 0 at negative and at positive entries, whatever its deltas and sums."""
+    atoms = sorted(gap.atoms(sp.Indexed, sp.KroneckerDelta) | {U}, key=sp.default_sort_key)
+    values = []
+    for scale in (-3, -1, 1, 3):
+        point = {atom: scale * sp.Rational(2 * n + 1, n + 3) for n, atom in enumerate(atoms)}
+        values.append(gap.xreplace(point).subs(dict.fromkeys(gap.atoms(sp.Dummy), 3)).evalf(30, chop=True))
+    return all(abs(value) < sp.Float("1e-20") for value in values)
 
 
 _REGISTERED: dict[str, Elementwise] = {}
@@ -66,22 +102,20 @@ def register_elementwise(name: str, definition: Callable[[sp.Symbol], sp.Expr]) 
 
 
 def _checked(name: str, definition: Callable[[sp.Symbol], sp.Expr]) -> sp.Expr:
-    remedy = f"the definition of {name!r} must return a SymPy expression in u alone, such as 1 / (1 + sympy.exp(-u))"
+    rule = f"the definition of {name!r} must return a SymPy expression in u alone, with known real functions"
+    remedy = f"{rule}, such as 1 / (1 + sympy.exp(-u))"
     try:
         expression = sp.sympify(definition(U))
     except Exception as error:  # a definition is the caller's code and may raise anything
         message = f"{remedy}; it raised {type(error).__name__}: {error}"
         raise InvalidInputError(message) from error
-    if not isinstance(expression, sp.Expr) or not expression.free_symbols <= {U}:
+    known = isinstance(expression, sp.Expr) and not expression.atoms(sp.core.function.AppliedUndef)
+    if not known or expression.free_symbols - {U} or expression.has(sp.nan, sp.zoo, sp.oo, sp.I):
         message = f"{remedy}; it returned {expression!r}"
         raise InvalidInputError(message)
-    if expression.has(sp.nan, sp.zoo, sp.oo, sp.I) or expression.atoms(sp.core.function.AppliedUndef):
-        message = f"{remedy}, with known real functions; it returned {expression!r}"
-        raise InvalidInputError(message)
     # Max and Min have slope 1/2 at a tie; torch, and so this project, decides for one side.
-    exact = sp.nsimplify(expression, rational=True)
-    exact = exact.replace(lambda e: isinstance(e, sp.Max | sp.Min), lambda e: e.rewrite(sp.Piecewise))
-    return exact.replace(lambda e: isinstance(e, sp.sinh | sp.cosh), lambda e: e.rewrite(sp.exp))
+    exact = sp.nsimplify(expression, rational=True).rewrite((sp.Max, sp.Min), sp.Piecewise)
+    return exact.rewrite((sp.sinh, sp.cosh), sp.exp)
 
 
 def nearest(name: object, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Values of index formulas, at every index at once: in floating point, as SymPy expressions, or in a finite field.
+"""Values of index formulas at every index at once, in floating point or exactly in a finite field.
 
 In the field a sum of symbolic size is a weighted sum over a few points, with random weights that add up to the size:
 what holds for random entries and weights holds for all sizes. By Schwartz and Zippel an accident has a probability
@@ -13,11 +13,10 @@ from operator import add, mul
 import numpy as np
 import sympy as sp
 
-from mlpreport.derivation.domains import PRIME, Array, Chosen, Domain, Field, Symbols
+from mlpreport.derivation.domains import FLOATS, PRIME, SYMBOLS, Array, Domain, each
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.indices import Partial, Phi, entry, outer_sum, phi_formula
-from mlpreport.derivation.program import Program
-from mlpreport.derivation.terms import ONE, Shape, Term
+from mlpreport.derivation.program import ONE, Program, Shape, Term
 
 POINTS = 3
 """Points over which a sum of symbolic size runs in the field."""
@@ -29,8 +28,8 @@ class Frame:
 
     domain: Domain
     symbols: Mapping[sp.Basic, Array]
-    arrays: Mapping[str, Array]
     weights: Mapping[sp.Expr, Array]
+    arrays: Mapping[str, Array]
     grids: Mapping[sp.Basic, tuple[Array, Array]]
     partial: Callable[["Frame", sp.Expr], Array] | None = None
     memo: dict[sp.Expr, Array] | None = None
@@ -38,24 +37,52 @@ class Frame:
     def with_index(self, k: sp.Basic, size: sp.Expr) -> "Frame":
         """Add an index on a new leading axis."""
         weights = self.weights[size].reshape(-1, *[1] * len(self.grids))
-        grid = np.arange(len(weights)).reshape(weights.shape)
-        return replace(self, grids={**self.grids, k: (grid, weights)})
+        return replace(
+            self, grids={**self.grids, k: (np.arange(len(weights)).reshape(weights.shape), weights)}
+        )
+
+    def with_array(self, name: str, array: Array) -> "Frame":
+        """Add or replace the value of a variable."""
+        return replace(self, arrays={**self.arrays, name: array})
 
     def place(self, k: sp.Expr) -> Array:
         """Positions that an index takes."""
-        return 0 if k == 1 else self.grids[k][0]
+        return int(k) - 1 if k.is_Integer else self.grids[k][0]
+
+    def shape(self, shape: Shape) -> tuple[int, ...]:
+        """Lengths of the axes of an array."""
+        return tuple(len(self.weights[size]) for size in shape)
+
+
+def frame_of(program: Program, domain: Domain, sizes: Mapping[sp.Expr, int] | None) -> Frame:
+    """Make a frame in which sums run over all entries, for sizes with values; without, sizes stay symbolic."""
+    used = sorted({ONE, *(size for shape in program.shapes.values() for size in shape)}, key=str)
+    weights = {
+        size: _weights(size, domain)
+        if sizes is None and size != 1
+        else np.ones(int((sizes or {}).get(size, size)), dtype=float if domain is FLOATS else object)
+        for size in used
+    }
+    symbols = {size: domain.reduced(sum(weights[size])) for size in used if size.is_Symbol}
+    return Frame(domain, symbols, weights, {}, {})
+
+
+def _weights(size: sp.Expr, field: Domain) -> Array:
+    value = field.number(size) if size.is_Integer else field.draw("size", str(size))
+    first = [field.draw("weight", str(size), n) for n in range(POINTS - 1)]
+    return np.array([*first, (value - sum(first)) % PRIME], dtype=object)
 
 
 def evaluate(e: sp.Expr, frame: Frame) -> Array:
     """Value of a formula; free indices run over their grids."""
     if frame.memo is None:
-        return _evaluate(e, frame)
+        return _evaluated(e, frame)
     if e not in frame.memo:
-        frame.memo[e] = _evaluate(e, frame)
+        frame.memo[e] = _evaluated(e, frame)
     return frame.memo[e]
 
 
-def _evaluate(e: sp.Expr, frame: Frame) -> Array:
+def _evaluated(e: sp.Expr, frame: Frame) -> Array:
     domain = frame.domain
     if isinstance(e, sp.Indexed):
         return frame.arrays[str(e.base.label)][frame.place(e.indices[0]), frame.place(e.indices[1])]
@@ -64,48 +91,42 @@ def _evaluate(e: sp.Expr, frame: Frame) -> Array:
     if e.is_Symbol:
         return frame.symbols[e]
     if e.is_Add or e.is_Mul:
-        return reduce(
-            lambda a, b: domain.reduced((add if e.is_Add else mul)(a, b)),
-            (evaluate(a, frame) for a in e.args),
-        )
+        values = (evaluate(part, frame) for part in e.args)
+        return reduce(lambda a, b: domain.reduced((add if e.is_Add else mul)(a, b)), values)
     if e.is_Pow:
         return domain.power(evaluate(e.base, frame), e.exp)
     if isinstance(e, sp.Sum):
         body, k, size = outer_sum(e)
         inner = frame.with_index(k, size)
         return domain.reduced((inner.grids[k][1] * evaluate(body, inner)).sum(axis=0))
+    if isinstance(e, sp.KroneckerDelta):
+        (a, weight), (b, _) = (frame.grids[k] for k in e.args)
+        return domain.reduced((a == b) * domain.power(weight, sp.S.NegativeOne))
     return _function(e, frame)
 
 
 def _function(e: sp.Expr, frame: Frame) -> Array:
     domain = frame.domain
-    if isinstance(e, sp.KroneckerDelta):
-        (a, weight), (b, _) = (frame.grids[k] for k in e.args)
-        return domain.reduced((a == b) * domain.power(weight, sp.S.NegativeOne))
     if isinstance(e, Partial) and frame.partial:
         return frame.partial(frame, e)
     if isinstance(e, Phi):
         name, order, argument = e.args
-        return evaluate(
-            phi_formula(name, order), replace(frame, symbols={U: evaluate(argument, frame)}, memo=None)
-        )
-    if isinstance(e, Chosen):
-        return domain.where(str(e.args[0]), *(evaluate(argument, frame) for argument in e.args[1:]))
+        if domain is SYMBOLS:
+            return each(lambda value: Phi(name, order, value), evaluate(argument, frame))
+        inner = replace(frame, symbols={U: evaluate(argument, frame)}, memo=None)
+        return evaluate(phi_formula(name, order), inner)
     if isinstance(e, sp.Piecewise):
-        return _piecewise(e, frame)
+        *cases, (last, _) = e.args
+        return reduce(
+            lambda no, case: _where(case[1], evaluate(case[0], frame), no, frame),
+            cases[::-1],
+            evaluate(last, frame),
+        )
     if isinstance(e, sp.exp):
         factors = [part.as_coeff_Mul() for part in sp.Add.make_args(sp.expand(e.exp))]
         powers = (domain.exp(evaluate(rest, frame), factor) for factor, rest in factors)
         return reduce(lambda a, b: domain.reduced(a * b), powers)
     return domain.call(type(e).__name__, evaluate(e.args[0], frame))
-
-
-def _piecewise(e: sp.Piecewise, frame: Frame) -> Array:
-    *cases, (last, _) = e.args
-    value = evaluate(last, frame)
-    for branch, condition in reversed(cases):
-        value = _where(condition, evaluate(branch, frame), value, frame)
-    return value
 
 
 def _where(condition: sp.Basic, yes: Array, no: Array, frame: Frame) -> Array:
@@ -131,8 +152,8 @@ def _formula(term: Term) -> tuple[sp.Expr, Shape]:
 def entries_at(formula: sp.Expr, at: Shape, shape: Shape, frame: Frame) -> Array:
     """All values of a formula with the free indices `at`."""
     value = evaluate(formula, frame.with_index(at[1], shape[1]).with_index(at[0], shape[0]))
-    array = np.broadcast_to(value, [len(frame.weights[size]) for size in shape])
-    return array.astype(object) if isinstance(frame.domain, Symbols | Field) else array
+    array = np.broadcast_to(value, frame.shape(shape))
+    return array if frame.domain is FLOATS else array.astype(object)
 
 
 def forward(program: Program, frame: Frame, start: Mapping[str, Array]) -> Frame:
@@ -140,26 +161,5 @@ def forward(program: Program, frame: Frame, start: Mapping[str, Array]) -> Frame
     frame = replace(frame, arrays=dict(start))
     for equation in program.equations:
         if equation.name not in start:
-            frame = replace(frame, arrays={**frame.arrays, equation.name: entries(equation.term, frame)})
+            frame = frame.with_array(equation.name, entries(equation.term, frame))
     return frame
-
-
-def with_sizes(program: Program, domain: Domain, sizes: Mapping[sp.Expr, int]) -> Frame:
-    """Make a frame in which sums run over all entries, for sizes with values."""
-    used = {ONE, *(size for shape in program.shapes.values() for size in shape)}
-    ones = {size: np.ones(int(sizes.get(size, size))) for size in used}
-    if isinstance(domain, Symbols | Field):
-        ones = {size: array.astype(int).astype(object) for size, array in ones.items()}
-    return Frame(domain, {s: domain.number(sp.Integer(n)) for s, n in sizes.items()}, {}, ones, {})
-
-
-def with_symbolic_sizes(program: Program, field: Field) -> Frame:
-    """Make a frame in which a sum is a randomly weighted sum over a few points; sizes are random elements."""
-    used = {size for shape in program.shapes.values() for size in shape} - {ONE}
-    weights = {ONE: np.array([1], dtype=object)}
-    for size in sorted(used, key=str):
-        value = field.number(size) if size.is_Integer else field.draw("size", str(size))
-        first = [field.draw("weight", str(size), n) for n in range(POINTS - 1)]
-        weights[size] = np.array([*first, (value - sum(first)) % PRIME], dtype=object)
-    symbols = {size: sum(weights[size]) % PRIME for size in used if size.is_Symbol}
-    return Frame(field, symbols, {}, weights, {})

@@ -11,14 +11,13 @@ from sympy import prime
 
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.changes import variants
-from mlpreport.derivation.domains import Array, Floats
-from mlpreport.derivation.evaluation import Frame, entries, forward, with_sizes
-from mlpreport.derivation.oracles import torch_cotangents
+from mlpreport.derivation.domains import FLOATS, Array
+from mlpreport.derivation.evaluation import Frame, entries, frame_of
+from mlpreport.derivation.oracles import autograd
 from mlpreport.derivation.printing import code_names, show
-from mlpreport.derivation.program import Program
+from mlpreport.derivation.program import Program, build, num, show_shape
 from mlpreport.derivation.proof import assume
 from mlpreport.derivation.reading import Reader
-from mlpreport.derivation.terms import build, num, show_shape
 from mlpreport.errors import ProgramError, ShapeError
 
 _TOLERANCE = 1e-9
@@ -81,12 +80,11 @@ class _Judge:
     inputs: Mapping[str, Array]
     truth: Array
 
-    def value(self, claim: ast.expr | str) -> Array:
+    def value(self, claim: str) -> Array:
         """Value of a claim; one whose shapes do not fit is a ShapeError."""
-        text = claim if isinstance(claim, str) else ast.unparse(claim)
-        return entries(Reader(text, dict(self.scope)).read_expression(), self.frame)  # type: ignore[arg-type]
+        return entries(Reader(claim, dict(self.scope)).read_expression(), self.frame)  # type: ignore[arg-type]
 
-    def accepts(self, claim: ast.expr | str) -> bool:
+    def accepts(self, claim: str) -> bool:
         """Whether a claim has the gradient's shape and value."""
         try:
             value = self.value(claim)
@@ -131,15 +129,15 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
     exposing = {name: int(prime(n)) for n, name in enumerate(sizes, 3)}
     # odd, so that no size looks like a factor 2
     judges = [_judge(derivation, wrt, exposing, seed, names) for seed in (1, 2)]
-    tree = _parsed(claim, judges[0], own)
+    text = _parsed(claim, judges[0], own)
     correct = f"{own} = {show(derivation[wrt].cotangent, names)}"
-    if all(judge.accepts(tree) for judge in judges):
+    if all(judge.accepts(text) for judge in judges):
         return Explanation(wrt, claim, True, correct, "", None)
-    smallest = _smallest(derivation, wrt, tree, judges, names)
-    return Explanation(wrt, claim, False, correct, _diagnosis(tree, judges, sizes), smallest)
+    smallest = _smallest(derivation, wrt, text, judges, names)
+    return Explanation(wrt, claim, False, correct, _diagnosis(text, judges, sizes), smallest)
 
 
-def _parsed(claim: str, judge: _Judge, own: str) -> ast.expr:
+def _parsed(claim: str, judge: _Judge, own: str) -> str:
     with suppress(ShapeError):
         judge.value(claim)
     tree = ast.parse(claim.strip(), mode="eval").body
@@ -147,7 +145,7 @@ def _parsed(claim: str, judge: _Judge, own: str) -> ast.expr:
         remedy = "write it with other cotangents"
         message = f"line 1: {own} is the gradient that the claim is to give; {remedy}\n    {claim}"
         raise ProgramError(message)
-    return tree
+    return ast.unparse(tree)
 
 
 def _judge(
@@ -155,7 +153,7 @@ def _judge(
 ) -> _Judge:
     program = derivation.program
     values = {s: sizes[str(s)] for shape in program.inputs.values() for s in shape if s.is_Symbol}
-    frame = with_sizes(program, Floats(), values)
+    frame = frame_of(program, FLOATS, values)
     stream = np.random.default_rng(seed)
     shapes = {name: tuple(len(frame.weights[s]) for s in shape) for name, shape in program.shapes.items()}
     drawn = {
@@ -163,10 +161,8 @@ def _judge(
         for name in program.inputs
     }
     inputs = assume(program, drawn, frame)
-    found = torch_cotangents(program, inputs)
-    arrays = dict(forward(program, frame, inputs).arrays) | {
-        cotangent(program.loss, n): array for n, array in found.items()
-    }
+    arrays, found = autograd(program, inputs)
+    arrays |= {cotangent(program.loss, n): array for n, array in found.items()}
     named = {
         identifier: build("var", key, *array.shape)
         for key, array in arrays.items()
@@ -174,13 +170,13 @@ def _judge(
     }
     numbers = {name: num(value) for name, value in sizes.items() if name not in named}
     frame = Frame(
-        Floats(), {}, arrays, {n: np.ones(int(n)) for n in {1, *(k for s in shapes.values() for k in s)}}, {}
+        FLOATS, {}, {n: np.ones(int(n)) for n in {1, *(k for s in shapes.values() for k in s)}}, arrays, {}
     )
     return _Judge(sizes, frame, {**numbers, **named}, inputs, found[wrt])
 
 
 def _smallest(
-    derivation: Derivation, wrt: str, claim: ast.expr, judges: list[_Judge], names: Mapping[str, str]
+    derivation: Derivation, wrt: str, claim: str, judges: list[_Judge], names: Mapping[str, str]
 ) -> Counterexample:
     """Find the smallest sizes at which the claim fails."""
     sizes = list(judges[0].sizes)
@@ -203,20 +199,18 @@ def _first(error: ShapeError) -> str:
     return str(error).splitlines()[0].removeprefix("line 1: ")
 
 
-def _diagnosis(claim: ast.expr, judges: list[_Judge], sizes: list[str]) -> str:
+def _diagnosis(claim: str, judges: list[_Judge], sizes: list[str]) -> str:
     """Find the smallest change that makes the claim right."""
     once = list(variants(claim, sizes))
     twice = ((f"{what}, and {more}", new) for what, changed in once for more, new in variants(changed, sizes))
     for changes in (once, twice):
-        right = [
-            (what, ast.unparse(new)) for what, new in changes if all(judge.accepts(new) for judge in judges)
-        ]
+        right = [(what, new) for what, new in changes if all(judge.accepts(new) for judge in judges)]
         if right:
             return "{}: {}.".format(*min(right, key=lambda found: len(found[1])))
     return _other(claim, judges)
 
 
-def _other(claim: ast.expr, judges: list[_Judge]) -> str:
+def _other(claim: str, judges: list[_Judge]) -> str:
     try:
         values = [judge.value(claim) for judge in judges]
     except ShapeError as error:

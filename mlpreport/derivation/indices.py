@@ -1,17 +1,56 @@
-"""Index formulas: the entry of a term as a SymPy expression, its derivative, and the collapse of Kronecker deltas.
+"""Index formulas: entries of terms as SymPy expressions, and how an entry depends on another, rule by rule.
 
 Indices are dummies, so no sum can capture another's index; they run from 1. Entries are `Indexed` symbols.
 """
 
-from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
 
 import sympy as sp
 
-from mlpreport.derivation.elementwise import H, U, elementwise
-from mlpreport.derivation.terms import ALL, ARITHMETIC, ONE, Shape, Term
+from mlpreport.derivation.elementwise import H, U, by_value, elementwise
+from mlpreport.derivation.program import ARITHMETIC, ONE, Program, Shape, Term
 
-Own = Callable[[sp.Expr, sp.Expr], sp.Expr]
-"""Gives the entry of a node's value at two indices."""
+REASONS = {
+    "seed": "the derivative of a variable with respect to itself is 1",
+    "no path": "{} does not enter {}, so its gradient is 0",
+    "definition": "{}",
+    "power rule": "differentiate the outer operation, then what is inside",
+    "product rule": "differentiate the outer operation, then what is inside",
+    "outer function": "differentiate the outer operation, then what is inside",
+    "inner derivative": "{}",
+    "coordinate rule": "two entries of {} depend on each other only if they are the same",
+    "collapse": "a sum over a Kronecker delta keeps one term",
+    "derivative of a function": "differentiating the definition of {}{}",
+    "own value": "written with {}, which is known already",
+    "chain rule": "{} {}",
+    "substitution": "{}",
+    "fusion": "insert the cotangent of {}, which is known, and simplify",
+    "assumption": "assumed: the rows of {} sum to 1",
+    "matrix form": "for all entries at once",
+    "Jacobian": "{}",
+}
+"""Every rule, with the reason why a line may use it."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One equality `lhs = rhs`, the rule that gives it, and why it applies."""
+
+    lhs: sp.Basic
+    rhs: sp.Basic
+    rule: str
+    because: str
+
+    def _repr_markdown_(self) -> str:
+        from mlpreport.derivation.latex import markdown  # noqa: PLC0415 (latex knows Line)
+
+        return markdown((self,))
+
+
+def line(lhs: sp.Basic, rhs: sp.Basic, rule: str, *about: str) -> Line:
+    """Write a line; its reason is that of the rule, about what is named."""
+    return Line(lhs, rhs, rule, REASONS[rule].format(*about))
 
 
 class Phi(sp.Function):  # type: ignore[misc]
@@ -22,8 +61,7 @@ class Phi(sp.Function):  # type: ignore[misc]
     @classmethod
     def eval(cls, name: sp.Symbol, order: sp.Integer, _argument: sp.Expr) -> sp.Expr | None:
         """Replace constant derivatives by their number."""
-        formula = phi_formula(name, order)
-        return formula if order > 0 and formula.is_number else None
+        return slope if order > 0 and (slope := phi_formula(name, order)).is_number else None
 
     def fdiff(self, argindex: int = 3) -> sp.Expr:
         """Differentiate once more with respect to the entry."""
@@ -35,88 +73,91 @@ class Phi(sp.Function):  # type: ignore[misc]
         return phi_formula(*self.args[:2]).subs(U, self.args[2])
 
 
+class Variable(sp.IndexedBase):  # type: ignore[misc]
+    """A variable whose entries formulas are about; the sizes in its shape do not count as symbols of its entries."""
+
+    free_symbols = property(lambda self: self.label.free_symbols)
+
+
 class Partial(sp.Expr):  # type: ignore[misc]
     """The derivative of an index formula with respect to an entry, written down but not carried out."""
 
 
 def phi_formula(name: sp.Symbol, order: int) -> sp.Expr:
     """Definition of a registered function, differentiated `order` times, in `U`."""
-    return (
-        sp.diff(elementwise(str(name)).expression, U, int(order))
-        if order
-        else elementwise(str(name)).expression
+    return sp.diff(elementwise(str(name)).expression, U, int(order))
+
+
+def indices(shape: Shape, letters: str) -> Shape:
+    """Fresh indices for the entries of a shape; 1 along an axis of size 1."""
+    i, j = (
+        ONE if size == 1 else sp.Dummy(letter, integer=True, positive=True)
+        for size, letter in zip(shape, letters, strict=True)
     )
-
-
-def index(letter: str) -> sp.Dummy:
-    """Make a fresh index."""
-    return sp.Dummy(letter, integer=True, positive=True)
+    return i, j
 
 
 def cell(name: str, shape: Shape, i: sp.Expr, j: sp.Expr) -> sp.Indexed:
     """Make the entry [i, j] of a variable; along an axis of size 1 the index is 1."""
-    return sp.IndexedBase(name)[ONE if shape[0] == 1 else i, ONE if shape[1] == 1 else j]
+    return Variable(name, shape)[ONE if shape[0] == 1 else i, ONE if shape[1] == 1 else j]
 
 
-def total(function: Callable[[sp.Expr], sp.Expr], size: sp.Expr) -> sp.Expr:
-    """Sum a function of a fresh index from 1 to size."""
-    k = index("k")
-    return function(ONE) if size == 1 else sp.Sum(function(k), (k, 1, size))
+def fresh(name: str, shape: Shape, letters: str) -> sp.Indexed:
+    """Make an entry of a variable at fresh indices."""
+    return cell(name, shape, *indices(shape, letters))
+
+
+def beside(place: sp.Indexed, name: str) -> sp.Indexed:
+    """Make the entry of another variable, of the same shape, at the same place."""
+    return cell(name, place.base.shape, *place.indices)
+
+
+def over(formula: sp.Expr, at: Shape, shape: Shape) -> sp.Expr:
+    """Sum a formula over all entries of a shape."""
+    for k, size in reversed(list(zip(at, shape, strict=True))):
+        formula = formula if size == 1 else sp.Sum(formula, (k, 1, size))
+    return formula
 
 
 def entry(term: Term, i: sp.Expr, j: sp.Expr) -> sp.Expr:
     """Index formula of the entry [i, j] of a term."""
-    op, parts, shape = term.op, term.parts, term.shape
-    i, j = ONE if shape[0] == 1 else i, ONE if shape[1] == 1 else j
+    op, parts, (rows, cols) = term.op, term.parts, term.shape
+    i, j = ONE if rows == 1 else i, ONE if cols == 1 else j
     if op == "var":
-        return cell(term.name, shape, i, j)
+        return cell(term.name, term.shape, i, j)
     if op in {"num", "ones"}:
         return parts[0] if op == "num" else sp.S.One
     if op == "T":
         return entry(parts[0], j, i)
     if op == "@":
-        return total(lambda k: entry(parts[0], i, k) * entry(parts[1], k, j), parts[0].shape[1])
+        size = parts[0].shape[1], ONE
+        k, _ = indices(size, "kk")
+        return over(entry(parts[0], i, k) * entry(parts[1], k, j), (k, ONE), size)
     if op in {"sum", "mean", "softmax", "logsumexp"}:
-        return _reduction(op, parts[0], parts[-1], i, j)
+        return _reduction(op, parts[0], ONE if op == "softmax" else parts[1], i, j)
     values = [entry(operand, i, j) for operand in term.operands]
-    if op == "call":
-        return (
-            _CALLS[term.name](*values)
-            if term.name in _CALLS
-            else Phi(sp.Symbol(term.name), parts[1], *values)
-        )
-    return ARITHMETIC[op](*values)
+    if op != "call":
+        return ARITHMETIC[op](*values)
+    named = {"exp": sp.exp, "log": sp.log}.get(term.name)
+    return named(*values) if named else Phi(sp.Symbol(term.name), parts[1], *values)
 
 
-_CALLS = {"exp": sp.exp, "log": sp.log}
-
-
-def _reduction(op: str, inner: Term, axis: sp.Basic, i: sp.Expr, j: sp.Expr) -> sp.Expr:
-    rows, cols = inner.shape
-    if op == "softmax":
-        return sp.exp(entry(inner, i, j)) / total(lambda k: sp.exp(entry(inner, i, k)), cols)
-
-    def value(a: sp.Expr, b: sp.Expr) -> sp.Expr:
-        return sp.exp(entry(inner, a, b)) if op == "logsumexp" else entry(inner, a, b)
-
-    if axis == ALL:
-        summed = total(lambda a: total(lambda b: value(a, b), cols), rows)
-    elif axis == 0:
-        summed = total(lambda a: value(a, j), rows)
-    else:
-        summed = total(lambda b: value(i, b), cols)
-    count = {ALL: rows * cols, sp.S.Zero: rows, ONE: cols}[axis]
-    return {"sum": summed, "mean": summed / count, "logsumexp": sp.log(summed)}[op]
+def _reduction(op: str, inner: Term, axis: sp.Integer, i: sp.Expr, j: sp.Expr) -> sp.Expr:
+    span = ONE if axis == 1 else inner.shape[0], ONE if axis == 0 else inner.shape[1]
+    k = indices(span, "kk")
+    value = entry(inner, i if axis == 1 else k[0], j if axis == 0 else k[1])
+    if op in {"sum", "mean"}:
+        return over(value, k, span) / (1 if op == "sum" else span[0] * span[1])
+    summed = over(sp.exp(value), k, span)
+    return sp.log(summed) if op == "logsumexp" else sp.exp(entry(inner, i, j)) / summed
 
 
 def collapse(formula: sp.Expr) -> sp.Expr:
     """Carry out every sum over a Kronecker delta and move what does not depend on a sum's index out of the sum."""
-    if not formula.has(sp.Sum):
-        return formula
     if not isinstance(formula, sp.Sum):
-        return formula.func(*map(collapse, formula.args))
+        return formula.func(*map(collapse, formula.args)) if formula.has(sp.Sum) else formula
     body, k, size = outer_sum(formula)
-    return sp.Add(*(_collapse_term(term, k, size) for term in sp.Add.make_args(collapse(body))))
+    return sp.Add(*(_collapsed(term, k, size) for term in sp.Add.make_args(collapse(body))))
 
 
 def outer_sum(formula: sp.Sum) -> tuple[sp.Expr, sp.Symbol, sp.Expr]:
@@ -125,96 +166,85 @@ def outer_sum(formula: sp.Sum) -> tuple[sp.Expr, sp.Symbol, sp.Expr]:
     return sp.Sum(formula.function, *limits) if limits else formula.function, k, size
 
 
-def _collapse_term(term: sp.Expr, k: sp.Symbol, size: sp.Expr) -> sp.Expr:
-    factors = sp.Mul.make_args(term)
-    for factor in factors:
-        if isinstance(factor, sp.KroneckerDelta) and factor.has(k):
+def _collapsed(term: sp.Expr, k: sp.Symbol, size: sp.Expr) -> sp.Expr:
+    outside, inside = term.as_independent(k, as_Add=False)
+    for factor in sp.Mul.make_args(inside):
+        if isinstance(factor, sp.KroneckerDelta):
             other = next(argument for argument in factor.args if argument != k)
-            return sp.Mul(*(f for f in factors if f is not factor)).xreplace({k: other})
-        if factor.has(k) and factor.is_Add and factor.has(sp.KroneckerDelta):
+            return (term / factor).xreplace({k: other})
+        if factor.is_Add and factor.has(sp.KroneckerDelta):
             return collapse(sp.Sum(sp.expand_mul(term), (k, 1, size)))
-    inside = sp.Mul(*(f for f in factors if f.has(k)))
-    outside = sp.Mul(*(f for f in factors if not f.has(k)))
-    return size * outside if inside == 1 else outside * sp.Sum(inside, (k, 1, size))
+    return outside * (size if inside == 1 else sp.Sum(inside, (k, 1, size)))
 
 
-def outermost(formula: sp.Expr, target: sp.Indexed) -> sp.Expr:
+def edge(program: Program, value: sp.Indexed, target: sp.Indexed) -> tuple[list[Line], sp.Expr]:
+    """Differentiate the entry `value` of a node by the entry `target` of one of its operands, rule by rule."""
+    user, name = str(value.base), str(target.base)
+    formula, lhs = entry(program.definitions[user], *value.indices), Partial(value, target)
+    what = f"the loss {user}" if user == program.loss else f"this is how {user} is computed"
+    lines = [line(value, formula, "definition", what), *_outer(formula, lhs, target)]
+    local = sp.diff(formula, target)
+    if local != lines[-1].rhs:
+        lines.append(line(lhs, local, "coordinate rule", name))
+    collapsed = collapse(local)
+    if collapsed != local:
+        lines.append(line(lhs, collapsed, "collapse"))
+    lines += map(_slope, sorted(collapsed.atoms(Phi) - formula.atoms(Phi), key=sp.default_sort_key))
+    own = _own_value(collapsed, formula, value, target)
+    if own != collapsed:
+        lines.append(line(lhs, own, "own value", user))
+    return lines, own
+
+
+def _outer(formula: sp.Expr, lhs: Partial, target: sp.Indexed) -> list[Line]:
+    """Lines for the outermost operation and for what is inside it; a sum of entries needs none."""
+    core = _core(formula, target)
+    depends = {inner: sp.Dummy() for inner in core.args if inner.has(target.base)}
+    if isinstance(core, sp.Indexed) or core.is_Add or not depends:
+        return []
+    outer = core.func(*(depends.get(argument, argument) for argument in core.args))
+    back = {mark: inner for inner, mark in depends.items()}
+    partials = {inner: Partial(inner, target) for inner in sorted(depends, key=sp.default_sort_key)}
+    slope = sp.Add(*(sp.diff(outer, mark).xreplace(back) * partials[inner] for mark, inner in back.items()))
+    rule = {sp.Pow: "power rule", sp.Mul: "product rule"}.get(core.func, "outer function")
+    lines = [line(lhs, formula.xreplace({core: slope}), rule)]
+    for inner, partial in partials.items():
+        if not isinstance(inner, sp.Indexed):
+            local = sp.diff(inner, target)
+            sign = sp.Mul(*(f for f in sp.Mul.make_args(local) if not f.has(sp.KroneckerDelta)))
+            what = f"its factor is {sign}" if sign.is_number else "of what is inside"
+            lines.append(line(partial, local, "inner derivative", what))
+    return lines
+
+
+def _core(formula: sp.Expr, target: sp.Indexed) -> sp.Expr:
     """What is left of a formula when sums and factors without the target are taken away."""
     if isinstance(formula, sp.Sum):
-        return outermost(formula.function, target)
+        return _core(formula.function, target)
     depends = [argument for argument in formula.args if argument.has(target.base)]
-    return outermost(depends[0], target) if formula.is_Mul and len(depends) == 1 else formula
+    return _core(depends[0], target) if formula.is_Mul and len(depends) == 1 else formula
 
 
-def peel(formula: sp.Expr, target: sp.Indexed) -> sp.Expr:
-    """Differentiate the outermost operation only, leaving `Partial`s of what is inside."""
-    if isinstance(formula, sp.Sum):
-        return sp.Sum(peel(formula.function, target), *formula.limits)
-    depends = [argument for argument in formula.args if argument.has(target.base)]
-    if isinstance(formula, sp.Indexed) or not depends:
-        return Partial(formula, target)
-    if formula.is_Mul and len(depends) == 1:
-        return sp.Mul(*(f for f in formula.args if f is not depends[0])) * peel(depends[0], target)
-    back = {sp.Dummy(): argument for argument in depends}
-    marks = {argument: mark for mark, argument in back.items()}
-    outer = formula.func(*(marks.get(argument, argument) for argument in formula.args))
-    return sp.Add(
-        *(sp.diff(outer, mark).xreplace(back) * Partial(inner, target) for mark, inner in back.items())
-    )
-
-
-def inner_partials(formula: sp.Expr) -> Iterator[Partial]:
-    """Yield the derivatives that `peel` left to do, except those of entries themselves."""
-    for partial in sorted(formula.atoms(Partial), key=sp.default_sort_key):
-        if not isinstance(partial.args[0], sp.Indexed):
-            yield partial
-
-
-def with_own_value(local: sp.Expr, formula: sp.Expr, own: Own, at: Shape, to: Shape) -> sp.Expr | None:
-    """Rewrite a local derivative with the node's own value `own(a, b)`, or return None.
-
-    `formula` is the node's entry at the indices `at`, `local` its derivative by the entry at the indices `to`.
-    """
+def _own_value(local: sp.Expr, formula: sp.Expr, value: sp.Indexed, target: sp.Indexed) -> sp.Expr:
+    """Rewrite the derivative of a node's entry with the node's own value where that is known to be simpler."""
     if isinstance(formula, Phi):
         name, order, argument = formula.args
-        by_value = elementwise(str(name)).derivative_by_value if order == 0 else None
-        slope = Phi(name, order + 1, argument)
-        return local.subs(slope, by_value.subs({U: argument, H: own(*at)})) if by_value is not None else None
+        slope = elementwise(str(name)).derivative_by_value if order == 0 else None
+        known = {} if slope is None else {Phi(name, 1, argument): slope.subs({U: argument, H: value})}
+        return local.subs(known)
     sums = {part: sp.Dummy(positive=True) for part in formula.atoms(sp.Sum)}
     small, kept = formula.xreplace(sums), local.xreplace(sums)
     if isinstance(small, sp.log) and small.args[0] in sums.values():
-        return sp.powsimp(kept.subs(small.args[0], sp.exp(own(*at))), combine="exp")
-    if len(small.atoms(sp.exp)) != 1 or not kept.has(sp.exp):
-        return None
-    return _eliminated(kept, small, own, at, to)
+        return sp.powsimp(kept.subs(small.args[0], sp.exp(value)), combine="exp")
+    places = product(*zip(value.indices, target.indices, strict=True))
+    moves = [{k: new for k, new in zip(value.indices, at, strict=True) if k != 1} for at in places]
+    own = by_value(kept, small, {value.xreplace(moved): moved for moved in moves})
+    return local if own is None or own.has(*sums.values()) else own
 
 
-def _eliminated(kept: sp.Expr, small: sp.Expr, own: Own, at: Shape, to: Shape) -> sp.Expr | None:
-    """Eliminate an exponential that the formula contains linearly, at every index at which it occurs.
-
-    The result counts only if it is polynomial in entries; it is checked again at negative and at positive entries.
-    """
-    (part,) = small.atoms(sp.exp)
-    mark, value = sp.Dummy(), sp.Dummy()
-    equation = sp.expand(sp.numer(sp.together(small.xreplace({part: mark}) - value)))
-    if not equation.is_polynomial(mark) or sp.degree(equation, mark) != 1:
-        return None
-    solved = -equation.coeff(mark, 0) / equation.coeff(mark, 1)
-    new, back = {}, {}
-    for moved in ({at[0]: a, at[1]: b} for a in (at[0], to[0]) for b in (at[1], to[1])):
-        h = own(*(moved[k] for k in at))
-        new[part.xreplace(moved)], back[h] = solved.subs(value, h), small.xreplace(moved)
-    rewritten = sp.expand(sp.cancel(kept.xreplace(new)))
-    finished = rewritten.is_polynomial(*rewritten.atoms(sp.Indexed)) and not rewritten.has(sp.exp)
-    finished = finished and all(dummy.is_integer for dummy in rewritten.atoms(sp.Dummy))
-    return rewritten if finished and _vanishes(rewritten.xreplace(back) - kept) else None
-
-
-def _vanishes(gap: sp.Expr) -> bool:
-    """Whether an expression is 0 at negative and at positive entries, whatever the deltas and sums."""
-    atoms = sorted(gap.atoms(sp.Indexed, sp.KroneckerDelta), key=sp.default_sort_key)
-    for sign in (-1, 1):
-        point = {atom: sign * sp.Rational(2 * n + 1, n + 3) for n, atom in enumerate(atoms)}
-        if abs(gap.xreplace(point).subs(dict.fromkeys(gap.atoms(sp.Dummy), 3)).evalf(30)) > sp.Float("1e-20"):
-            return False
-    return True
+def _slope(phi: Phi) -> Line:
+    """State the derivative of a registered function, computed from its definition."""
+    name, order, _ = phi.args
+    formula = phi_formula(name, order)
+    kink = f"; at u = 0 it is {formula.subs(U, 0)}, by definition" if formula.has(sp.Piecewise) else ""
+    return line(Phi(name, order, U), formula, "derivative of a function", name, kink)

@@ -1,109 +1,242 @@
-"""Terms as code: identifiers for every variable, expressions for NumPy, torch and the forward language."""
+"""Terms and index formulas as text: one printer, and for each language a table of how it writes operations."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import sympy as sp
 
-from mlpreport.derivation.program import Program
+from mlpreport.derivation.indices import Partial, Phi, outer_sum
+from mlpreport.derivation.program import ALL, Program, Term
 from mlpreport.derivation.stable import code
-from mlpreport.derivation.terms import ALL, Term
 
-_LEVEL = {"+": 1, "-": 1, "neg": 1, "*": 2, "/": 2, "@": 2, "**": 4}
-"""How tightly an operation binds."""
+Row = tuple[int, tuple[int, ...], str]
+"""How tightly an operation binds, how tightly its operands must, and how it is written."""
+
+_OPERATORS: dict[str, Row] = {
+    "+": (1, (1, 2), "{} + {}"),
+    "-": (1, (1, 2), "{} - {}"),
+    "neg": (1, (2,), "-{}"),
+    "*": (2, (2, 3), "{} * {}"),
+    "scale": (2, (2, 3), "{} * {}"),
+    "product": (2, (2, 3), "{} * {}"),
+    "/": (2, (2, 3), "{} / {}"),
+    "@": (2, (2, 3), "{} @ {}"),
+    "**": (4, (5, 5), "{}**{}"),
+    "sqrt": (4, (5, 5), "{}**{}"),
+    "T": (6, (5,), "{}.T"),
+}
+_FORWARD = _OPERATORS | {
+    "sum": (6, (0,), "{op}({})"),
+    "sum of rows": (6, (0,), "{op}({}, axis=0)"),
+    "sum of columns": (6, (0,), "{op}({}, axis=1)"),
+    "logsumexp": (6, (0,), "log(sum(exp({}), axis={axis}))"),
+    "ones": (6, (0, 0), "ones({}, {})"),
+    "Σ": (4, (7, 0, 0), "Σ_{1} {0}"),
+    "δ": (6, (0, 0), "δ[{},{}]"),
+    "∂": (6, (0, 0), "∂{}/∂{}"),
+    "∂()": (6, (7, 0), "∂{}/∂{}"),
+}
+_ARRAYS = _OPERATORS | {
+    "sum": (6, (5,), "{}.{op}().reshape(1, 1)"),
+    "sum of rows": (6, (5,), "{}.{op}(axis=0, keepdims=True)"),
+    "sum of columns": (6, (5,), "{}.{op}(axis=1, keepdims=True)"),
+    "logsumexp": (6, (0,), "logsumexp({}, {axis})"),
+}
+_ROWS = {
+    "": _FORWARD,
+    "np": _ARRAYS
+    | {
+        "ones": (6, (0, 0), "np.ones(({}, {}))"),
+        "dot": (6, (0, 0), "np.dot({}, {})"),  # for rows and columns quicker than @
+        "vdot": (6, (0, 0), "np.vdot({}, {}).reshape(1, 1)"),
+    },
+    "torch": _ARRAYS | {"ones": (6, (0, 0), "torch.ones(({}, {}), dtype=torch.float64)")},
+}
+_AXES = {ALL: ("sum", None), sp.S.Zero: ("sum of rows", 0), sp.S.One: ("sum of columns", 1)}
+
+
+class Text(NamedTuple):
+    """What was printed, and how tightly it binds."""
+
+    text: str
+    level: int = 6
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a language writes names, entries, numbers, functions, brackets, and each operation."""
+
+    name: Callable[[str], str]
+    cell: Callable[[str, Sequence[str]], str]
+    number: Callable[[sp.Expr], str]
+    function: Callable[[str, int], str]
+    brackets: str
+    rows: Mapping[str, Row]
+
+    def join(self, row: str, *operands: Text, **fields: object) -> Text:
+        """Write an operation, with brackets where an operand binds too loosely."""
+        level, least, form = self.rows[row]
+        texts = [
+            o.text if o.level >= n else self.brackets.format(o.text)
+            for o, n in zip(operands, least, strict=True)
+        ]
+        return Text(form.format(*texts, **fields), level)
+
+    def call(self, name: str, order: int, argument: Text) -> Text:
+        """Write a function, or one of its derivatives, at an argument."""
+        return Text(self.function(name, order) + self.brackets.format(argument.text))
+
+
+def code_dialect(names: Mapping[str, str], library: str) -> Dialect:
+    """Make the dialect of `np` or `torch`, or of the forward language (""), with names of variables and sizes."""
+
+    def name(key: str) -> str:
+        return names.get(key, key)
+
+    def cell(key: str, at: Sequence[str]) -> str:
+        return name(key) + (f"[{','.join(at)}]" if at else "")
+
+    def number(value: sp.Expr) -> str:
+        renamed = {s: sp.Symbol(names.get(f"size {s}", str(s))) for s in value.free_symbols}
+        return code(value.xreplace(renamed), library and "math")
+
+    def function(key: str, order: int) -> str:
+        if not library:
+            return key + "'" * order
+        return f"{library}.{key}" if key in {"exp", "log"} else helper_name(key, order)
+
+    return Dialect(name, cell, number, function, "({})", _ROWS[library])
+
+
+def helper_name(name: str, order: int) -> str:
+    """Name of the function in generated code that computes a derivative of a registered function."""
+    return name + ("" if order == 0 else "_slope" if order == 1 else f"_slope{order}")
+
+
+def show(term: Term, names: Mapping[str, str], library: str = "") -> str:
+    """Print a term as code for `np` or `torch`, or in the forward language."""
+    return term_text(term, code_dialect(names, library)).text
+
+
+def term_text(term: Term, d: Dialect) -> Text:
+    """Print a term."""
+    op, parts = term.op, term.parts
+    if op == "var":
+        return _fraction_or_name(d.name(term.name))
+    if op == "num":
+        return _number(parts[0], d)
+    operands = [term_text(part, d) for part in term.operands] or [_number(size, d) for size in parts]
+    if op in {"sum", "mean"}:
+        return d.join(_AXES[parts[1]][0], *operands, op=d.function(op, 0))
+    if op == "logsumexp":
+        return d.join(op, *operands, axis=_AXES[parts[1]][1])
+    numbers = [part.parts[0] for part in term.operands if part.op == "num"]
+    if (op == "*" and numbers) or (op == "**" and numbers[-1] == sp.S.Half):
+        return d.join("scale" if op == "*" else "sqrt", *operands)
+    if op == "@" and "dot" in d.rows and 1 in term.operands[0].shape:
+        return d.join("dot", *operands)
+    if op in d.rows:
+        return d.join(op, *operands)
+    return d.call(term.name if op in {"call", "map"} else op, parts[1] if op == "call" else 0, operands[0])
+
+
+def _fraction_or_name(text: str) -> Text:
+    return Text(text, 4 if text.startswith("\\frac") else 6)
+
+
+def _number(value: sp.Expr, d: Dialect) -> Text:
+    if value.is_Add or value.could_extract_minus_sign():
+        return Text(d.number(value), 1)
+    if value.is_Mul or value.is_Pow or not (value.is_Symbol or value.is_Integer):
+        return Text(d.number(value), 4 if value.is_Pow and value.exp.is_positive else 2)
+    return Text(d.number(value))
+
+
+def formula_text(e: sp.Basic, d: Dialect, letters: Mapping[sp.Dummy, str]) -> Text:
+    """Print an index formula, with a letter for every index; along an axis of size 1 there is none."""
+    again = partial(formula_text, d=d, letters=letters)
+    if isinstance(e, Term):
+        return term_text(e, d)
+    if isinstance(e, sp.Dummy):
+        return Text(letters[e])
+    if not e.has(sp.Indexed, sp.Dummy, Phi):
+        return _number(e, d)
+    if isinstance(e, sp.Indexed):
+        return _fraction_or_name(d.cell(str(e.base.label), [letters[k] for k in e.indices if k in letters]))
+    if isinstance(e, sp.Sum):
+        body, k, size = outer_sum(e)
+        text = _product(body, d, again, k)
+        return d.join("Σ", Text(text.text, 7) if isinstance(body, sp.Sum) else text, again(k), again(size))
+    if isinstance(e, sp.KroneckerDelta):
+        return d.join("δ", *map(again, e.args))
+    if isinstance(e, Partial):
+        return d.join("∂" if isinstance(e.args[0], sp.Indexed) else "∂()", *map(again, e.args))
+    return _operation(e, d, again)
+
+
+def _operation(e: sp.Expr, d: Dialect, again: Callable[[sp.Expr], Text]) -> Text:
+    if e.is_Add:
+        first, *rest = sorted(e.as_ordered_terms(), key=_is_negative)
+        text = again(first)
+        for term in rest:
+            negative = _is_negative(term)
+            text = d.join("-" if negative else "+", text, again(-term if negative else term))
+        return text
+    if _is_negative(e):
+        return d.join("neg", again(-e))
+    above, below = sp.fraction(e, exact=True)
+    if below != 1:
+        return d.join("/", again(above), again(below))
+    if e.is_Mul:
+        return _product(e, d, again, None)
+    if e.is_Pow:
+        return d.join("sqrt" if e.exp == sp.S.Half else "**", again(e.base), again(e.exp))
+    name, order = e.args[:2] if isinstance(e, Phi) else (type(e).__name__, 0)
+    return d.call(str(name), int(order), again(e.args[-1]))
+
+
+def _is_negative(e: sp.Expr) -> bool:
+    return bool(e.as_coeff_Mul()[0] < 0)
+
+
+def _product(e: sp.Expr, d: Dialect, again: Callable[[sp.Expr], Text], k: sp.Dummy | None) -> Text:
+    """Print factors as on paper: numbers, deltas, entries (what ends in the summed index first), ∂ and sums."""
+    if not e.is_Mul or _is_negative(e) or sp.fraction(e, exact=True)[1] != 1:
+        return again(e)
+
+    def place(factor: sp.Expr) -> tuple[int, bool]:
+        kinds = (sp.Number, sp.Symbol), sp.KroneckerDelta, object, sp.Indexed, Partial, sp.Sum
+        at = max(n for n, kind in enumerate(kinds) if isinstance(factor, kind))
+        return at, isinstance(factor, sp.Indexed) and factor.args[-1] != k
+
+    first, *rest = sorted(e.as_ordered_factors(), key=place)
+    text = again(first)
+    for factor in rest:
+        text = d.join("product", text, again(factor))
+    return text
 
 
 def code_names(program: Program, reserved: Iterable[str] = (), more: Iterable[str] = ()) -> dict[str, str]:
     """Give every variable and size an identifier: cotangents d…, directions v…; a taken name gets an underscore."""
     taken = set(reserved)
-    sizes = sorted({str(s) for shape in program.inputs.values() for s in shape if isinstance(s, sp.Symbol)})
-    names = {key: _free_name(key, taken) for key in program.shapes if key.isidentifier()}
-    names |= {f"size {size}": _free_name(size, taken) for size in sizes}
+
+    def free(name: str) -> str:
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        return name
+
+    sizes = sorted({str(s) for shape in program.inputs.values() for s in shape if s.is_Symbol})
+    names = {key: free(key) for key in program.shapes if key.isidentifier()}
+    names |= {f"size {size}": free(size) for size in sizes}
     derived = dict.fromkeys(key for key in [*program.shapes, *more] if not key.isidentifier())
-    return names | {key: _free_name(plain_name(key), taken) for key in derived}
+    return names | {key: free(_plain_name(key)) for key in derived}
 
 
-def plain_name(key: str) -> str:
-    """Write the internal name of a cotangent as d…, of a direction as v…."""
+def _plain_name(key: str) -> str:
     if key.startswith("∂"):
-        return "d" + plain_name(key.partition("/∂")[2])
+        return "d" + _plain_name(key.partition("/∂")[2])
     head, _, rest = key.partition("(")
-    return {"dot": "v", "shared": "part"}.get(head, head) + plain_name(rest[:-1]) if rest else key
-
-
-def _free_name(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return name
-
-
-def show(term: Term, names: Mapping[str, str], library: str = "") -> str:
-    """Print a term as code for `np` or `torch`, or in the forward language."""
-    op = term.op
-    if op == "var":
-        return names.get(term.name, term.name)
-    if op == "num":
-        return _number(term.parts[0], names)
-    if op == "ones":
-        sizes = ", ".join(_number(size, names) for size in term.parts)
-        return (
-            f"{library}.ones(({sizes}){', dtype=torch.float64' * (library == 'torch')})"
-            if library
-            else f"ones({sizes})"
-        )
-    if op in _LEVEL:
-        least = _LEVEL[op]
-        left = _operand(
-            term.operands[0], max(least, 2) if op == "neg" else least + (op == "**"), names, library
-        )
-        if op == "neg":
-            return f"-{left}"
-        space = "" if op == "**" else " "
-        return f"{left}{space}{op}{space}{_operand(term.operands[1], least + 1, names, library)}"
-    if op == "T":
-        return f"{_operand(term.operands[0], 5, names, library)}.T"
-    return _call(term, names, library)
-
-
-def _operand(term: Term, least: int, names: Mapping[str, str], library: str) -> str:
-    text = show(term, names, library)
-    level = _LEVEL.get(term.op, 6)
-    if term.op == "num" and not text.replace(".", "").isalnum():
-        level = 1 if text.startswith("-") or " " in text else 2
-    return text if level >= least else f"({text})"
-
-
-def _call(term: Term, names: Mapping[str, str], library: str) -> str:
-    op, inner = term.op, show(term.operands[-1], names, library)
-    if op in {"sum", "mean"}:
-        everything = term.parts[1] == ALL
-        if not library:
-            return f"{op}({inner})" if everything else f"{op}({inner}, axis={term.parts[1]})"
-        array = _operand(term.operands[0], 5, names, library)
-        return (
-            f"{array}.{op}().reshape(1, 1)"
-            if everything
-            else f"{array}.{op}(axis={term.parts[1]}, keepdims=True)"
-        )
-    if op == "vdot":
-        return f"np.vdot({show(term.operands[0], names, library)}, {inner}).reshape(1, 1)"
-    if op == "logsumexp":
-        axis = None if term.parts[1] == ALL else term.parts[1]
-        return f"logsumexp({inner}, {axis})" if library else f"log(sum(exp({inner}), axis={axis}))"
-    if op == "call" and term.name in {"exp", "log"}:
-        return f"{library}.{term.name}({inner})" if library else f"{term.name}({inner})"
-    return f"{helper_name(term)}({inner})"
-
-
-def helper_name(term: Term) -> str:
-    """Name of the function that a term calls."""
-    if term.op != "call":
-        return term.name if term.op == "map" else term.op
-    order = int(term.parts[1])
-    return term.name + ("" if order == 0 else "_slope" if order == 1 else f"_slope{order}")
-
-
-def _number(value: sp.Expr, names: Mapping[str, str]) -> str:
-    return code(
-        value.xreplace({s: sp.Symbol(names.get(f"size {s}", str(s))) for s in value.free_symbols}), "math"
-    )
+    return {"dot": "v", "shared": "part"}.get(head, head) + _plain_name(rest[:-1]) if rest else key

@@ -1,20 +1,149 @@
-"""A program: ordered named equations that compute a scalar loss, each simple enough for one index formula."""
+"""A program: ordered, named equations between terms, which are immutable trees that know their shape.
 
+SymPy's own matrix expressions broadcast nothing and turn `g*g` into a matrix power; terms only record what was written.
+"""
+
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
+from sympy.core.symbol import Str
 
 from mlpreport.derivation.elementwise import nearest
-from mlpreport.derivation.terms import ELEMENTWISE, Shape, Term, build, variables
-from mlpreport.errors import ProgramError
+from mlpreport.errors import ProgramError, ShapeError
 
 if TYPE_CHECKING:
     from mlpreport.derivation.backward import Derivation
-    from mlpreport.derivation.edges import Line
+    from mlpreport.derivation.indices import Line
 
-Namer = Callable[[Term], Term]
-"""Gives a term a name of its own and returns the variable."""
+Shape = tuple[sp.Expr, sp.Expr]
+
+ONE = sp.Integer(1)
+ALL = sp.Integer(-1)
+"""The axis of a sum over rows and columns."""
+
+ARITHMETIC: dict[str, Callable[..., Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "**": operator.pow,
+    "neg": operator.neg,
+    "@": operator.matmul,
+}
+"""Operations that Python has."""
+
+ELEMENTWISE = frozenset(ARITHMETIC) - {"@"}
+"""Operations that act entry by entry, broadcasting sizes of 1."""
+
+
+def _operator(op: str) -> Callable[..., "Term"]:
+    return lambda *operands: build(op, *(o if isinstance(o, Term) else num(o) for o in operands))
+
+
+class Term(sp.Basic):  # type: ignore[misc]
+    """An operation with its operands: `var` (name, rows, cols), `num`, `ones` (rows, cols), `@`, `sum`, …, `call`."""
+
+    __match_args__ = ("op", "parts")
+
+    @cached_property
+    def shape(self) -> Shape:
+        """Rows and columns; operands that do not fit together are a ShapeError."""
+        return _shape(self)
+
+    @property
+    def op(self) -> str:
+        """Name of the operation."""
+        return str(self.args[0].name)
+
+    @property
+    def parts(self) -> tuple[sp.Basic, ...]:
+        """Operands: terms, then names, orders, axes or sizes."""
+        return tuple(self.args[1:])
+
+    @property
+    def operands(self) -> tuple["Term", ...]:
+        """The operands that are terms."""
+        return tuple(part for part in self.args[1:] if isinstance(part, Term))
+
+    @property
+    def name(self) -> str:
+        """Name of a variable or of a called function."""
+        return str(self.args[1].name)
+
+    @property
+    def T(self) -> "Term":  # noqa: N802 (NumPy's name)
+        """Transpose, undoing a transpose."""
+        return self.operands[0] if self.op == "T" else self if self.shape == (1, 1) else build("T", self)
+
+    __neg__, __add__, __sub__, __mul__ = map(_operator, ("neg", "+", "-", "*"))
+    __truediv__, __matmul__ = map(_operator, "/@")
+
+    def __rmul__(self, number: sp.Expr | float) -> "Term":
+        """Multiply a number from the left."""
+        return num(number) * self
+
+
+def build(op: str, *parts: sp.Basic | str | int) -> Term:
+    """Make a term; operands whose shapes do not fit are a ShapeError."""
+    term = Term(Str(op), *(Str(part) if isinstance(part, str) else sp.sympify(part) for part in parts))
+    _shape(term)
+    return term
+
+
+def num(value: sp.Expr | float) -> Term:
+    """Make a number (or an expression in sizes), of shape (1, 1)."""
+    return build("num", value)
+
+
+def nodes(term: Term) -> list[Term]:
+    """List a term and all terms in it, in reading order."""
+    return [term, *(node for operand in term.operands for node in nodes(operand))]
+
+
+def variables(term: Term) -> tuple[str, ...]:
+    """Names of the variables in a term, in order of appearance."""
+    return tuple(dict.fromkeys(node.name for node in nodes(term) if node.op == "var"))
+
+
+def cost(term: Term) -> int:
+    """Count the operations that a reader or a machine carries out; reading a variable or its transpose is free."""
+    return sum(node.op not in {"var", "num", "ones", "T"} for node in nodes(term))
+
+
+def show_shape(shape: Shape) -> str:
+    """Write a shape as (N, D)."""
+    return f"({shape[0]}, {shape[1]})"
+
+
+def _shape(term: Term) -> Shape:
+    op, parts = term.op, term.parts
+    if op in {"var", "ones"}:
+        return parts[-2], parts[-1]
+    if op in {"num", "vdot"}:
+        return ONE, ONE
+    if op in ARITHMETIC and len(parts) > 1:
+        return _joined(op, parts[0].shape, parts[1].shape)
+    rows, cols = term.operands[0].shape
+    if op in {"sum", "mean", "logsumexp"}:
+        return rows if parts[1] == 1 else ONE, cols if parts[1] == 0 else ONE
+    return (cols, rows) if op == "T" else (rows, cols)
+
+
+def _joined(op: str, left: Shape, right: Shape) -> Shape:
+    """Shape of a matrix product, or of an operation that broadcasts sizes of 1."""
+    pairs = [(left[1], right[0])] if op == "@" else list(zip(left, right, strict=True))
+    clashes = [(a, b) for a, b in pairs if a != b and (op == "@" or ONE not in (a, b))]
+    if not clashes:
+        rows, cols = (left[0], right[1]) if op == "@" else (b if a == ONE else a for a, b in pairs)
+        return rows, cols
+    rule = "as many columns on the left as rows on the right" if op == "@" else "equal sizes or 1"
+    remedy = "transpose one of them with .T" if op == "@" else "{} is not {}".format(*clashes[0])
+    message = f"{op} needs {rule}: {show_shape(left)} {op} {show_shape(right)}; {remedy}"
+    raise ShapeError(message)
 
 
 @dataclass(frozen=True)
@@ -47,11 +176,10 @@ class Program:
     @cached_property
     def users(self) -> dict[str, tuple[str, ...]]:
         """For every variable the equations that use it, in order."""
-        found: dict[str, list[str]] = {name: [] for name in self.shapes}
+        found: dict[str, tuple[str, ...]] = dict.fromkeys(self.shapes, ())
         for equation in self.equations:
-            for name in variables(equation.term):
-                found[name].append(equation.name)
-        return {name: tuple(users) for name, users in found.items()}
+            found |= {name: (*found[name], equation.name) for name in variables(equation.term)}
+        return found
 
     @property
     def loss(self) -> str:
@@ -89,51 +217,6 @@ class Program:
         from mlpreport.derivation.forward import jacobian  # noqa: PLC0415
 
         return jacobian(self, u, v)
-
-
-def simple_root(term: Term, name: Namer) -> Term:
-    """Name the inner parts of an equation's right-hand side until it is simple.
-
-    Simple is: a function of a variable, or a sum with constant factors of products `a @ b` of variables, of sums and
-    means of elementwise expressions, and of elementwise expressions.
-    """
-    if term.op in {"softmax", "logsumexp"} or _is_named_call(term):
-        return Term(*(_atom(part, name) if isinstance(part, Term) else part for part in term.args))
-    return _linear(term, name)
-
-
-def _is_named_call(term: Term) -> bool:
-    return term.op == "call" and term.name not in {"exp", "log"}
-
-
-def _linear(term: Term, name: Namer) -> Term:
-    op, parts = term.op, term.operands
-    if op in {"+", "-", "neg"} or (op in {"*", "/"} and "num" in {part.op for part in parts}):
-        return build(op, *(_linear(part, name) for part in parts))
-    if op == "@":
-        return build(op, *(_atom(part, name) for part in parts))
-    if op in {"sum", "mean"}:
-        return build(op, _plain(parts[0], name), term.parts[1])
-    return _plain(term, name)
-
-
-def _plain(term: Term, name: Namer) -> Term:
-    """Make a term elementwise in variables and transposed variables."""
-    if term.op in {"var", "num", "ones"}:
-        return term
-    if term.op == "T":
-        return _atom(term, name)
-    if term.op in ELEMENTWISE or (term.op == "call" and not _is_named_call(term)):
-        return Term(*(_plain(part, name) if isinstance(part, Term) else part for part in term.args))
-    return name(simple_root(term, name))
-
-
-def _atom(term: Term, name: Namer) -> Term:
-    if term.op == "var":
-        return term
-    if term.op == "T":
-        return build("T", _atom(term.operands[0], name))
-    return name(simple_root(term, name))
 
 
 def needed(definitions: Mapping[str, Term], outputs: list[str]) -> dict[str, Term]:

@@ -1,99 +1,92 @@
 """Reading ordinary array code: a whitelist of Python's syntax is interpreted, nothing is executed."""
 
 import ast
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
 from itertools import count
 from typing import Any, NoReturn
 
 import sympy as sp
+from sympy.core.symbol import Str
 
 from mlpreport.derivation.elementwise import elementwise_names, nearest
 from mlpreport.derivation.indices import Phi, entry
-from mlpreport.derivation.program import simple_root
-from mlpreport.derivation.terms import ALL, ARITHMETIC, ONE, Term, build, num, transpose
+from mlpreport.derivation.program import ALL, ELEMENTWISE, ONE, Equation, Term, build, num, show_shape
 from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**"}
-_LIBRARIES = ("np", "numpy", "torch", "jnp")
+_LIBRARIES = frozenset({"np", "numpy", "torch", "jnp"})
 _DEEPEST = 150
-_AXES = {None: ALL, 0: sp.S.Zero, 1: ONE, -1: ONE, -2: sp.S.Zero}
+_SUM = {"None": ALL, "0": sp.S.Zero, "-2": sp.S.Zero, "1": ONE, "-1": ONE}
+_AXES = {"sum": _SUM, "mean": _SUM, "softmax": {"1": ONE, "-1": ONE}}
+_TORCH = {"dim": "axis", "keepdim": "keepdims"}
+_ROOT, _LINEAR, _PLAIN, _ATOM = range(4)
 
 
 @dataclass
 class Reader:
-    """Reads source text into terms, naming the parts of long expressions."""
+    """Reads source text into terms; `scope` says what names mean."""
 
     source: str
     scope: dict[str, Term]
-    equations: dict[str, Term] = field(default_factory=dict)
 
-    def fail(
-        self, node: ast.AST | None, problem: str, kind: type[InvalidInputError] = ProgramError
-    ) -> NoReturn:
-        """Raise an error that marks the source line."""
-        lines = self.source.splitlines() or [""]
-        row = getattr(node, "lineno", None) or max(
-            (n for n, text in enumerate(lines, 1) if text.strip()), default=1
-        )
-        start = getattr(node, "col_offset", 0) or 0
-        width = max(1, (getattr(node, "end_col_offset", None) or start + 1) - start)
-        text = lines[min(row, len(lines)) - 1]
-        marks = "^" * max(1, min(width, len(text) - start))
-        message = f"line {row}: {problem}\n    {text}\n    {' ' * start}{marks}"
-        raise kind(message)
-
-    def read_assignments(self) -> Term:
-        """Read the whole program and return its last variable."""
-        names = [self._assign(statement) for statement in self._parse("exec").body]
-        if not names:
-            self.fail(None, "the program is empty; its last line assigns the loss")
-        return self.scope[names[-1]]
+    def read_assignments(self) -> tuple[Equation, ...]:
+        """Read a whole program into simple equations."""
+        statements = self._parse("exec").body
+        definitions = dict(self._assignment(statement) for statement in statements)
+        if not definitions:
+            self.fail(
+                ast.Pass(lineno=1, col_offset=0), "the program is empty; its last line assigns the loss"
+            )
+        *_, (loss, term) = definitions.items()
+        if term.shape != (1, 1):
+            problem = f"the loss {loss} has shape {show_shape(term.shape)}; wrap it in mean(…) or sum(…)"
+            self.fail(statements[-1], problem, ShapeError)
+        return simple(definitions, self._known())
 
     def read_expression(self) -> Term:
         """Read one expression."""
+        self.source = self.source.strip()
         return self._expression(self._parse("eval").body)
 
+    def fail(self, node: Any, problem: str, kind: type[InvalidInputError] = ProgramError) -> NoReturn:
+        """Raise an error that marks the source line."""
+        lines = self.source.splitlines() or [""]
+        text, start = lines[min(node.lineno, len(lines)) - 1], node.col_offset
+        end = getattr(node, "end_col_offset", None) or start
+        marks = " " * start + "^" * max(1, min(end, len(text)) - start)
+        message = f"line {node.lineno}: {problem}\n    {text}\n    {marks}"
+        raise kind(message)
+
     def _parse(self, mode: str) -> Any:
-        text = self.source.strip() if mode == "eval" else self.source
         try:
-            tree = ast.parse(text, mode=mode)
+            tree = ast.parse(self.source, mode=mode)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             row, column = getattr(error, "lineno", None) or 1, getattr(error, "offset", None) or 1
-            place = ast.Name("", lineno=row, col_offset=column - 1)
+            place = ast.Pass(lineno=row, col_offset=column - 1)
             self.fail(place, f"not Python syntax ({getattr(error, 'msg', error)})")
         level: list[ast.AST] = [tree]
         for _ in range(_DEEPEST):
             level = [child for node in level for child in ast.iter_child_nodes(node)]
-        if level:
-            self.fail(level[0], "this is nested too deeply; give parts of it a name")
+        for node in level:
+            if isinstance(node, ast.expr):
+                self.fail(node, "this is nested too deeply; give parts of it a name")
         return tree
 
-    def _assign(self, statement: Any) -> str:
-        target = (
-            statement.targets[0]
-            if isinstance(statement, ast.Assign) and len(statement.targets) == 1
-            else None
-        )
-        if not isinstance(target, ast.Name):
+    def _assignment(self, statement: Any) -> tuple[str, Term]:
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+        if not isinstance(target, ast.Name) or len(statement.targets) > 1:
             self.fail(statement, "only assignments 'name = expression' are in the language")
         if target.id in self.scope:
             self.fail(target, f"{target.id!r} has a value already; give the new value a new name")
         term = self._expression(statement.value)
-        self.define(target.id, simple_root(term, self._fresh))
-        return target.id
+        self.scope[target.id] = build("var", target.id, *term.shape)
+        return target.id, term
 
-    def define(self, name: str, term: Term) -> Term:
-        """Append an equation and return its variable."""
-        self.equations[name] = term
-        self.scope[name] = build("var", name, *term.shape)
-        return self.scope[name]
-
-    def _fresh(self, term: Term) -> Term:
-        known = {**self.scope, **dict.fromkeys(_sizes(self.scope))}
-        assigned = {n.id for n in ast.walk(self._parse("exec")) if isinstance(n, ast.Name)}
-        return self.define(
-            next(name for n in count(1) if (name := f"t{n}") not in known and name not in assigned), term
-        )
+    def _known(self) -> dict[str, Term]:
+        """What names mean: variables, and sizes, which may stand for numbers."""
+        sizes = {size for term in self.scope.values() for size in term.shape if size.is_Symbol}
+        return {str(size): num(size) for size in sizes} | self.scope
 
     def _expression(self, node: ast.expr) -> Term:
         try:
@@ -104,131 +97,124 @@ class Reader:
             self.fail(node, str(error), ShapeError)
 
     def _interpret(self, node: ast.expr) -> Term:
-        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            return self._number(node)
-        if isinstance(node, ast.Name):
-            return self._name(node)
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-            operand = self._expression(node.operand)
-            return operand if isinstance(node.op, ast.UAdd) else _folded("neg", operand)
-        if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
-            left, right = self._expression(node.left), self._expression(node.right)
-            if isinstance(node.op, ast.Pow) and right.op != "num":
-                self.fail(node.right, "an exponent is a number; write exp(b * log(a)) for a power of arrays")
-            return _recognised(_folded(_BINARY[type(node.op)], left, right))
-        if isinstance(node, ast.Attribute) and node.attr == "T":
-            return transpose(self._expression(node.value))
-        if isinstance(node, ast.Call):
-            return self._call(node)
-        return self.fail(
-            node, f"{type(node).__name__} is outside the language (@ + - * / ** .T, numbers, function calls)"
-        )
+        match node:
+            case ast.Constant(value) if type(value) in (int, float):
+                return self._number(node, sp.nsimplify(value, rational=True))
+            case ast.Name():
+                return self._name(node)
+            case ast.UnaryOp(ast.UAdd(), operand):
+                return self._expression(operand)
+            case ast.UnaryOp(ast.USub(), operand):
+                return self._operation(node, "neg", self._expression(operand))
+            case ast.BinOp(left, op, right) if type(op) in _BINARY:
+                operands = self._expression(left), self._expression(right)
+                if isinstance(op, ast.Pow) and operands[1].op != "num":
+                    self.fail(right, "an exponent is a number; write exp(b * log(a)) for a power of arrays")
+                return self._operation(node, _BINARY[type(op)], *operands)
+            case ast.Attribute(value, "T"):
+                return self._expression(value).T
+            case ast.Call():
+                return self._call(node)
+        kind = type(node).__name__
+        return self.fail(node, f"{kind} is outside the language (@ + - * / ** .T, numbers, function calls)")
 
-    def _number(self, node: Any) -> Term:
-        value = sp.nsimplify(node.value, rational=True) if abs(node.value) < float("inf") else None
-        if value is None:
-            self.fail(node, f"{node.value} is no finite number")
+    def _number(self, node: ast.expr, value: sp.Expr) -> Term:
+        if value.is_number and not (value.is_finite and value.is_real):
+            self.fail(node, f"{ast.unparse(node)} is no finite number")
         return num(value)
 
     def _name(self, node: ast.Name) -> Term:
-        if node.id in self.scope:
-            return self.scope[node.id]
-        sizes = _sizes(self.scope)
-        if node.id in sizes:
-            return num(sizes[node.id])
-        later = (
-            "is it assigned further down? (no cycles)"
-            if self.source.count(node.id) > 1
-            else "declare its shape"
-        )
-        return self.fail(
-            node, f"unknown name {node.id!r}; " + (nearest(node.id, [*self.scope, *sizes]) or later)
-        )
+        known = self._known()
+        if node.id not in known:
+            repeated = self.source.count(node.id) > 1
+            later = "is it assigned further down? (no cycles)" if repeated else "declare its shape"
+            self.fail(node, f"unknown name {node.id!r}; {nearest(node.id, known) or later}")
+        return known[node.id]
+
+    def _operation(self, node: ast.expr, op: str, *parts: sp.Basic | str | int) -> Term:
+        """Build an operation; one on numbers alone becomes a number."""
+        term = build(op, *parts)
+        if any(operand.op != "num" for operand in term.operands):
+            return _recognised(term)
+        if op == "@":
+            self.fail(node, "@ needs arrays; use * between numbers", ShapeError)
+        return self._number(node, entry(term, ONE, ONE).replace(Phi, lambda *args: Phi(*args).formula()))
 
     def _call(self, node: ast.Call) -> Term:
         function, arguments = node.func, list(node.args)
-        if isinstance(function, ast.Attribute) and (
-            ast.unparse(function.value) not in _LIBRARIES or ast.unparse(function.value) in self.scope
-        ):
-            arguments.insert(0, function.value)
+        owner = getattr(function, "value", None)
+        if owner and ast.unparse(owner) not in _LIBRARIES - self.scope.keys():
+            arguments.insert(0, owner)
         name = getattr(function, "attr", None) or getattr(function, "id", "")
-        known = sorted({"sum", "mean", "exp", "log", "softmax", *elementwise_names()})
+        known = sorted({*_AXES, "exp", "log", *elementwise_names()})
         if name not in known:
             hint = nearest(name, known) or f"known: {', '.join(known)}; or use register_elementwise"
             self.fail(function, f"unknown function {name!r}; {hint}")
-        axis = self._axis(node, arguments, name)
+        axis = self._axis(node, name, arguments)
         if len(arguments) != 1:
             self.fail(node, f"{name} takes one array")
         operand = self._expression(arguments[0])
-        if operand.op == "num":
-            return num(operand.parts[0] if name in {"sum", "mean"} else _at_number(name, operand))
-        if name in {"sum", "mean"}:
-            return build(name, operand, axis)
-        return build(name, operand) if name == "softmax" else _recognised(build("call", name, 0, operand))
+        if name in _AXES:
+            return self._operation(node, name, operand, *(() if name == "softmax" else (axis,)))
+        return self._operation(node, "call", name, 0, operand)
 
-    def _axis(self, node: ast.Call, arguments: list[ast.expr], name: str) -> sp.Integer:
-        given = {word.arg: word.value for word in node.keywords}
-        if name in {"sum", "mean", "softmax"} and len(arguments) > 1 and "axis" not in given:
-            given["axis"] = arguments.pop(1)
-        values = {word: self._literal(value) for word, value in given.items()}
-        default = 1 if name == "softmax" else None
-        axis = values.pop("axis", values.pop("dim", default))
-        if type(axis) not in (int, type(None)) or axis not in _AXES:
-            self.fail(node, f"axis={axis!r}: arrays have two axes, so axis is None, 0 or 1")
-        if (
-            values.pop("keepdims", True) is not True
-            or values
-            or (name not in {"sum", "mean"} and axis != default)
-        ):
+    def _axis(self, node: ast.Call, name: str, arguments: list[ast.expr]) -> sp.Integer:
+        """Read the axis, by position or name; sizes of 1 are always kept."""
+        given = {_TORCH.get(word.arg or "", word.arg): ast.unparse(word.value) for word in node.keywords}
+        if name in _AXES and len(arguments) > 1 and "axis" not in given:
+            given["axis"] = ast.unparse(arguments.pop(1))
+        default = "1" if name == "softmax" else "None"
+        axis = _AXES.get(name, {"None": ALL}).get(given.pop("axis", default))
+        if given.pop("keepdims", "True") != "True" or given or axis is None:
             rule = "sum and mean take axis=None, 0 or 1 and keep the axis; softmax runs along rows (axis=1)"
-            self.fail(node, f"{name}: {rule}")
-        return _AXES[axis]
-
-    def _literal(self, node: ast.expr) -> object:
-        try:
-            return ast.literal_eval(node)
-        except ValueError:
-            self.fail(node, "this argument must be written as a plain value")
-
-
-def _sizes(scope: dict[str, Term]) -> dict[str, sp.Symbol]:
-    """Names of sizes, which may stand for numbers."""
-    return {str(size): size for term in scope.values() for size in term.shape if isinstance(size, sp.Symbol)}
-
-
-def _folded(op: str, *operands: Term) -> Term:
-    """Build an operation; one on numbers alone becomes a number."""
-    if any(operand.op != "num" for operand in operands):
-        return build(op, *operands)
-    values = [operand.parts[0] for operand in operands]
-    if op == "@":
-        message = "@ needs arrays; use * between numbers"
-        raise ShapeError(message)
-    value = ARITHMETIC[op](*values)
-    if not value.is_finite and value.is_number:
-        message = f"{' and '.join(map(str, values))} with {op} is no finite number"
-        raise ShapeError(message)
-    return num(value)
-
-
-def _at_number(name: str, operand: Term) -> sp.Expr:
-    if name == "softmax":
-        return sp.S.One
-    value = entry(build("call", name, 0, operand), ONE, ONE)
-    return value.formula() if isinstance(value, Phi) else value
+            self.fail(node, f"{name} with these arguments is outside the language: {rule}")
+        return axis
 
 
 def _recognised(term: Term) -> Term:
     """Replace log(sum(exp(a))) and exp(a) / sum(exp(a), axis=1) by the operations that cannot overflow."""
-    inner = term.operands[-1] if term.operands else term
-    if inner.op == "sum" and _is_call(inner.operands[0], "exp"):
-        exponential = inner.operands[0]
-        if _is_call(term, "log"):
-            return build("logsumexp", exponential.operands[0], inner.parts[1])
-        if term.op == "/" and term.operands[0] == exponential and inner.parts[1] == ONE:
-            return build("softmax", exponential.operands[0])
+    match term:
+        case Term(
+            "call", (Str(name="log"), _, Term("sum", (Term("call", (Str(name="exp"), _, inner)), axis)))
+        ):
+            return build("logsumexp", inner, axis)
+        case Term("/", (top, Term("sum", (Term("call", (Str(name="exp"), _, inner)) as below, axis)))):
+            return build("softmax", inner) if top == below and axis == ONE else term
     return term
 
 
-def _is_call(term: Term, name: str) -> bool:
-    return term.op == "call" and term.name == name
+def simple(definitions: Mapping[str, Term], taken: Container[str]) -> tuple[Equation, ...]:
+    """Name parts of right-hand sides t1, t2, … (but none that is taken) until every equation is simple.
+
+    Simple is: a function of a variable, or a sum with constant factors of products `a @ b` of variables, of sums and
+    means of elementwise expressions, and of elementwise expressions.
+    """
+    equations: list[Equation] = []
+    fresh = (name for n in count(1) if (name := f"t{n}") not in taken)
+
+    def simplified(term: Term, level: int = _ROOT) -> Term:
+        if term.op == "var" or (term.op in {"num", "ones"} and level < _ATOM):
+            return term
+        inner = _operand_level(term, level)
+        if inner is not None:
+            return Term(*(simplified(part, inner) if isinstance(part, Term) else part for part in term.args))
+        root = simplified(term)
+        equations.append(Equation(next(fresh), root))
+        return build("var", equations[-1].name, *term.shape)
+
+    for name, term in definitions.items():
+        equations.append(Equation(name, simplified(term)))
+    return tuple(equations)
+
+
+def _operand_level(term: Term, level: int) -> int | None:
+    """How simple the operands of a term must be where the term stands; None if it may not stand there."""
+    op = term.op
+    if op == "T" or (op == "@" and level <= _LINEAR):
+        return _ATOM
+    if op in {"softmax", "logsumexp"} or (op == "call" and term.name not in {"exp", "log"}):
+        return _ATOM if level == _ROOT else None
+    if level <= _LINEAR:
+        scaled = op in {"*", "/"} and "num" in {operand.op for operand in term.operands}
+        return _LINEAR if scaled or op in {"+", "-", "neg"} else _PLAIN
+    return _PLAIN if level == _PLAIN and (op in ELEMENTWISE or op == "call") else None

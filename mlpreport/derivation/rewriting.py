@@ -7,8 +7,8 @@ import sympy as sp
 
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.indices import Phi, entry
+from mlpreport.derivation.program import ALL, ELEMENTWISE, Term, build, cost, num
 from mlpreport.derivation.stable import Sigmoid, Softplus, stable
-from mlpreport.derivation.terms import ALL, ELEMENTWISE, Term, build, cost, num
 
 
 def stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term:
@@ -70,11 +70,9 @@ def _mapped(formula: sp.Expr, operand: Term, named: dict[sp.Expr, str]) -> Term:
 def faster(term: Term) -> Term:
     """Write products and sums as NumPy computes them fastest.
 
-    Outer products broadcast, sums of products are `vdot`, sums over rows are products with a row of ones.
+    Sums of products are `vdot`, sums over rows are products with a row of ones.
     """
     new = Term(*(faster(part) if isinstance(part, Term) else part for part in term.args))
-    if new.op == "@" and new.operands[0].shape[1] == 1:
-        return build("*", *new.operands)
     if new.op not in {"sum", "mean"} or new.operands[0].shape == (1, 1):
         return new
     rows, cols = new.operands[0].shape

@@ -16,30 +16,6 @@ class Softplus(sp.Function):  # type: ignore[misc]
     nargs = 1
 
 
-def by_value(formula: sp.Expr, slope: sp.Expr, u: sp.Symbol, h: sp.Symbol) -> sp.Expr | None:
-    """Write the slope of h = formula(u) as a polynomial in u and h, or return None.
-
-    A transcendental part that enters the formula linearly is eliminated, so there is one branch only; the result
-    is checked again at negative and positive u, because a form such as 3 h^(2/3) for u^3 holds on one side.
-    """
-    for part in sorted(formula.atoms(sp.Function), key=sp.default_sort_key):
-        mark = sp.Dummy()
-        equation = sp.expand(sp.numer(sp.together(formula.subs(part, mark) - h)))
-        if not equation.is_polynomial(mark) or sp.degree(equation, mark) != 1:
-            continue
-        solved = -equation.coeff(mark, 0) / equation.coeff(mark, 1)
-        form = sp.factor_terms(sp.expand(sp.cancel(slope.subs(part, mark).subs(mark, solved))))
-        if form.has(h) and form.is_polynomial(u, h) and _agree(form, slope, formula, u, h):
-            return form
-    return None
-
-
-def _agree(form: sp.Expr, slope: sp.Expr, formula: sp.Expr, u: sp.Symbol, h: sp.Symbol) -> bool:
-    points = [sp.Rational(n, 7) for n in (-17, -5, 3, 12)]
-    gaps = [(form.subs(h, formula) - slope).subs(u, point).evalf(30, chop=True) for point in points]
-    return all(abs(gap) < sp.Float("1e-20") for gap in gaps)
-
-
 def stable(expression: sp.Expr, u: sp.Symbol) -> sp.Expr:
     """Rewrite in Sigmoid and Softplus what is rational in exp(k u), and logarithms of such; the value is the same."""
     if isinstance(expression, sp.Piecewise):
@@ -108,61 +84,66 @@ def _finite(denominator: sp.Expr, s: sp.Symbol) -> bool:
     )
 
 
-_FORMS = {
+_PIECES = {
+    "": {},
     "math": {
-        "exp": "math.exp(min({0}, 709.0))",
-        "Sigmoid": "(1 / (1 + math.exp(min({1}, 700.0))))",
-        "Softplus": "(max({0}, 0.0) + math.log1p(math.exp(-abs({0}))))",
+        "low": "min({0}, {1})",
+        "high": "max({0}, {1})",
         "Abs": "abs({0})",
         "sign": "((1.0 if {0} > 0 else -1.0) if {0} != 0 else 0.0)",
-        "Piecewise": "({1} if {0} else {2})",
     },
     "np": {
-        "exp": "np.exp(np.minimum({0}, 709.0))",
-        "Sigmoid": "(1 / (1 + np.exp(np.minimum({1}, 700.0))))",
-        "Softplus": "(np.maximum({0}, 0.0) + np.log1p(np.exp(-np.abs({0}))))",
-        "erf": "erf({0})",
+        "low": "np.minimum({0}, {1})",
+        "high": "np.maximum({0}, {1})",
         "Abs": "np.abs({0})",
-        "sign": "np.sign({0})",
+        "erf": "erf({0})",
         "Piecewise": "np.where({0}, {1}, {2})",
     },
     "torch": {
-        "exp": "torch.exp(torch.clamp({0}, max=709.0))",
-        "Sigmoid": "(1 / (1 + torch.exp(torch.clamp({1}, max=700))))",
-        "Softplus": "(torch.clamp({0}, min=0) + torch.log1p(torch.exp(-torch.abs({0}))))",
+        "low": "torch.clamp({0}, max={1})",
+        "high": "torch.clamp({0}, min={1})",
         "Abs": "torch.abs({0})",
-        "sign": "torch.sign({0})",
         "Piecewise": "torch.where({0}, {1}, {2})",
     },
 }
+"""How libraries write what they do not all write as `library.name(…)`."""
 
 
 class _Code(StrPrinter):  # type: ignore[misc]
-    """Prints an elementwise expression as Python for the library `math`, `np` or `torch`."""
+    """Prints an elementwise expression as Python for `math`, `np` or `torch`, or in the forward language ("")."""
 
     def __init__(self, library: str) -> None:
         super().__init__()
         self.library = library
 
+    def _call(self, name: str, *arguments: str) -> str:
+        prefix = f"{self.library}." if self.library else ""
+        return _PIECES[self.library].get(name, f"{prefix}{name}({{0}})").format(*arguments)
+
     def _print_Function(self, expr: sp.Expr) -> str:  # noqa: N802 (SymPy's name)
-        name = type(expr).__name__
-        form = _FORMS[self.library].get(name, f"{self.library}.{name}({{0}})")
-        if name == "exp" and expr.args[0].is_nonpositive:
-            form = f"{self.library}.exp({{0}})"
-        return str(form.format(*map(self._print, expr.args), self._print(-expr.args[0])))
+        name, inner, call = type(expr).__name__, self._print(expr.args[0]), self._call
+        if name == "Sigmoid":
+            return f"(1 / (1 + {call('exp', call('low', self._print(-expr.args[0]), '700.0'))}))"
+        if name == "Softplus":
+            decay = call("exp", f"-{call('Abs', inner)}")
+            return f"({call('high', inner, '0.0')} + {call('log1p', decay)})"
+        saturated = name == "exp" and self.library and not expr.args[0].is_nonpositive
+        return call(name, call("low", inner, "709.0") if saturated else inner)
 
     def _print_Piecewise(self, expr: sp.Piecewise) -> str:  # noqa: N802
         *cases, (last, _) = expr.args
-        code = self._branch(last)
+        text = self._branch(last)
         for branch, condition in reversed(cases):
-            form = _FORMS[self.library]["Piecewise"]
-            code = form.format(self._print(condition), self._branch(branch), code)
-        return code
+            form = _PIECES[self.library].get("Piecewise", "({1} if {0} else {2})")
+            text = form.format(self._print(condition), self._branch(branch), text)
+        return text
 
     def _branch(self, branch: sp.Expr) -> str:
-        if branch.is_number and self.library == "torch":  # a Python float would make float32 of it
-            return f"torch.full_like(u, {float(branch)!r})"
-        return repr(float(branch)) if branch.is_number else str(self._print(branch))
+        if not branch.is_number or not self.library:
+            return str(self._print(branch))
+        # A Python float would make float32 of it.
+        form = "torch.full_like(u, {})" if self.library == "torch" else "{}"
+        return form.format(repr(float(branch)))
 
     def _print_Pow(self, expr: sp.Pow, rational: bool = True) -> str:  # noqa: ARG002, N802
         return str(super()._print_Pow(expr, rational=True))
@@ -181,7 +162,7 @@ class _Code(StrPrinter):  # type: ignore[misc]
 
 
 def code(expression: sp.Expr, library: str) -> str:
-    """Print an expression for the library `math`, `np` or `torch`."""
+    """Print an expression for `math`, `np` or `torch`, or in the forward language ("")."""
     return str(_Code(library).doprint(expression))
 
 

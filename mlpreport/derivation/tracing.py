@@ -1,16 +1,20 @@
 """Where programs come from: source text with declared shapes, or a program file."""
 
 import re
+from typing import Any
 
 import sympy as sp
 
-from mlpreport.derivation.program import Equation, Program
+from mlpreport.derivation.program import Program, Shape, build
 from mlpreport.derivation.reading import Reader
-from mlpreport.derivation.terms import Shape, build, show_shape
 from mlpreport.errors import ProgramError, ShapeError
 
+_DECLARED = re.compile(r"\s*(\w+)\s*=\s*\(\s*(\w+)\s*,\s*(\w+)\s*,?\s*\)\s*(?:,|$)")
 
-def trace(source: str, /, *, assume: tuple[str, ...] = (), **shapes: tuple[str | int, str | int]) -> Program:
+
+def trace(
+    source: str, /, *, assume: tuple[str, ...] | str = (), **shapes: tuple[str | int, str | int]
+) -> Program:
     """Read a forward program written in the NumPy subset, given the shapes of its inputs.
 
     Parameters
@@ -29,16 +33,8 @@ def trace(source: str, /, *, assume: tuple[str, ...] = (), **shapes: tuple[str |
     """
     inputs = {name: read_shape(name, shape) for name, shape in shapes.items()}
     reader = Reader(source, {name: build("var", name, *shape) for name, shape in inputs.items()})
-    loss = reader.read_assignments()
-    if loss.shape != (1, 1):
-        reader.fail(
-            None,
-            f"the loss {loss.name} has shape {show_shape(loss.shape)}; wrap it in mean(…) or sum(…)",
-            ShapeError,
-        )
-    program = Program(
-        inputs, tuple(Equation(*item) for item in reader.equations.items()), _texts(assume), source
-    )
+    equations = reader.read_assignments()
+    program = Program(inputs, equations, (assume,) if isinstance(assume, str) else tuple(assume), source)
     for assumption in program.assumptions:
         kind, _, name = assumption.partition(":")
         program.variable(name)
@@ -48,19 +44,14 @@ def trace(source: str, /, *, assume: tuple[str, ...] = (), **shapes: tuple[str |
     return program
 
 
-def _texts(assume: tuple[str, ...] | str) -> tuple[str, ...]:
-    return (assume,) if isinstance(assume, str) else tuple(assume)
-
-
-def read_shape(name: str, shape: tuple[str | int, str | int]) -> Shape:
+def read_shape(name: str, shape: Any) -> Shape:
     """Turn a declared shape into sizes: positive whole numbers or symbols."""
-    sizes = []
-    for size in shape if isinstance(shape, tuple | list) else (None,):
-        if isinstance(size, str) and size.isidentifier():
-            sizes.append(sp.Symbol(size, integer=True, positive=True))
-        elif isinstance(size, int) and not isinstance(size, bool) and size > 0:
-            sizes.append(sp.Integer(size))
-    if not isinstance(shape, tuple | list) or len(shape) != 2 or len(sizes) != 2:  # noqa: PLR2004
+    sizes = [
+        sp.Symbol(size, integer=True, positive=True) if isinstance(size, str) else sp.Integer(size)
+        for size in (shape if isinstance(shape, tuple | list) else ())
+        if (size.isidentifier() if isinstance(size, str) else type(size) is int and size > 0)
+    ]
+    if not isinstance(shape, tuple | list) or not len(shape) == len(sizes) == 2:  # noqa: PLR2004
         remedy = 'write (rows, cols) of names or positive whole numbers, such as ("N", 1)'
         message = f"shape of {name} is {shape!r}: {remedy}"
         raise ShapeError(message)
@@ -78,18 +69,18 @@ def read_program(text: str) -> Program:
     ProgramError, ShapeError
         As for `trace`, and for a declaration that cannot be read.
     """
-    shapes: dict[str, tuple[str | int, str | int]] = {}
+    shapes: dict[str, Any] = {}
     assume: list[str] = []
     for row, line in enumerate(text.splitlines(), 1):
-        if match := re.fullmatch(r"\s*#\s*(shapes|assume)\s*:\s*(.*?)\s*", line):
-            kind, rest = match.groups()
-            declared = re.findall(r"\s*(\w+)\s*=\s*\(\s*(\w+)\s*,\s*(\w+)\s*,?\s*\)\s*(?:,|$)", rest)
-            if kind == "assume":
-                assume += re.split(r"[,\s]+", rest)
-            elif not declared or re.sub(
-                r"\s*(\w+)\s*=\s*\(\s*(\w+)\s*,\s*(\w+)\s*,?\s*\)\s*(?:,|$)", "", rest
-            ):
-                message = f"line {row}: write '# shapes: x = (N, D), W1 = (D, H)'\n    {line}\n    {'^' * len(line)}"
-                raise ProgramError(message)
-            shapes |= {name: tuple(int(s) if s.isdigit() else s for s in (a, b)) for name, a, b in declared}
+        found = re.fullmatch(r"\s*#\s*(shapes|assume)\s*:\s*(.*?)\s*", line)
+        kind, rest = found.groups() if found else ("", "")
+        if kind == "assume":
+            assume += re.split(r"[,\s]+", rest)
+        elif kind and (not rest or _DECLARED.sub("", rest)):
+            message = (
+                f"line {row}: write '# shapes: x = (N, D), W1 = (D, H)'\n    {line}\n    {'^' * len(line)}"
+            )
+            raise ProgramError(message)
+        for name, *sizes in _DECLARED.findall(rest) if kind == "shapes" else ():
+            shapes[name] = tuple(int(size) if size.isdigit() else size for size in sizes)
     return trace(text, assume=tuple(assume), **shapes)

@@ -19,6 +19,7 @@ from mlpreport.figures.style import (
     make_panels,
 )
 from mlpreport.results import Baseline, EnsembleRecord, FunctionCurve, OptimumRecord, Result
+from mlpreport.training.certificates import Certificate
 
 SINE_RANGE = (-1.75, 1.75)
 ERROR_RANGE = (2e-3, 20)
@@ -45,8 +46,17 @@ def _short(value: float) -> str:
     return f"{value:.4f}" if value < 1 else f"{value:.3g}"
 
 
-def optima(result: Result, label: str = "1-2-1 sigmoid", *, most: int = 6) -> Figure:
-    """Figure 1: the `most` frequent optima of one architecture, lowest first, with errors and share of restarts."""
+def optima(
+    result: Result,
+    label: str = "1-2-1 sigmoid",
+    *,
+    most: int = 6,
+    certificates: Sequence[Certificate] = (),
+) -> Figure:
+    """Figure 1: the `most` frequent optima of one architecture, lowest first, with errors and share of restarts.
+
+    With their certificates, in the same order, each has its verdict, and where there is a limit function, it too.
+    """
     frequent = sorted(result.record(label).optima, key=lambda optimum: -optimum.count)[:most]
     figure, panels = make_panels(-(-len(frequent) // 2), 2, height=2.15)
     for axes, optimum in zip(panels, sorted(frequent, key=lambda optimum: optimum.loss), strict=False):
@@ -55,7 +65,16 @@ def optima(result: Result, label: str = "1-2-1 sigmoid", *, most: int = 6) -> Fi
         low, high = optimum.share_interval
         share = f"{100 * optimum.share:.1f} % of restarts ({100 * low:.1f} to {100 * high:.1f})"
         axes.set_title(f"{_errors(optimum)}\n{share}", fontsize=9)
+    for axes, certificate in zip(panels, certificates, strict=False):
+        _certified(axes, result, certificate)
     return _finish(figure, panels, len(frequent))
+
+
+def _certified(axes: Axes, result: Result, certificate: Certificate) -> None:
+    axes.set_title(f"{axes.get_title()}\n{certificate.verdict}", fontsize=9)
+    if certificate.limit is not None:
+        limit = certificate.limit.curve(result.grid[:, None])
+        axes.plot(result.grid, limit, color=VERMILION, lw=1.2, ls="--", label="its limit")
 
 
 def _finish(figure: Figure, panels: Sequence[Axes], used: int) -> Figure:

@@ -62,9 +62,9 @@ def _minimise(
 
 def compiled_objective(problem: Problem) -> Objective:
     """Return the compiled objective with its gradient as a Python function."""
-    from mlpreport.training.compilation import compiled  # noqa: PLC0415 - numba takes 0.3 s to import
+    from mlpreport.training.compilation import compiled_network  # noqa: PLC0415 - numba takes 0.3 s to import
 
-    function, arguments = compiled("objective"), problem.for_kernels()
+    function, arguments = compiled_network("objective", problem.architecture), problem.for_kernels()
 
     def objective(flat: Vector) -> tuple[float, Vector]:
         gradient = np.empty_like(flat)

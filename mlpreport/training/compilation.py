@@ -15,32 +15,26 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from threading import RLock
+from types import FunctionType
 from typing import Any
 
 import numba
 from numba import float64, int64, njit, types, uint8
 
-from mlpreport.derivation.elementwise import Elementwise, elementwise, scalar_source
+from mlpreport.derivation.elementwise import Elementwise, elementwise
+from mlpreport.training.architecture import Architecture
 from mlpreport.training.kernels_exponential import exponential
-from mlpreport.training.kernels_linear import Kernel, inner
+from mlpreport.training.kernels_linear import Kernel, dot, inner, total
+from mlpreport.training.network import kernels_source, sizes_of
 
 VECTOR = types.Array(float64, 1, "C")
 MATRIX = types.Array(float64, 2, "C")
-ACTIVATION = types.void(MATRIX, MATRIX)
-# A function in first place would make numba warn that functions in tuples are experimental.
-PROBLEM = types.Tuple(  # type: ignore[no-untyped-call]
-    (
-        types.Array(int64, 1, "C"),
-        types.FunctionType(ACTIVATION),
-        MATRIX,
-        MATRIX,
-        float64,
-        types.Array(float64, 3, "C"),
-    )
-)
+JACOBIANS = types.Array(float64, 3, "C")
+PROBLEM = types.Tuple((types.Array(int64, 1, "C"), MATRIX, MATRIX, float64, MATRIX))  # type: ignore[no-untyped-call]
+"""Layer sizes, inputs (size, point), targets (size, point), factor of the penalty, workspace (row, point)."""
 OBJECTIVE = float64(VECTOR, PROBLEM, VECTOR)
-RESIDUALS = types.void(VECTOR, PROBLEM, VECTOR, MATRIX)
-FORWARD = types.void(VECTOR, PROBLEM)
+RESIDUALS = types.void(VECTOR, PROBLEM, MATRIX, JACOBIANS)
+FORWARD = types.void(VECTOR, PROBLEM, MATRIX)
 
 
 def _method(oracle: Any) -> Any:
@@ -54,9 +48,6 @@ def _each(oracle: Any) -> Any:
 
 
 ENTRIES = {
-    "forward": ("kernels_network", "forward", FORWARD),
-    "objective": ("kernels_network", "value_and_gradient", OBJECTIVE),
-    "residuals": ("kernels_network", "residuals_and_jacobian", RESIDUALS),
     "bfgs": ("kernels_bfgs", "bfgs", _method(OBJECTIVE)),
     "levenberg-marquardt": ("kernels_levenberg_marquardt", "levenberg_marquardt", _method(RESIDUALS)),
     "adam": ("kernels_descent", "adam", _method(OBJECTIVE)),
@@ -71,16 +62,8 @@ ENTRIES = {
 }
 """What is compiled: name -> module, function, signature."""
 
-ACTIVATION_SOURCE = """
-
-def activation(z, slopes):
-    for unit in range(z.shape[0]):
-        row, slope_row = z[unit], slopes[unit]
-        for n in range(row.size):
-            h = value(row[n])
-            slope_row[n] = slope(row[n], h)
-            row[n] = h
-"""
+NETWORK = {"forward": FORWARD, "objective": OBJECTIVE, "residuals": RESIDUALS}
+"""What is printed from derivations and compiled for each kind of network."""
 
 _LOCK = RLock()
 
@@ -91,10 +74,22 @@ def compiled(name: str) -> Kernel:
         return _compiled(name)
 
 
-def compiled_activation(name: str) -> Kernel:
-    """Return the loop over a layer's units around the value and the slope of a registered function."""
+def compiled_network(name: str, architecture: Architecture) -> Kernel:
+    """Return a kernel of `NETWORK` for networks like this one, printed from the derivation and compiled or loaded."""
     with _LOCK:
-        return _compiled_activation(elementwise(name))
+        return _compiled_network(name, *_kind(architecture))
+
+
+def workspace(architecture: Architecture) -> int:
+    """Return how many rows of workspace the kernels of an architecture use."""
+    with _LOCK:
+        return int(_printed(*_kind(architecture))[1]["rows"](architecture.sizes))
+
+
+def _kind(architecture: Architecture) -> tuple[tuple[int, ...], Elementwise]:
+    # Hidden widths are sizes at run time; a name can be registered anew, so the function itself tells the kind.
+    ends = [size if isinstance(size, int) else 2 for size in sizes_of(architecture)]
+    return tuple(ends), elementwise(architecture.activation)
 
 
 @cache
@@ -105,16 +100,27 @@ def _compiled(name: str) -> Kernel:
 
 
 @cache
-def _compiled_activation(function: Elementwise) -> Kernel:
-    # By function and not by name: a name can be registered anew.
-    text = scalar_source(function.name).rstrip().replace("math.exp(", "exponential(") + ACTIVATION_SOURCE
+def _compiled_network(name: str, sizes: tuple[int, ...], activation: Elementwise) -> Kernel:
+    digest, functions = _printed(sizes, activation)
+    return _with_cache(f"{name} {digest}", functions[name], NETWORK[name])
+
+
+@cache
+def _printed(sizes: tuple[int, ...], activation: Elementwise) -> tuple[str, dict[str, Any]]:
+    """Print the kernels of a kind of network; return a digest of the text and its functions."""
+    text = kernels_source(Architecture(sizes, activation.name)).replace("math.exp(", "exponential(")
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    path = _written(f"activation_{digest}.py", text)
+    path = _written(f"network_{digest}.py", text)
     # A cached function is loaded into the module that its globals name.
     names: dict[str, Any] = {"__name__": __name__, "exponential": exponential}
+    names |= {"row_product": dot, "row_total": total}
     exec(compile(text, str(path), "exec"), names)  # noqa: S102 - printed by our own derivation, not by a user
-    names["value"], names["slope"] = inner(names["value"]), inner(names["slope"])
-    return _with_cache(f"activation {digest}", names["activation"], ACTIVATION)
+    for name, value in names.items():
+        if isinstance(value, FunctionType):
+            # Machine code of several processes meets in the cache; by equal names one kernel would run another's.
+            value.__qualname__ = f"{name}_{digest}"
+            names[name] = value if name in {*NETWORK, "rows"} else inner(value)
+    return digest, names
 
 
 def _written(name: str, text: str) -> Path:

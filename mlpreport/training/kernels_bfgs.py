@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpreport.training.kernels_linear import Kernel, Matrix, Vector, copy, dot, inner, largest
+from mlpreport.training.kernels_linear import Kernel, Matrix, Vector, copy, dot, inner, largest, two_dots
 from mlpreport.training.stopping import (
     CONVERGED,
     DECREMENT_TOLERANCE,
@@ -90,30 +90,56 @@ def line_search(
 
 
 @inner
+def padded(size: int) -> int:
+    """Return the length of a row that loops over whole vectors fill; what is behind the row's end stays 0."""
+    vectors = 8 if size < 32 else 32  # noqa: PLR2004 - numbers in one register, in four
+    return (size + vectors - 1) // vectors * vectors
+
+
+@inner
 def identity(size: int) -> Matrix:
-    """Return the identity matrix."""
-    result = np.zeros((size, size))
+    """Return the identity matrix with padded rows."""
+    result = np.zeros((size, padded(size)))
     for i in range(size):
         result[i, i] = 1.0
     return result
 
 
 @inner
-def update_inverse(inverse: Matrix, start: Vector, end: Vector, before: Vector, after: Vector) -> None:
-    """Apply the BFGS update for the step from start to end, with the gradients before and after it."""
-    size = start.size
-    step, change, image = np.empty(size), np.empty(size), np.empty(size)
-    for i in range(size):
-        step[i], change[i] = end[i] - start[i], after[i] - before[i]
-    for i in range(size):
-        image[i] = dot(inverse[i], change)
-    curvature = dot(step, change)
-    factor = (1.0 + dot(change, image) / curvature) / curvature
-    for i in range(size):
+def update_and_apply(
+    inverse: Matrix,
+    step: Vector,
+    image: Vector,
+    factors: Vector,
+    change: Vector,
+    gradient: Vector,
+    applied: Matrix,
+) -> None:
+    """Carry out the last update, and apply the inverse Hessian to two vectors, in one pass over its rows.
+
+    The update adds factors[0] · step stepᵀ - factors[1] · (step imageᵀ + image stepᵀ).
+    """
+    for i in range(inverse.shape[0]):
         row = inverse[i]
-        a, b = factor * step[i] - image[i] / curvature, step[i] / curvature
-        for j in range(size):
+        a, b = factors[0] * step[i] - factors[1] * image[i], factors[1] * step[i]
+        for j in range(row.size):
             row[j] += a * step[j] - b * image[j]
+        applied[0, i], applied[1, i] = two_dots(row, change, gradient)
+
+
+@inner
+def next_direction(
+    step: Vector, gradient: Vector, change: Vector, applied: Matrix, factors: Vector, direction: Vector
+) -> None:
+    """Note the BFGS update of the inverse Hessian, and set direction = -(updated inverse Hessian) gradient."""
+    image = applied[0]
+    curvature = dot(step, change)
+    factors[0] = (1.0 + dot(change, image) / curvature) / curvature
+    factors[1] = 1.0 / curvature
+    along, across = dot(step, gradient), dot(image, gradient)
+    for i in range(direction.size):
+        rise = (factors[0] * along - factors[1] * across) * step[i] - factors[1] * along * image[i]
+        direction[i] = -(applied[1, i] + rise)
 
 
 @inner
@@ -123,32 +149,48 @@ def first_trial(change: float, slope: float) -> float:
     return trial if 0.0 < trial < 1.0 else 1.0
 
 
+@inner
+def negate(source: Vector, target: Vector) -> None:
+    """Set target = -source."""
+    for i in range(target.size):
+        target[i] = -source[i]
+
+
 def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameters: Vector) -> tuple[int, int]:
     """Minimise from parameters, in place; return the number of iterations and the stop code."""
     size, iterations = parameters.size, int(options[MAX_ITERATIONS])
     inverse, direction, point = identity(size), np.empty(size), np.empty(size)
     gradient, new_gradient = np.empty(size), np.empty(size)
+    width, factors = padded(size), np.zeros(2)
+    step, image, change, end = np.zeros(width), np.zeros(width), np.zeros(width), np.zeros(width)
+    applied = np.zeros((2, width))
     value = objective(parameters, problem, gradient)
-    change = -0.5 * math.sqrt(dot(gradient, gradient))
+    negate(gradient, direction)
+    rise = -0.5 * math.sqrt(dot(gradient, gradient))
     for iteration in range(iterations):
         norm = largest(gradient)
         if not norm < math.inf or not abs(value) < math.inf:
             return iteration, NOT_FINITE
         if norm <= options[GRADIENT_TOLERANCE]:
             return iteration, CONVERGED
-        for i in range(size):
-            direction[i] = -dot(inverse[i], gradient)
         slope = dot(gradient, direction)
         if 0.0 < -0.5 * slope <= options[DECREMENT_TOLERANCE] * value:
             return iteration, CONVERGED
-        trial = first_trial(change, slope)
-        step, new_value = line_search(
+        trial = first_trial(rise, slope)
+        length, new_value = line_search(
             objective, problem, parameters, direction, value, slope, trial, point, new_gradient
         )
-        if step == 0.0:
+        if length == 0.0:
             return iteration, STALLED
-        update_inverse(inverse, parameters, point, gradient, new_gradient)
+        # The pass over the matrix still carries out the update before this one.
+        for i in range(size):
+            change[i], end[i] = new_gradient[i] - gradient[i], new_gradient[i]
+        copy(applied[0], image)
+        update_and_apply(inverse, step, image, factors, change, end, applied)
+        for i in range(size):
+            step[i] = point[i] - parameters[i]
+        next_direction(step, end, change, applied, factors, direction)
         copy(point, parameters)
         gradient, new_gradient = new_gradient, gradient
-        change, value = new_value - value, new_value
+        rise, value = new_value - value, new_value
     return iterations, ITERATION_LIMIT

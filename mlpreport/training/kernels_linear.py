@@ -74,6 +74,16 @@ def largest(a: Vector) -> float:
 
 
 @reduction
+def two_dots(row: Vector, a: Vector, b: Vector) -> tuple[float, float]:
+    """Return the inner products of a row with two vectors."""
+    first = second = 0.0
+    for i in range(row.size):
+        first += row[i] * a[i]
+        second += row[i] * b[i]
+    return first, second
+
+
+@reduction
 def dot_2_by_2(a: Vector, b: Vector, c: Vector, d: Vector) -> tuple[float, float, float, float]:
     """Return the inner products ac, ad, bc, bd of four vectors, each loaded once."""
     ac = ad = bc = bd = 0.0

@@ -19,7 +19,6 @@ from mlpreport.training.stopping import (
     GRADIENT_TOLERANCE,
     LEARNING_RATE,
     MAX_ITERATIONS,
-    RESIDUAL_COUNT,
 )
 
 Flag = UInt8[np.ndarray, "1"]
@@ -45,11 +44,11 @@ def find_method(name: str) -> Method:
 
 def compiled_minimiser(problem: Problem, settings: Settings, *, kernel: str, oracle: str) -> Minimiser:
     """Compile a method and its oracle, and return the minimiser that shares the rows between threads."""
-    from mlpreport.training.compilation import compiled  # noqa: PLC0415 - numba takes 0.3 s to import
+    from mlpreport.training.compilation import compiled, compiled_network  # noqa: PLC0415 - numba takes 0.3 s to import
 
-    loop, method, function = compiled(f"each restart with {oracle}"), compiled(kernel), compiled(oracle)
-    options = _options(problem, settings)
-    problem.for_kernels()  # compiles the activation before there are threads
+    loop, method = compiled(f"each restart with {oracle}"), compiled(kernel)
+    function = compiled_network(oracle, problem.architecture)
+    options = _options(settings)
 
     def minimise(rows: Rows, advance: Advance) -> tuple[Counts, Counts]:
         iterations, codes = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
@@ -64,13 +63,12 @@ def compiled_minimiser(problem: Problem, settings: Settings, *, kernel: str, ora
     return minimise
 
 
-def _options(problem: Problem, settings: Settings) -> Float64[np.ndarray, " option"]:
-    options = np.zeros(5)
+def _options(settings: Settings) -> Float64[np.ndarray, " option"]:
+    options = np.zeros(4)
     options[MAX_ITERATIONS] = settings.max_iterations
     options[GRADIENT_TOLERANCE] = settings.gradient_tolerance
     options[DECREMENT_TOLERANCE] = settings.decrement_tolerance
     options[LEARNING_RATE] = settings.learning_rate
-    options[RESIDUAL_COUNT] = problem.residual_count
     return options
 
 

@@ -11,6 +11,12 @@ from jaxtyping import Bool, Float64
 
 from mlpreport.checks import checked_number
 from mlpreport.training.ensemble import Ensemble
+from mlpreport.training.symmetry import Parameters, canonical
+
+__all__ = ["CONFIDENCE", "Optimum", "canonical", "group_optima", "wilson"]
+
+MOST_FORMS = 10
+"""Different canonical parameters are counted up to here."""
 
 CONFIDENCE = 0.99
 """Level of the intervals of shares."""
@@ -28,12 +34,17 @@ class Optimum:
         Indices of the restarts, by increasing loss: the first represents the class.
     share, interval
         Share of all restarts of the Ensemble, and its Wilson interval at the level `CONFIDENCE`.
+    forms
+        How many different canonical parameters the members have, entries being equal when they agree to `tolerance`
+        relative to the largest: 1 for one point up to symmetry, more where the function is approached or has many.
+        No more than `MOST_FORMS` are counted.
     """
 
     loss: float
     members: tuple[int, ...]
     share: float
     interval: tuple[float, float]
+    forms: int
 
     @property
     def count(self) -> int:
@@ -73,7 +84,7 @@ def group_optima(
     optima = []
     while rest.size:
         same = _same(ensemble.losses[rest], fits[rest], tolerance)
-        optima.append(_optimum(ensemble, rest[same]))
+        optima.append(_optimum(ensemble, rest[same], tolerance))
         rest = rest[~same]
     return tuple(optima)
 
@@ -90,13 +101,36 @@ def _same(
     return same
 
 
-def _optimum(ensemble: Ensemble, members: np.ndarray) -> Optimum:
-    from scipy.stats import binomtest  # noqa: PLC0415 - takes half a second to import
-
-    interval = binomtest(len(members), len(ensemble)).proportion_ci(CONFIDENCE, method="wilson")
+def _optimum(ensemble: Ensemble, members: np.ndarray, tolerance: float) -> Optimum:
     return Optimum(
         loss=float(ensemble.losses[members[0]]),
         members=tuple(members.tolist()),
         share=len(members) / len(ensemble),
-        interval=(float(interval.low), float(interval.high)),
+        interval=wilson(len(members), len(ensemble)),
+        forms=_forms(ensemble, members, tolerance),
     )
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """Return Wilson's interval of a share at the level `CONFIDENCE`."""
+    from scipy.stats import binomtest  # noqa: PLC0415 - takes half a second to import
+
+    interval = binomtest(count, total).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def _forms(ensemble: Ensemble, members: np.ndarray, tolerance: float) -> int:
+    """Count the canonical parameters that differ, one after the other."""
+    rest = np.array(
+        [_flat(canonical(ensemble.architecture, ensemble.restart(i).parameters)) for i in members.tolist()]
+    )
+    count = 0
+    while len(rest) and count < MOST_FORMS:
+        gaps = np.abs(rest - rest[0]).max(axis=1)
+        rest = rest[gaps > tolerance * max(1.0, float(np.abs(rest[0]).max()))]
+        count += 1
+    return count
+
+
+def _flat(parameters: Parameters) -> Float64[np.ndarray, " parameter"]:
+    return np.concatenate([values.ravel() for values in parameters.values()])

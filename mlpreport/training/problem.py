@@ -20,20 +20,14 @@ class Problem:
     y: Float64[np.ndarray, "n outputs"]
     weight_decay: float = 0.0
 
-    @property
-    def residual_count(self) -> int:
-        """Number of squares in the objective: one per target, and one per parameter if there is a penalty."""
-        return self.y.size + (self.architecture.parameter_count if self.weight_decay else 0)
-
     def for_kernels(self) -> tuple[Any, ...]:
-        """Return the tuple of `kernels_network`, with work arrays of its own: one for each thread."""
-        from mlpreport.training.compilation import compiled_activation  # noqa: PLC0415 - numba takes 0.3 s to import
+        """Return what kernels know of the problem, with a workspace of its own: one for each thread."""
+        from mlpreport.training.compilation import workspace  # noqa: PLC0415 - numba takes 0.3 s to import
 
-        architecture = self.architecture
+        sizes = np.array(self.architecture.sizes)
         x, y = np.array(self.x.T, order="C"), np.array(self.y.T, order="C")
-        work = np.zeros((3, sum(architecture.sizes[1:]), x.shape[1]))
-        activation = compiled_activation(architecture.activation)
-        return np.array(architecture.sizes), activation, x, y, float(self.weight_decay), work
+        work = np.empty((workspace(self.architecture), x.shape[1]))
+        return sizes, x, y, float(self.weight_decay), work
 
 
 def checked_problem(architecture: Architecture, data: Any, part: str, weight_decay: float) -> Problem:
@@ -77,13 +71,13 @@ def unit_values(
     x: Float64[np.ndarray, "n inputs"],
 ) -> tuple[Float64[np.ndarray, "n units"], ...]:
     """Values of every layer behind the input, the output last; each (n, units)."""
-    from mlpreport.training.compilation import compiled  # noqa: PLC0415 - numba takes 0.3 s to import
+    from mlpreport.training.compilation import compiled_network  # noqa: PLC0415 - numba takes 0.3 s to import
 
     widths = architecture.sizes[1:]
+    values = np.empty((sum(widths), len(x)))
     problem = Problem(architecture, x, np.empty((len(x), widths[-1]))).for_kernels()
-    compiled("forward")(np.array(parameters), problem)
-    layers = np.split(problem[-1][0], np.cumsum(widths)[:-1])
-    return tuple(np.ascontiguousarray(layer.T) for layer in layers)
+    compiled_network("forward", architecture)(np.array(parameters), problem, values)
+    return tuple(np.ascontiguousarray(layer.T) for layer in np.split(values, np.cumsum(widths)[:-1]))
 
 
 def outputs(
@@ -92,14 +86,15 @@ def outputs(
     x: Float64[np.ndarray, "n inputs"],
 ) -> Float64[np.ndarray, "restart n outputs"]:
     """Compute the outputs of the networks with these rows of parameters."""
-    from mlpreport.training.compilation import compiled  # noqa: PLC0415 - numba takes 0.3 s to import
+    from mlpreport.training.compilation import compiled_network  # noqa: PLC0415 - numba takes 0.3 s to import
 
-    width = architecture.sizes[-1]
+    width, kernel = architecture.sizes[-1], compiled_network("forward", architecture)
     result = np.empty((len(rows), len(x), width))
+    values = np.empty((sum(architecture.sizes[1:]), len(x)))
     problem = Problem(architecture, x, np.empty((len(x), width))).for_kernels()
     for row, output in zip(np.array(rows, order="C"), result, strict=True):
-        compiled("forward")(row, problem)
-        output[:] = problem[-1][0, -width:].T
+        kernel(row, problem, values)
+        output[:] = values[-width:].T
     return result
 
 
@@ -107,10 +102,11 @@ def losses_and_gradient_norms(
     problem: Problem, rows: Float64[np.ndarray, "restart parameter"]
 ) -> tuple[Float64[np.ndarray, " restart"], Float64[np.ndarray, " restart"]]:
     """Mean squared errors without the penalty, and the largest gradient entries with it, at rows of parameters."""
-    from mlpreport.training.compilation import compiled  # noqa: PLC0415 - numba takes 0.3 s to import
+    from mlpreport.training.compilation import compiled, compiled_network  # noqa: PLC0415 - as above
 
+    objective = compiled_network("objective", problem.architecture)
     values, norms, gradient = np.empty(len(rows)), np.empty(len(rows)), np.empty(rows.shape[1])
-    compiled("evaluate")(compiled("objective"), problem.for_kernels(), rows, gradient, values, norms)
+    compiled("evaluate")(objective, problem.for_kernels(), rows, gradient, values, norms)
     if problem.weight_decay:
         values, _ = losses_and_gradient_norms(replace(problem, weight_decay=0.0), rows)
     return values, norms

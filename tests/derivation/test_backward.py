@@ -11,7 +11,7 @@ from strategies import programs
 from mlpreport.derivation import elementwise, register_elementwise, trace, value_and_grad
 from mlpreport.derivation.indices import Phi
 from mlpreport.derivation.printing import code_names, show
-from mlpreport.derivation.terms import num
+from mlpreport.derivation.program import num
 from mlpreport.errors import ProgramError
 
 LOSSES = {

@@ -162,3 +162,10 @@ def test_an_unknown_name_suggests_the_nearest():
         elementwise("sigmoyd")
     with pytest.raises(InvalidInputError, match="register_elementwise"):
         elementwise("qqq")
+
+
+def test_a_definition_of_many_functions_is_not_written_with_its_value():
+    few = register_elementwise("two_exponentials", lambda u: sp.exp(u) / (1 + sp.exp(u)))
+    many = register_elementwise("four_exponentials", lambda u: sum(sp.exp(n * u**2) for n in range(1, 5)))
+    assert few.derivative_by_value is not None
+    assert many.derivative_by_value is None

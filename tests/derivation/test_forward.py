@@ -8,7 +8,7 @@ from derivation.oracle import FUNCTIONS, draw, error
 from derivation.programs import NETWORK, NETWORK_SHAPES, PROGRAMS, SIZES
 
 from mlpreport.derivation import trace, value_and_grad
-from mlpreport.derivation.edges import Line
+from mlpreport.derivation.indices import Line
 from mlpreport.errors import ProgramError
 
 
@@ -86,6 +86,12 @@ def test_reverse_and_forward_mode_are_adjoint():
     )
 
 
+def test_a_second_derivation_keeps_the_program_that_it_is_of():
+    program = trace(NETWORK, **NETWORK_SHAPES)
+    assert program.hvp("W1").of is program
+    assert (program.vjp().of, program.jvp().of) == (None, None)
+
+
 def test_the_hessian_of_a_linear_loss_is_zero():
     _, found = value_and_grad(trace("l = sum(x)", x=("N", "D")).hvp("x"))(
         x=np.ones((2, 2)), vx=np.ones((2, 2))
@@ -122,5 +128,7 @@ def test_unknown_variables_are_refused():
         program.hvp("z1")
     with pytest.raises(ProgramError, match="did you mean 'W1'"):
         program.hvp(("w1",))
-    with pytest.raises(ProgramError, match="no variable"):
+    with pytest.raises(ProgramError, match="no variable is named; the Hessian is taken for inputs"):
+        program.hvp(())
+    with pytest.raises(ProgramError, match="no variable 'Q'"):
         program.jacobian("z1", "Q")

@@ -11,7 +11,7 @@ from strategies import programs
 
 from mlpreport.derivation import register_elementwise, trace
 from mlpreport.derivation.latex import latex, latex_name
-from mlpreport.derivation.terms import build, num
+from mlpreport.derivation.program import build, num
 
 
 def mathml(formula):

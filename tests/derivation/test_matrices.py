@@ -3,14 +3,15 @@
 import pytest
 import sympy as sp
 
-from mlpreport.derivation.indices import _vanishes, cell, index
+from mlpreport.derivation.elementwise import vanishes
+from mlpreport.derivation.indices import cell, indices
 from mlpreport.derivation.matrices import recognise, tidy
 from mlpreport.derivation.printing import show
 from mlpreport.errors import ProgramError
 
 N, M, K = sp.symbols("N M K", integer=True, positive=True)
 SHAPES = {"a": (N, K), "b": (K, M), "c": (N, M), "d": (K, 1), "e": (1, K)}
-P, Q, k = index("p"), index("q"), index("k")
+(P, Q), (k, _) = indices((N, M), "pq"), indices((K, M), "kk")
 
 
 def entry(name, i, j):
@@ -36,16 +37,16 @@ def total(formula):
     ],
 )
 def test_index_formulas_are_recognised(formula, shape, text):
-    term = recognise(formula, P, Q, SHAPES, shape)
+    term = recognise(formula, cell("g", shape, P, Q))
     assert term.shape == shape
     assert show(term, {}) == text
 
 
 def test_formulas_without_a_matrix_form_are_refused():
     with pytest.raises(ProgramError, match="three linked indices"):
-        recognise(total(sp.exp(entry("a", P, k) * entry("b", k, Q))), P, Q, SHAPES, (N, M))
+        recognise(total(sp.exp(entry("a", P, k) * entry("b", k, Q))), cell("g", (N, M), P, Q))
     with pytest.raises(ProgramError, match="has no place"):
-        recognise(entry("a", P, k), P, Q, SHAPES, (N, M))
+        recognise(entry("a", P, k), cell("g", (N, M), P, Q))
 
 
 def test_tidy_keeps_the_value_and_never_adds_operations():
@@ -57,5 +58,5 @@ def test_tidy_keeps_the_value_and_never_adds_operations():
 
 def test_an_identity_of_one_sign_only_is_seen():
     a = entry("a", P, Q)
-    assert not _vanishes(sp.sqrt(a**2) - a)
-    assert _vanishes((a + 1) ** 2 - a**2 - 2 * a - 1)
+    assert not vanishes(sp.sqrt(a**2) - a)
+    assert vanishes((a + 1) ** 2 - a**2 - 2 * a - 1)

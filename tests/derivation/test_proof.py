@@ -10,9 +10,8 @@ from mlpreport.derivation import elementwise, prove, register_elementwise, trace
 from mlpreport.derivation.backward import cotangent
 from mlpreport.derivation.domains import NoRootError
 from mlpreport.derivation.elementwise import _REGISTERED
-from mlpreport.derivation.program import Equation
+from mlpreport.derivation.program import Equation, build, num
 from mlpreport.derivation.proof import _in_field
-from mlpreport.derivation.terms import build, num
 from mlpreport.errors import InvalidInputError
 
 PROVED = {
@@ -142,11 +141,19 @@ def test_the_search_for_field_elements_ends():
     def attempt(_):
         raise NoRootError
 
-    assert _in_field(attempt) == ["no point with all square roots"]
+    assert _in_field(attempt) == ("no point with all square roots",)
 
 
 def test_a_hessian_vector_product_is_proved():
     assert prove(trace("h = tanh(x @ W)\nl = sum(h**2)", x=("N", "D"), W=("D", 1)).hvp("W"), N=2, D=2)
+
+
+def test_a_wrong_gradient_under_a_hessian_vector_product_is_seen():
+    program = trace("h = tanh(x @ W)\nl = sum(h**2)", x=("N", "D"), W=("D", 1))
+    other = trace("h = tanh(x @ W)\nl = sum(h**2) * 2", x=("N", "D"), W=("D", 1))
+    proof = prove(replace(other.hvp("W"), of=program), N=2, D=2)
+    assert [bool(check.failures) for check in proof.checks] == [False, True, True, False]
+    assert prove(trace("l = sum(W)", W=("D", 1)).hvp("W"))
 
 
 def test_prove_says_what_it_checked(network):

@@ -7,17 +7,24 @@ import sys
 import numpy as np
 import pytest
 
-from mlpreport.training import compilation
+from mlpreport.derivation import register_elementwise
+from mlpreport.training import Architecture, compilation
+from mlpreport.training.problem import Problem
 
 
 @pytest.fixture
 def fresh(monkeypatch, tmp_path):
     """An empty cache folder, and kernels not yet in memory."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    compilation._compiled.cache_clear()
+    forget()
     yield tmp_path
+    forget()
+
+
+def forget():
     compilation._compiled.cache_clear()
-    compilation._compiled_activation.cache_clear()
+    compilation._compiled_network.cache_clear()
+    compilation._printed.cache_clear()
 
 
 def files(folder):
@@ -63,10 +70,36 @@ def test_without_a_folder_to_write_kernels_are_compiled_in_memory(fresh, monkeyp
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
     assert compilation.cache_folder() is None
     assert recompile().signatures
-    activation = compilation.compiled_activation("identity")
-    z, slopes = np.array([[3.0, -2.0]]), np.empty((1, 2))
-    activation(z, slopes)
-    assert (z.tolist(), slopes.tolist()) == ([[3.0, -2.0]], [[1.0, 1.0]])
+    architecture = Architecture((1, 1), "identity")
+    problem = Problem(architecture, np.array([[3.0], [-2.0]]), np.empty((2, 1))).for_kernels()
+    values = np.empty((1, 2))
+    compilation.compiled_network("forward", architecture)(np.array([2.0, 1.0]), problem, values)
+    assert values.tolist() == [[7.0, -3.0]]
+
+
+def test_networks_of_one_depth_and_activation_share_kernels_and_a_new_definition_gets_its_own():
+    def kernel(width):
+        return compilation.compiled_network("forward", Architecture((1, width, 1), "own_test_activation"))
+
+    register_elementwise("own_test_activation", lambda u: u**2)
+    first = kernel(2)
+    assert kernel(3) is first
+    register_elementwise("own_test_activation", lambda u: u**3)
+    assert kernel(2) is not first
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_printed_network_is_kept_on_disk_and_damage_to_it_does_no_harm(fresh):
+    architecture = Architecture((1, 1, 1), "identity")
+    compilation.compiled_network("forward", architecture)
+    (text,) = fresh.rglob("network_*.py")
+    before = text.read_bytes()
+    text.write_bytes(b"nonsense")
+    for path in files(fresh):
+        path.write_bytes(b"")
+    forget()
+    assert compilation.compiled_network("forward", architecture).signatures
+    assert text.read_bytes() == before
 
 
 @pytest.mark.usefixtures("fresh")

@@ -1,17 +1,17 @@
-"""The named Experiments of the report, and `run`, which turns one into a Result."""
+"""`run`, which turns an Experiment into a Result."""
 
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy
 from jaxtyping import Float64
 
-from mlpreport.checks import checked_name
-from mlpreport.data import Dataset, noisy_sine
+from mlpreport.data import Dataset
 from mlpreport.derivation import scalar_functions
-from mlpreport.errors import InvalidInputError
+from mlpreport.experiments.description import Experiment
+from mlpreport.experiments.named import experiment_named
 from mlpreport.results import Baseline, EnsembleRecord, FunctionCurve, OptimumRecord, Result
 from mlpreport.training import Architecture, Ensemble, fit
 from mlpreport.training.optima import Optimum, group_optima
@@ -24,89 +24,6 @@ GRID = (0.0, 13.0, 521)
 
 FUNCTION_GRID = (-6.0, 6.0, 481)
 """Where activations and their derivatives are drawn."""
-
-
-@dataclass(frozen=True)
-class DataSource:
-    """Arguments of `noisy_sine`; the defaults are the report's data."""
-
-    train_size: int = 100
-    test_size: int = 123
-    noise: float = 0.1
-    seed: int = 1
-
-    def draw(self) -> Dataset:
-        """Draw the data."""
-        return noisy_sine(**asdict(self))
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """Frozen description of what is trained: data, architectures, method, restarts, seed.
-
-    `same_function` is the root mean square distance on the training points below which two fits count as one
-    optimum; None when optima are not grouped. `restarts` is per architecture; `max_iterations` None is the method's own
-    (10 000 for BFGS, as in the report).
-    """
-
-    name: str
-    architectures: tuple[Architecture, ...]
-    method: str
-    restarts: int
-    seed: int
-    data: DataSource = DataSource()
-    max_iterations: int | None = None
-    weight_decay: float = 0.0
-    same_function: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse parts that cannot be trained."""
-        _check_parts(self.architectures, self.data)
-
-
-def _check_parts(parts: object, data: object) -> None:
-    if not isinstance(data, DataSource):
-        message = f"data = {data!r}: give a DataSource, such as DataSource(seed=2)"
-        raise InvalidInputError(message)
-    if not isinstance(parts, tuple) or not parts or not all(isinstance(part, Architecture) for part in parts):
-        message = f"architectures = {parts!r}: give a tuple of at least one Architecture"
-        raise InvalidInputError(message)
-    labels = [part.label for part in parts]
-    if len(set(labels)) < len(labels):
-        message = f"architectures = {', '.join(labels)}: each may be given once; raise restarts to train more of one"
-        raise InvalidInputError(message)
-
-
-def _sigmoid(*widths: int) -> Architecture:
-    return Architecture((1, *widths, 1), "sigmoid")
-
-
-EXPERIMENTS: dict[str, Experiment] = {
-    experiment.name: experiment
-    for experiment in (
-        Experiment("first-units", tuple(_sigmoid(n) for n in (1, 2, 3)), "bfgs", restarts=100, seed=20),
-        Experiment("two-units", (_sigmoid(2),), "bfgs", restarts=1000, seed=22, same_function=1e-3),
-        Experiment(
-            "widths", tuple(_sigmoid(n) for n in (1, 2, 3, 10, 50, 100)), "bfgs", restarts=10, seed=23
-        ),
-        Experiment("fifty-stopped", (_sigmoid(50),), "bfgs", restarts=10, seed=23, max_iterations=300),
-        Experiment("fifty-decayed", (_sigmoid(50),), "bfgs", restarts=10, seed=23, weight_decay=1e-6),
-        Experiment("hidden-units", tuple(_sigmoid(n) for n in (2, 3, 10)), "bfgs", restarts=10, seed=23),
-        Experiment(
-            "activations",
-            (Architecture((1, 3, 5, 4, 1), "relu"), _sigmoid(3, 5, 4)),
-            "bfgs",
-            restarts=100,
-            seed=25,
-        ),
-    )
-}
-"""Every named Experiment; figures 1 to 7 of the report are drawn from these."""
-
-
-def experiment_named(name: str) -> Experiment:
-    """Look up a named Experiment; an unknown name is an error that suggests the nearest."""
-    return EXPERIMENTS[checked_name("experiment", name, EXPERIMENTS)]
 
 
 def run(experiment: str | Experiment) -> Result:
@@ -133,7 +50,7 @@ def run(experiment: str | Experiment) -> Result:
     activations = dict.fromkeys(architecture.activation for architecture in experiment.architectures)
     return Result(
         experiment=experiment.name,
-        description=_description(experiment),
+        description=description(experiment),
         provenance={"python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__},
         data=data,
         grid=grid,
@@ -146,7 +63,8 @@ def run(experiment: str | Experiment) -> Result:
     )
 
 
-def _description(experiment: Experiment) -> dict[str, object]:
+def description(experiment: Experiment) -> dict[str, object]:
+    """Write an Experiment as plain numbers and text."""
     architectures = tuple(
         {"sizes": list(architecture.sizes), "activation": architecture.activation}
         for architecture in experiment.architectures
@@ -182,10 +100,9 @@ def function_curve(name: str) -> FunctionCurve:
     return FunctionCurve(name, argument, values, slopes)
 
 
-def _record(
-    experiment: Experiment, architecture: Architecture, data: Dataset, grid: Float64[np.ndarray, " grid"]
-) -> EnsembleRecord:
-    ensemble = fit(
+def fit_ensemble(experiment: Experiment, architecture: Architecture, data: Dataset) -> Ensemble:
+    """Train one architecture of the Experiment on data drawn before."""
+    return fit(
         architecture,
         data,
         restarts=experiment.restarts,
@@ -194,6 +111,12 @@ def _record(
         max_iterations=experiment.max_iterations,
         weight_decay=experiment.weight_decay,
     )
+
+
+def _record(
+    experiment: Experiment, architecture: Architecture, data: Dataset, grid: Float64[np.ndarray, " grid"]
+) -> EnsembleRecord:
+    ensemble = fit_ensemble(experiment, architecture, data)
     best = ensemble.best()
     column = grid[:, None]
     depth = len(architecture.sizes) - 1

@@ -1,0 +1,245 @@
+"""A derivation as loops for a compiler: every entry by its index formula, every intermediate once.
+
+Arrays are stored as they are written, or, for a layout with points, with the points on their last axis, so that every
+inner loop runs over contiguous points.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import FunctionType
+from typing import Any
+
+import sympy as sp
+
+from mlpreport.derivation.backward import Derivation
+from mlpreport.derivation.contractions import loop_terms
+from mlpreport.derivation.elementwise import U
+from mlpreport.derivation.indices import Phi, entry, indices, phi_formula
+from mlpreport.derivation.printing import code_names, helper_name
+from mlpreport.derivation.program import ALL, ONE, Shape, Term, nodes
+from mlpreport.derivation.stable import code, python_code, stable
+
+Axis = tuple[sp.Expr, sp.Expr]
+"""An index with the number of its values."""
+
+RESERVED = ("i", "j", "k", "n", "total", *(f"{name}{n}" for name in ("k", "total") for n in range(1, 9)))
+"""What loops call their indices and sums."""
+
+_LOGSUMEXP = """def logsumexp(z):
+    result = np.empty((z.shape[0], 1))
+    for i in range(z.shape[0]):
+        peak, total = max(z[i]), 0.0
+        for j in range(z.shape[1]):
+            total += math.exp(z[i, j] - peak)
+        result[i, 0] = peak + math.log(total)
+    return result"""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Variables that differ from point to point have the points last, in place of rows or behind them.
+
+    `points` is the index over the points, with their number. A scalar is no array. A variable in
+    `parts` is a part of a flat array, whose name with the bracket is given; its own name is the place of its start.
+    """
+
+    points: Axis = (ONE, ONE)
+    varying: frozenset[str] = frozenset()
+    scalars: frozenset[str] = frozenset()
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+    def axes(self, name: str, shape: Shape, at: Iterable[sp.Expr]) -> list[Axis]:
+        """Pairs of index and size, in the order in which the entry `at` of a variable is stored."""
+        rows, columns = zip(at, shape, strict=True)
+        if name not in self.varying:
+            return [rows, columns]
+        if shape[0] == self.points[1]:
+            return [columns, rows]
+        return [columns, self.points] if shape[0] == 1 else [rows, columns, self.points]
+
+
+def helpers(terms: Iterable[Term]) -> dict[str, str]:
+    """Definitions of the functions that terms call, one value at a time."""
+    found: dict[str, str] = {}
+    for term in (t for root in terms for t in nodes(root)):
+        if term.op == "logsumexp":
+            found["logsumexp"] = _LOGSUMEXP
+        elif term.op == "map" or (term.op == "call" and term.name not in {"exp", "log"}):
+            formula = term.parts[1] if term.op == "map" else phi_formula(term.name, term.parts[1])
+            name = term.name if term.op == "map" else helper_name(term.name, int(term.parts[1]))
+            found[name] = f"def {name}(u):\n{python_code(stable(formula, U), 'math')}"
+    return found
+
+
+@dataclass(frozen=True)
+class Loops:
+    """Prints equations as loops: `shapes` and `names` of all variables, and how they are stored."""
+
+    shapes: Mapping[str, Shape]
+    names: Mapping[str, str]
+    layout: Layout = Layout()
+
+    def lines(self, name: str, term: Term) -> list[str]:
+        """Print the loops that fill the array of a variable with the value of its term."""
+        at = indices(term.shape, "ij")
+        formula = entry(term.operands[0] if term.op == "map" else term, *at)
+        formula, axes = self._lettered(formula, self.layout.axes(name, term.shape, at))
+        if term.op == "map":
+            formula = sp.Symbol(f"{term.name}({self.code(formula)})")
+        target = self._cell(name, [_place(k) for k, _ in axes])
+        sums = {part: sp.Dummy() for part in sorted(_outer_sums(formula), key=sp.default_sort_key)}
+        rest, totals = formula.xreplace(sums), list[str]()
+        *outer, inner = axes
+        added = [part for part in sums if inner[1] != 1 and not self._over_points(part)]
+        for number, (part, mark) in enumerate(sums.items()):
+            if part not in added:
+                total = f"total{number or ''}"
+                totals += self._total(total, part)
+                rest = rest.xreplace({mark: sp.Symbol(total)})
+        start = rest.xreplace({sums[part]: sp.S.Zero for part in added})
+        body = self._nested([inner], [*totals, f"{target} = {self.code(start)}"])
+        for part in added:
+            term_of_sum = self.code(sp.diff(rest, sums[part]) * part.function)
+            body += self._nested([*_limits(part), inner], [f"{target} += {term_of_sum}"])
+        return self._nested(outer, body)
+
+    def code(self, formula: sp.Expr) -> str:
+        """Print an index formula; its entries become elements of arrays, counted from 0."""
+        formula = formula.replace(lambda e: isinstance(e, Phi), lambda e: self._call(*e.args))
+        formula = formula.xreplace({e: sp.Symbol(self._element(e)) for e in formula.atoms(sp.Indexed)})
+        sizes = {s: sp.Symbol(self.names.get(f"size {s}", str(s))) for s in formula.free_symbols}
+        return code(formula.xreplace(sizes), "math")
+
+    def _call(self, name: sp.Symbol, order: sp.Integer, argument: sp.Expr) -> sp.Symbol:
+        return sp.Symbol(f"{helper_name(str(name), int(order))}({self.code(argument)})")
+
+    def _element(self, e: sp.Indexed, *, whole_row: bool = False) -> str:
+        name = str(e.base.label)
+        places = [_place(k) for k, _ in self.layout.axes(name, self.shapes[name], e.indices)]
+        return self._cell(name, places[:-1] if whole_row else places)
+
+    def _cell(self, name: str, places: list[str]) -> str:
+        if name in self.layout.scalars:
+            return self.names[name]
+        if name not in self.layout.parts:
+            return f"{self.names[name]}[{', '.join(places)}]"
+        shape, varies = self.shapes[name], name in self.layout.varying
+        flat = len(self.layout.axes(name, shape, (ONE, ONE))) - varies
+        *row, column = places[:flat]
+        start = [self.names[name], *(f"{i}*{self.code(shape[1])}" for i in row), column]
+        start = [part for part in start if part != "0" and not part.startswith("0*")]
+        return f"{self.layout.parts[name]}{', '.join([' + '.join(start), *places[flat:]])}]"
+
+    def _lettered(self, formula: sp.Expr, axes: list[Axis]) -> tuple[sp.Expr, list[Axis]]:
+        """Give every index the letter that it has in the code."""
+        summed = [k for part in formula.atoms(sp.Sum) for k, _, size in part.limits]
+        letters = {k: sp.Symbol(k.name) for k, _ in axes if k != 1}
+        letters |= {
+            k: sp.Symbol(f"k{n or ''}") for n, k in enumerate(sorted(summed, key=sp.default_sort_key))
+        }
+        return formula.xreplace(letters), [(k.xreplace(letters), size) for k, size in axes]
+
+    def _over_points(self, part: sp.Sum) -> bool:
+        return self.layout.points[1] in [size for _, _, size in part.limits]
+
+    def _total(self, name: str, part: sp.Sum) -> list[str]:
+        """Print the loops that add up a sum in a local variable; sums over points are inner products of rows."""
+        body = f"{name} += {self.code(part.function)}"
+        loops = _limits(part)
+        if self._over_points(part):
+            loops = [(k, size) for k, size in loops if size != self.layout.points[1]]
+            body = f"{name} += {self._product_of_rows(part.function)}"
+        return [f"{name} = 0.0", *self._nested(loops, [body])]
+
+    def _product_of_rows(self, body: sp.Expr) -> str:
+        factors = [factor.as_base_exp() for factor in sp.Mul.make_args(body)]
+        rows = [base for base, power in factors if isinstance(base, sp.Indexed) for _ in range(power)]
+        scale = sp.Mul(*(base**power for base, power in factors if not isinstance(base, sp.Indexed)))
+        texts = [self._element(row, whole_row=True) for row in rows]
+        product = f"row_product({texts[0]}, {texts[1]})" if len(texts) == 2 else f"row_total({texts[0]})"  # noqa: PLR2004
+        return product if scale == 1 else f"{self.code(scale)} * {product}"
+
+    def _nested(self, axes: list[Axis], body: list[str]) -> list[str]:
+        for k, size in reversed(axes):
+            if size != 1:
+                body = [f"for {k} in range({self.code(size)}):", *("    " + line for line in body)]
+        return body
+
+
+def _place(k: sp.Expr) -> str:
+    return "0" if k == 1 else str(k)
+
+
+def _limits(part: sp.Sum) -> list[Axis]:
+    """Indices of a sum with their sizes, the outermost first."""
+    return [(k, size) for k, _, size in reversed(part.limits)]
+
+
+def _outer_sums(formula: sp.Expr) -> set[sp.Sum]:
+    if isinstance(formula, sp.Sum):
+        return {formula}
+    return set().union(*map(_outer_sums, formula.args))
+
+
+def loops_of(derivation: Derivation) -> str:
+    """Print a derivation as a Python module of loops: `value_and_grad` returns the value and a tuple of results."""
+    terms, results = loop_terms(derivation), set(derivation.results.values())
+    program, called = derivation.backward, helpers(terms.values())
+    names = code_names(program, ["math", "np", "value_and_grad", *RESERVED, *called], [*terms])
+    loops = Loops({**program.shapes, **{name: term.shape for name, term in terms.items()}}, names)
+    lines = [f"def value_and_grad({', '.join(names[name] for name in program.inputs)}):"]
+    lines += [f"    {line}" for line in [*_sizes(program.inputs, terms, names), *_all(loops, terms, results)]]
+    found = "".join(f"{names[name]}, " for name in derivation.results.values())
+    lines.append(f"    return {names[derivation.value]}[0, 0], ({found.removesuffix(' ')})")
+    return "\n\n\n".join(["import math\n\nimport numpy as np", *called.values(), "\n".join(lines)]) + "\n"
+
+
+def _all(loops: Loops, terms: Mapping[str, Term], results: set[str]) -> Iterator[str]:
+    for name, term in terms.items():
+        left = loops.names[name]
+        if term.op == "var":
+            yield f"{left} = {loops.names[term.name]}{'.copy()' * (name in results)}"
+        elif term.op == "logsumexp":
+            yield f"{left} = {_logsumexp(term, loops.names)}"
+        else:
+            rows, columns = map(loops.code, term.shape)
+            yield f"{left} = np.empty(({rows}, {columns}))"
+            yield from loops.lines(name, term)
+
+
+def _logsumexp(term: Term, names: Mapping[str, str]) -> str:
+    """Call the helper for rows on the rows, the columns, or all entries as one row."""
+    array = names[term.operands[0].name]
+    form = {ONE: "logsumexp({})", sp.S.Zero: "logsumexp({}.T).T", ALL: "logsumexp({}.reshape(1, -1))"}
+    return form[term.parts[1]].format(array)
+
+
+def _sizes(inputs: Mapping[str, Shape], terms: Mapping[str, Term], names: Mapping[str, str]) -> Iterator[str]:
+    """Read the sizes off the inputs' shapes."""
+    used = {s for term in terms.values() for t in nodes(term) for s in t.free_symbols}
+    used |= {s for term in terms.values() for t in nodes(term) for size in t.shape for s in size.free_symbols}
+    for name, shape in inputs.items():
+        for axis, size in enumerate(shape):
+            if size in used:
+                used.remove(size)
+                yield f"{names[f'size {size}']} = {names[name]}.shape[{axis}]"
+
+
+def compiled_loops(derivation: Derivation) -> tuple[str, Callable[..., tuple[float, dict[str, Any]]]]:
+    """Print a derivation as loops and compile them into a function of float64 arrays that names its results."""
+    numba: Any = import_module("numba")
+    source, scope, names = loops_of(derivation), dict[str, Any](), tuple(derivation.results)
+    exec(source, scope)  # noqa: S102 (the text is printed from a checked program, never taken from outside)
+    function = scope.pop("value_and_grad")
+    for name, value in scope.items():
+        if isinstance(value, FunctionType):
+            scope[name] = numba.njit(nogil=True, error_model="numpy")(value)
+    signature = (numba.types.Array(numba.float64, 2, "C"),) * function.__code__.co_argcount
+    compiled = numba.njit(signature, nogil=True, error_model="numpy")(function)
+
+    def value_and_grad(*arrays: Any) -> tuple[float, dict[str, Any]]:
+        value, found = compiled(*arrays)
+        return value, dict(zip(names, found, strict=True))
+
+    return source, value_and_grad

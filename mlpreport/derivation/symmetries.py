@@ -1,0 +1,90 @@
+"""What leaves a unit's output unchanged, read off the definition of its activation."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import sympy as sp
+
+from mlpreport.derivation.elementwise import Elementwise, U, elementwise
+
+_POINTS = tuple(sp.Rational(n, 7) for n in (-31, -17, -5, -1, 2, 3, 12, 29))
+_FACTORS = (sp.Rational(1, 3), sp.Rational(5, 2))
+_DEGREES = (1, 2, 3, 4)
+
+
+@dataclass(frozen=True)
+class Symmetries:
+    """Symmetries of an activation f.
+
+    Parameters
+    ----------
+    reflection
+        (s, c) with f(−u) = c + s f(u), s = ±1: (−1, 1) for the sigmoid, (−1, 0) for odd, (1, 0) for even functions;
+        None if there is none.
+    degree
+        p with f(k u) = kᵖ f(u) for all k > 0: 1 for ReLU; None if there is none.
+    kinks
+        Points at which the definition changes from one formula to another.
+    limits
+        Values that f approaches at −∞ and at +∞; None where it has no finite limit.
+    """
+
+    reflection: tuple[int, float] | None
+    degree: int | None
+    kinks: tuple[float, ...]
+    limits: tuple[float | None, float | None]
+
+    @property
+    def smooth(self) -> bool:
+        """Whether one formula holds everywhere."""
+        return not self.kinks
+
+
+def symmetries(name: str) -> Symmetries:
+    """Find the symmetries of a registered function; an unknown name is an error that suggests the nearest."""
+    return _symmetries(elementwise(name))
+
+
+@cache
+def _symmetries(function: Elementwise) -> Symmetries:
+    f = function.expression
+    return Symmetries(_reflection(f), _degree(f), _kinks(f), (_limit(f, -sp.oo), _limit(f, sp.oo)))
+
+
+def _reflection(f: sp.Expr) -> tuple[int, float] | None:
+    for s in (-1, 1):
+        gap = f.subs(U, -U) - s * f
+        constant = gap.subs(U, _POINTS[0]).evalf(30)
+        if _zero(gap - constant) and sp.simplify(gap).is_number:
+            return s, float(constant)
+    return None
+
+
+def _degree(f: sp.Expr) -> int | None:
+    for degree in _DEGREES:
+        if all(_zero(f.subs(U, k * U) - k**degree * f) for k in _FACTORS):
+            return degree
+    return None
+
+
+def _zero(gap: sp.Expr) -> bool:
+    return all(abs(gap.subs(U, point).evalf(30)) < sp.Float("1e-25") for point in _POINTS)
+
+
+def _kinks(f: sp.Expr) -> tuple[float, ...]:
+    edges = {relation.lhs - relation.rhs for relation in f.atoms(sp.core.relational.Relational)}
+    edges |= {part.args[0] for part in f.atoms(sp.Abs, sp.sign, sp.Heaviside)}
+    found = {point for edge in edges for point in sp.solveset(edge, U, sp.S.Reals)}
+    return tuple(sorted(map(float, found)))
+
+
+def _limit(f: sp.Expr, end: sp.Expr) -> float | None:
+    try:
+        value = sp.limit(f, U, end)
+    except (
+        NotImplementedError,
+        TypeError,
+        ValueError,
+    ):  # SymPy cannot tell; pieces make it raise any of these
+        return None
+    return float(value) if value.is_finite else None

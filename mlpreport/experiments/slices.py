@@ -1,0 +1,85 @@
+"""Forms of one network under the symmetries of its hidden layer, and the loss on straight lines between networks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations, product
+
+import numpy as np
+from jaxtyping import Float64
+
+from mlpreport.data import Dataset
+from mlpreport.derivation.symmetries import symmetries
+from mlpreport.results import EnsembleRecord
+from mlpreport.training import Architecture, Restart
+
+Parameters = Mapping[str, Float64[np.ndarray, "..."]]
+
+
+def restart_of(record: EnsembleRecord, index: int) -> Restart:
+    """Take one restart of a network out of a Result."""
+    return Restart(
+        Architecture(record.sizes, record.activation),
+        index,
+        {name: values[index] for name, values in record.parameters.items()},
+        float(record.losses[index]),
+        float(record.test_losses[index]),
+        float(record.gradient_norms[index]),
+        int(record.iterations[index]),
+        record.stop_reasons[index],
+    )
+
+
+def forms(restart: Restart) -> tuple[Restart, ...]:
+    """Return every network that permuting the units of one hidden layer, and turning their signs, makes of this one.
+
+    Signs are turned where the activation has f(-u) = c + s f(u), which its definition tells.
+    """
+    reflection = symmetries(restart.architecture.activation).reflection
+    orders = permutations(range(restart.architecture.hidden[0]))
+    turns = ((1.0, -1.0) if reflection else (1.0,),) * restart.architecture.hidden[0]
+    s, c = reflection or (1.0, 0.0)
+    return tuple(
+        replace(restart, parameters=_form(restart.parameters, list(order), np.array(signs), s, c))
+        for order, signs in product(orders, product(*turns))
+    )
+
+
+def _form(p: Parameters, order: list[int], signs: np.ndarray, s: float, c: float) -> dict[str, np.ndarray]:
+    turned = (signs < 0)[:, None]
+    W2 = p["W2"][order]
+    return {
+        "W1": p["W1"][:, order] * signs,
+        "b1": p["b1"][order] * signs,
+        "W2": np.where(turned, s * W2, W2),
+        "b2": p["b2"] - np.sum(np.where(turned, s * c * W2, 0.0), axis=0),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """The training error on straight lines in the space of parameters: one row for each line, from 0 to 1."""
+
+    title: str
+    along: Float64[np.ndarray, " point"]
+    losses: Float64[np.ndarray, "line point"]
+
+    @property
+    def lowest_pass(self) -> float:
+        """The lowest of the highest errors: what one has to climb at least on one of the lines."""
+        return float(self.losses.max(axis=1).min())
+
+
+def loss_slice(title: str, data: Dataset, start: Restart, ends: Sequence[Restart], *, points: int) -> Slice:
+    """Walk straight from the parameters of one network to those of each of the others."""
+    along = np.linspace(0.0, 1.0, points)
+    return Slice(title, along, np.array([list(_losses(data, start, end, along)) for end in ends]))
+
+
+def _losses(
+    data: Dataset, start: Restart, end: Restart, along: Float64[np.ndarray, " point"]
+) -> Iterator[float]:
+    x, y = data.train.x, data.train.y
+    for t in along:
+        pairs = ((name, start.parameters[name], end.parameters[name]) for name in start.parameters)
+        between = {name: (1 - t) * one + t * other for name, one, other in pairs}
+        yield float(np.mean((replace(start, parameters=between).predict(x) - y) ** 2))

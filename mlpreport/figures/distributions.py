@@ -1,0 +1,156 @@
+"""Distributions over restarts, and shares with their intervals."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mlpreport.experiments import Slice
+from mlpreport.figures.style import BLUE, COLOURS, DASHES, GREY, STYLE, VERMILION, legend, make_panels
+from mlpreport.results import Result
+from mlpreport.studies import Arm, Share, Study
+
+ERRORS = (4e-3, 1.5)
+"""Errors between which distributions are drawn: from below the noise to above the constant."""
+
+
+def _shares_below(axes: Axes, values: Float64[np.ndarray, " restart"], **style: Any) -> None:
+    shares = (np.arange(len(values)) + 1) / len(values)
+    axes.step(np.sort(values), shares, where="post", **style)
+
+
+def error_distributions(result: Result) -> Figure:
+    """Share of restarts whose training and test error is below a value, one panel for each architecture."""
+    figure, panels = make_panels(1, len(result.records), height=2.6)
+    for axes, record in zip(panels, result.records, strict=True):
+        _shares_below(axes, record.losses, color=BLUE, label="training")
+        _shares_below(axes, record.test_losses, color=VERMILION, ls="--", label="test")
+        axes.axvline(result["constant"].loss, color=GREY, lw=1, ls=":", label="best constant")
+        axes.set_xscale("log")
+        axes.set_title(record.label)
+        axes.set_xlabel("mean squared error")
+        axes.set_xlim(*ERRORS)
+    panels[0].set_ylabel("share of restarts below")
+    legend(figure, panels[0], columns=3)
+    return figure
+
+
+def similarities(found: Mapping[str, Float64[np.ndarray, " restart"]]) -> Figure:
+    """Share of restarts whose two most alike units correlate at least so much, one line for each architecture."""
+    figure, (axes,) = make_panels(1, 1, height=3.0)
+    for place, (name, values) in enumerate(found.items()):
+        apart = np.maximum(1 - values, 1e-10)
+        _shares_below(axes, apart, color=COLOURS[place], ls=DASHES[place], label=name)
+    axes.set_xscale("log")
+    axes.set_xlabel("1 − correlation of the two most alike units")
+    axes.set_ylabel("share of restarts below")
+    legend(figure, axes, columns=3)
+    return figure
+
+
+def chances(found: Mapping[str, Mapping[str, Share]]) -> Figure:
+    """Shares with their intervals: a group of rows for each name, one row for each question."""
+    figure, (axes,) = make_panels(1, 1, height=0.55 + 0.5 * len(found))
+    for row, shares in enumerate(found.values()):
+        for place, (question, share) in enumerate(shares.items()):
+            style: dict[str, Any] = {"color": COLOURS[place], "marker": "o^s"[place], "ls": "none"}
+            height, middle = row + 0.2 * (place - (len(shares) - 1) / 2), share.count / share.of
+            axes.plot([share.low, share.high], [height, height], color=COLOURS[place], lw=1.4)
+            axes.plot(middle, height, label=question if row == 0 else None, ms=5, **style)
+    axes.set_yticks(range(len(found)), list(found))
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_xlabel("probability, with 99 % interval")
+    legend(figure, axes, columns=3)
+    return figure
+
+
+def spikes(study: Study, names: Sequence[str]) -> Figure:
+    """Where the best of ten is furthest from the sine, and by how much, one panel for each arm."""
+    figure, panels = make_panels(1, len(names), height=2.9)
+    for axes, name in zip(panels, names, strict=True):
+        arm = study[name]
+        best = arm.best_of(10)
+        axes.plot(arm.places, arm.deviations, ".", ms=3, color=GREY, alpha=0.5, label="all restarts")
+        style: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 4, "color": VERMILION, "mfc": "none"}
+        axes.plot(arm.places[best], arm.deviations[best], label="best of ten", **style)
+        axes.set_yscale("log")
+        axes.set_title(f"{name} hidden units")
+        axes.set_xlabel("x")
+        axes.set_xticks(np.pi * np.arange(5), ["0", "π", "2π", "3π", "4π"])
+    panels[0].set_ylabel("largest distance from the sine")
+    legend(figure, panels[0], columns=2)
+    return figure
+
+
+def arms(study: Study, names: Mapping[str, str], *, floor: float) -> Figure:
+    """Test error of every restart of some arms, one row for each, with the best of every ten in training."""
+    figure, (axes,) = make_panels(1, 1, height=0.9 + 0.42 * len(names))
+    for row, name in enumerate(names):
+        _strip(axes, row, study[name])
+    axes.axvline(floor, color=GREY, lw=1, ls=(0, (4, 2)), label="true sine")
+    axes.set_yticks(range(len(names)), list(names.values()))
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xscale("log")
+    axes.set_xlim(0.008, 3000)
+    axes.set_xlabel("test error")
+    legend(figure, axes, columns=3)
+    return figure
+
+
+def _strip(axes: Axes, row: int, arm: Arm) -> None:
+    best = arm.best_of(10)
+    spread = np.linspace(-0.3, 0.3, len(arm.test_losses))
+    style: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 4, "color": VERMILION, "mfc": "none"}
+    labels = ("all restarts", "best of ten in training") if row == 0 else (None, None)
+    axes.plot(arm.test_losses, row + spread, ".", ms=2.5, color=BLUE, alpha=0.5, label=labels[0])
+    axes.plot(arm.test_losses[best], row + spread[best], label=labels[1], **style)
+
+
+def errors_by_iterations(results: Mapping[int, Result], label: str) -> Figure:
+    """Training and test error of every restart of one architecture, stopped after so many iterations."""
+    figure, panels = make_panels(1, 2, height=2.8)
+    for axes, field, name in zip(panels, ("losses", "test_losses"), ("training", "test"), strict=True):
+        values = np.array([getattr(result.record(label), field) for result in results.values()])
+        axes.plot(list(results), values, color=BLUE, lw=1, alpha=0.6, marker=".", ms=4)
+        first = next(iter(results.values()))["true sine"]
+        axes.axhline(first.loss if field == "losses" else first.test_loss, color=GREY, lw=1, ls=(0, (4, 2)))
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel("iterations")
+        axes.set_title(f"{name} error")
+    return figure
+
+
+def descent(losses: Mapping[str, Float64[np.ndarray, " iteration"]], dampings: Sequence[float]) -> Figure:
+    """The loss of one restart against iterations for each method, and below it the damping of the first."""
+    figure, (top, bottom) = make_panels(2, 1, height=2.3)
+    for place, (name, values) in enumerate(losses.items()):
+        top.plot(values, color=COLOURS[place], ls=DASHES[place], label=name)
+    bottom.plot(dampings, color=BLUE, marker=".")
+    top.set_ylabel("mean squared error")
+    bottom.set_ylabel("damping λ")
+    bottom.set_xlabel("iterations")
+    for axes in (top, bottom):
+        axes.set_yscale("log")
+    with rc_context(STYLE):
+        top.legend()
+    return figure
+
+
+def slices(found: Sequence[Slice]) -> Figure:
+    """Training error on straight lines between networks, one panel for each slice; the lowest pass is bold."""
+    figure, panels = make_panels(1, len(found), height=2.8)
+    for axes, part in zip(panels, found, strict=True):
+        easiest = int(np.argmin(part.losses.max(axis=1)))
+        axes.plot(part.along, np.delete(part.losses, easiest, axis=0).T, color=GREY, lw=0.7, alpha=0.6)
+        axes.plot(part.along, part.losses[easiest], color=BLUE, lw=2.2)
+        axes.set_yscale("log")
+        axes.set_title(part.title, fontsize=9)
+        axes.set_xlabel("from one to the other")
+    panels[0].set_ylabel("training error")
+    return figure

@@ -1,0 +1,241 @@
+"""The atlas of optima: every class of restarts of an architecture with its share and its certificate, kept as data."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from mlpreport.checks import checked_name, checked_whole
+from mlpreport.data import Dataset, noisy_sine
+from mlpreport.errors import CertificateError, InvalidInputError
+from mlpreport.training.architecture import Architecture
+from mlpreport.training.atlas_file import architecture_from_json, certificate_as_json, certificate_from_json
+from mlpreport.training.certificates import REMEDY, Certificate, certify, check_numbers, verify
+from mlpreport.training.ensemble import Ensemble
+from mlpreport.training.fitting import fit
+from mlpreport.training.initialisation import initial_parameters
+from mlpreport.training.methods import find_method
+from mlpreport.training.optima import group_optima, wilson
+from mlpreport.training.problem import checked_problem, outputs
+from mlpreport.training.settings import Options, with_options
+
+FOLDER = Path(__file__).parent / "optima_data"
+CLASSES, LOWEST = "levenberg-marquardt", "bfgs"
+"""The method that separates the classes of narrow networks, and the one that goes lowest on wide ones."""
+
+OPTIONS: dict[str, Options] = {
+    CLASSES: {"max_iterations": 1000, "decrement_tolerance": 1e-13, "gradient_tolerance": 1e-10},
+    LOWEST: {"max_iterations": 10_000},
+}
+"""Training ends late, so that the restarts of a class agree in many digits."""
+
+NARROW = 3
+"""On wider networks each restart is a class of its own, and the atlas has the best seen only."""
+
+WIDTHS = {1: 10_000, 2: 10_000, 3: 4_000, 10: 200, 50: 20, 100: 10}
+"""Numbers of hidden units that there is an atlas of, and the restarts for each."""
+
+SAME = 1e-3
+"""Restarts are in one class when their functions differ by at most this (root mean square on the training points)."""
+
+LEAST_SHARE = 1e-3
+"""A class with a smaller share has no entry."""
+
+SAMPLE = 50
+"""How many restarts the command line and the site train again."""
+
+LANDING = 0.02
+"""A restart that is trained again lands in a class when its function is this near: a few do not quite arrive."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One class of restarts: its certificate, how many restarts, their share and its 99 % Wilson interval."""
+
+    certificate: Certificate
+    count: int
+    share: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Atlas:
+    """Classes of restarts, lowest loss first.
+
+    Parameters
+    ----------
+    labels
+        For each restart the place of its entry, or −1 if it is in a class that is too rare for an entry.
+    best_seen
+        Whether the only entry is the lowest restart, of a width at which no two end in the same place.
+    provenance
+        Hash of the data, options, versions and the command that makes the atlas again.
+    """
+
+    architecture: Architecture
+    entries: tuple[Entry, ...]
+    labels: tuple[int, ...]
+    best_seen: bool
+    method: str
+    seed: int
+    provenance: dict[str, Any]
+
+    @property
+    def restarts(self) -> int:
+        """Number of restarts."""
+        return len(self.labels)
+
+    @property
+    def rare(self) -> int:
+        """Number of restarts in classes without an entry."""
+        return self.restarts - sum(entry.count for entry in self.entries)
+
+
+def make_atlas(width: int, *, restarts: int, seed: int, data: Dataset | None = None) -> Atlas:
+    """Train restarts of a width, group them, and certify the lowest of each class that is not rare."""
+    data = noisy_sine() if data is None else data
+    architecture = Architecture((1, checked_whole("width", width, range(1, 10_000)), 1), "sigmoid")
+    best_seen = width > NARROW
+    method = LOWEST if best_seen else CLASSES
+    ensemble = fit(architecture, data, restarts=restarts, seed=seed, method=method, **OPTIONS[method])
+    groups = group_optima(ensemble, data.train.x, tolerance=SAME)
+    frequent = [group for group in groups if group.share >= LEAST_SHARE and group.count > 1]
+    chosen = groups[:1] if best_seen else frequent
+    labels = np.full(len(ensemble), -1)
+    for place, group in enumerate(chosen):
+        labels[list(group.members)] = place
+    entries = [
+        Entry(_certified(ensemble, group.members, data), group.count, group.share, group.interval)
+        for group in chosen
+    ]
+    told = (best_seen, method, seed, _provenance(width, method, data))
+    return Atlas(architecture, tuple(entries), tuple(labels.tolist()), *told)
+
+
+def _certified(ensemble: Ensemble, members: Sequence[int], data: Dataset) -> Certificate:
+    return certify(ensemble.architecture, data, ensemble.restart(members[0]).parameters)
+
+
+def _provenance(width: int, method: str, data: Dataset) -> dict[str, Any]:
+    names = ("numpy", "scipy", "numba", "python-flint")
+    return {
+        "data": data_hash(data),
+        "options": OPTIONS[method],
+        "versions": {name: version(name) for name in names},
+        "command": f"mlpreport atlas --width {width}",
+    }
+
+
+def data_hash(data: Dataset) -> str:
+    """Hash the points and targets, training before test, as float64."""
+    arrays = (data.train.x, data.train.y, data.test.x, data.test.y)
+    return hashlib.sha256(b"".join(np.ascontiguousarray(values).tobytes() for values in arrays)).hexdigest()
+
+
+def save_atlas(atlas: Atlas, folder: Path) -> Path:
+    """Write an atlas as JSON, and return where."""
+    entries = [
+        {**vars(entry), "certificate": certificate_as_json(entry.certificate)} for entry in atlas.entries
+    ]
+    labels = " ".join(map(str, atlas.labels)).replace("-1", "-")
+    text = json.dumps(
+        {**vars(atlas), "architecture": vars(atlas.architecture), "entries": entries, "labels": labels}
+    )
+    path = folder / f"{atlas.architecture.hidden[0]}.json"
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def load_atlas(width: int, folder: Path = FOLDER) -> Atlas:
+    """Read the atlas of a width; nothing is verified."""
+    checked_name("width", str(width), tuple(map(str, WIDTHS)))
+    path = folder / f"{width}.json"
+    try:
+        stored = json.loads(path.read_text("utf-8"))
+        entries = tuple(_entry(entry) for entry in stored["entries"])
+        labels = tuple(-1 if label == "-" else int(label) for label in stored["labels"].split())
+        changed = {
+            "architecture": architecture_from_json(stored["architecture"]),
+            "entries": entries,
+            "labels": labels,
+        }
+        return Atlas(**stored | changed)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        remedy = f"make it again with `mlpreport atlas --width {width}`"
+        message = f"the atlas {path.name} cannot be read ({error}); {remedy}"
+        raise CertificateError(message) from error
+
+
+def _entry(stored: dict[str, Any]) -> Entry:
+    certificate = certificate_from_json(stored["certificate"])
+    return Entry(certificate, stored["count"], stored["share"], tuple(stored["interval"]))
+
+
+def verify_atlas(atlas: Atlas, *, sample: int, seed: int, data: Dataset | None = None) -> None:
+    """Verify every certificate, and train a random sample of restarts again to see where they land.
+
+    Raises
+    ------
+    CertificateError
+        If the data, a number, or the class of a restart is not what the atlas says; the message names it.
+    """
+    data = noisy_sine() if data is None else data
+    where = f"the atlas of {atlas.architecture.label}"
+    check_numbers(where, [("the hash of the data", atlas.provenance["data"], data_hash(data), 0.0)])
+    for place, entry in enumerate(atlas.entries):
+        count = atlas.labels.count(place)
+        numbers: list[tuple[str, Any, Any, float]] = [
+            ("count", entry.count, count, 0.0),
+            ("share", entry.share, count / atlas.restarts, 1e-12),
+        ]
+        numbers += [("interval", entry.interval, wilson(count, atlas.restarts), 1e-9)] if count else []
+        check_numbers(f"entry {place} of {where}", numbers)
+        try:
+            verify(entry.certificate, data)
+        except CertificateError as error:
+            message = f"entry {place} of {where}: {error}"
+            raise CertificateError(message) from None
+    if sample and not atlas.best_seen:
+        _check_landing(atlas, data, sample, seed, where)
+
+
+def _check_landing(atlas: Atlas, data: Dataset, sample: int, seed: int, where: str) -> None:
+    chosen = np.random.default_rng(seed).choice(atlas.restarts, min(sample, atlas.restarts), replace=False)
+    fits = retrained(atlas, data, chosen.tolist())
+    classes = np.array([_curve(atlas, entry, data) for entry in atlas.entries])
+    for index, curve in zip(chosen.tolist(), fits, strict=True):
+        distances = np.sqrt(np.mean((classes - curve) ** 2, axis=1))
+        label = atlas.labels[index]
+        if label >= 0 and distances[label] > LANDING:
+            message = (
+                f"{where}: restart {index} is stored in entry {label}, but trained again it ends "
+                f"{distances[label]:.2g} away from it, entry {int(distances.argmin())} being the nearest; {REMEDY}"
+            )
+            raise CertificateError(message)
+
+
+def _curve(atlas: Atlas, entry: Entry, data: Dataset) -> Float64[np.ndarray, " n"]:
+    flat = np.concatenate([values.ravel() for values in entry.certificate.parameters.values()])
+    return outputs(atlas.architecture, flat[None], data.train.x)[0, :, 0]
+
+
+def retrained(atlas: Atlas, data: Dataset, indices: Sequence[int]) -> Float64[np.ndarray, "restart n"]:
+    """Train the restarts with these indices again, and return their values at the training points."""
+    if not indices:
+        message = "indices = []: name at least one restart"
+        raise InvalidInputError(message)
+    method = find_method(atlas.method)
+    settings = with_options(method.settings, atlas.provenance["options"])
+    problem = checked_problem(atlas.architecture, data, "train", settings.weight_decay)
+    starts = [
+        initial_parameters(atlas.architecture, seed=atlas.seed, restarts=range(i, i + 1)) for i in indices
+    ]
+    rows = np.concatenate(starts)
+    method.prepare(problem, settings)(rows, lambda _: None)
+    return outputs(atlas.architecture, rows, data.train.x)[:, :, 0]

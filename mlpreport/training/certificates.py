@@ -1,0 +1,206 @@
+"""Certificates: the numbers that prove what a point of the loss is, and their verification without training.
+
+A minimum is proved with interval arithmetic: the gradient has exactly one zero in a box around the parameters, and the
+Hessian is positive definite on all of it. Where no network is a minimum, the function that networks approach is
+minimised and proved instead.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from mlpreport.errors import CertificateError
+from mlpreport.training.architecture import Architecture
+from mlpreport.training.judging import SAME_FUNCTION, as_network, free_coordinates, judge
+from mlpreport.training.limits import Limit
+from mlpreport.training.objective import Objective, Vector, network_objective
+from mlpreport.training.problem import Problem, checked_problem
+from mlpreport.training.stationary import PROVABLE, RADII, descend, measure, newton
+from mlpreport.training.symmetry import canonical, checked_parameters
+
+REMEDY = "it is stale or was altered: make it again with certify, or the atlas with `mlpreport atlas`"
+
+DESCENT = 50
+"""Most iterations towards a zero of the gradient."""
+
+TOLERANCES = {
+    "loss": 1e-11,
+    "test_loss": 1e-9,
+    "gradient_norm": 1e-6,
+    "decrement": 1e-3,
+    "parameter_norm": 1e-12,
+}
+"""Relative differences between two machines that are no difference."""
+
+ROUNDING = 1e-12
+"""Absolute differences of a gradient or a decrement, and of eigenvalues relative to the largest, that are none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """Parameters with the numbers that prove what they are.
+
+    Parameters
+    ----------
+    parameters
+        W1 (in, out), b1 (out,), …, canonical and, where that leads to a nearby zero of the gradient, polished.
+    loss, test_loss
+        Mean squared errors.
+    gradient_norm, decrement, parameter_norm
+        Largest absolute entry of the gradient; the decrease that a quadratic model predicts; 2-norm of the parameters.
+    spectrum
+        Eigenvalues of the Hessian, in ascending order.
+    verdict
+        "minimum" or "saddle" (both proved), "flat manifold", "limit at infinity" or "unproved".
+    dimension, radius, limit
+        Dimension of the flat manifold, else 0; half the side of the box of the proof, else NaN; the limit, else None.
+    because
+        One sentence with the numbers that decide.
+    """
+
+    architecture: Architecture
+    parameters: dict[str, Float64[np.ndarray, "..."]]
+    loss: float
+    test_loss: float
+    gradient_norm: float
+    decrement: float
+    parameter_norm: float
+    spectrum: Float64[np.ndarray, " parameter"]
+    verdict: str
+    dimension: int
+    radius: float
+    limit: Limit | None
+    because: str
+
+
+def certify(
+    architecture: Architecture, data: Any, parameters: Mapping[str, Float64[np.ndarray, "..."]]
+) -> Certificate:
+    """Judge parameters without training: polish them if a zero of the gradient is near, and prove what they are.
+
+    Parameters
+    ----------
+    architecture, data
+        As for `fit`; the loss is the mean squared error on the training points.
+    parameters
+        W1 (in, out), b1 (out,), …, as in a Restart.
+
+    Raises
+    ------
+    InvalidInputError
+        If the data do not fit the architecture, or the parameters are missing, not finite or of the wrong shape.
+    """
+    train = checked_problem(architecture, data, "train", 0.0)
+    test = checked_problem(architecture, data, "test", 0.0)
+    objective = network_objective(architecture, train.x, train.y)
+    start = objective.flat(canonical(architecture, parameters))
+    return _certificate(objective, polished(objective, start, train), train, test)
+
+
+def polished(objective: Objective, start: Vector, train: Problem) -> Vector:
+    """Move to the zero of the gradient that is near, or else stay; near is where the function is nearly the same."""
+    if objective.size > PROVABLE:
+        return start
+    free, _ = free_coordinates(objective, start, train)
+    point = newton(objective, start, free)
+    if point is None or not _near(objective, start, point, train):
+        lower = descend(objective, start, iterations=DESCENT)
+        point = newton(objective, lower, free)
+    return start if point is None or not _near(objective, start, point, train) else point
+
+
+def _near(objective: Objective, start: Vector, point: Vector, train: Problem) -> bool:
+    before, after = (as_network(objective, flat, train).predict(train.x) for flat in (start, point))
+    return bool(np.sqrt(np.mean((after - before) ** 2)) <= SAME_FUNCTION * np.sqrt(np.mean(train.y**2)))
+
+
+def _certificate(objective: Objective, point: Vector, train: Problem, test: Problem) -> Certificate:
+    measured = measure(objective, point)
+    finding = judge(objective, measured, train, test)
+    network = as_network(objective, point, train)
+    return Certificate(
+        train.architecture,
+        network.parameters,
+        loss=measured.loss,
+        test_loss=float(np.mean((network.predict(test.x) - test.y) ** 2)),
+        gradient_norm=float(np.abs(measured.gradient).max()),
+        decrement=measured.decrement,
+        parameter_norm=float(np.linalg.norm(point)),
+        spectrum=measured.spectrum,
+        **{field.name: getattr(finding, field.name) for field in fields(finding)},
+    )
+
+
+def verify(certificate: Certificate, data: Any) -> None:
+    """Compute every number of a certificate again from its parameters and the data, without training.
+
+    Raises
+    ------
+    CertificateError
+        If a number is not what it should be; the message names it, with the stored and the recomputed value.
+    """
+    architecture = certificate.architecture
+    train = checked_problem(architecture, data, "train", 0.0)
+    test = checked_problem(architecture, data, "test", 0.0)
+    objective = network_objective(architecture, train.x, train.y)
+    point = objective.flat(checked_parameters(architecture, certificate.parameters))
+    again = _certificate(objective, point, train, test)
+    check_numbers(f"the certificate of {architecture.label}", _compared(certificate, again))
+
+
+def check_numbers(where: str, numbers: Iterable[tuple[str, Any, Any, float]]) -> None:
+    """Compare stored values with those computed again, and raise CertificateError for the first that differs."""
+    for name, stored, found, tolerance in numbers:
+        if not _agree(stored, found, tolerance):
+            message = f"{where}: {name} is stored as {stored!r}, but computed again it is {found!r}; {REMEDY}"
+            raise CertificateError(message)
+
+
+def _agree(stored: Any, found: Any, tolerance: float) -> bool:
+    if not tolerance or found is None:
+        return bool(stored == found)
+    a, b = np.asarray(stored, dtype=np.float64), np.asarray(found, dtype=np.float64)
+    if a.shape != b.shape:
+        return False
+    same = np.isnan(a) & np.isnan(b)
+    return bool(np.all(same | (np.abs(a - b) <= ROUNDING + tolerance * np.maximum(np.abs(a), np.abs(b)))))
+
+
+def _compared(stored: Certificate, again: Certificate) -> Iterator[tuple[str, Any, Any, float]]:
+    """Pair every stored number with the one computed again, and the tolerance for it."""
+    for name in ("verdict", "dimension"):
+        yield name, getattr(stored, name), getattr(again, name), 0.0
+    for name, tolerance in TOLERANCES.items():
+        yield name, getattr(stored, name), getattr(again, name), tolerance
+    top = np.abs(again.spectrum).max()
+    yield "spectrum", stored.spectrum / top, again.spectrum / top, 1e-6
+    yield "radius", stored.radius, _nearest_radius(stored.radius), 1e-12
+    # Radii are powers of ten: on another machine the next one may be the first that works.
+    yield "radius", float(np.log10(stored.radius)), float(np.log10(again.radius)), 0.2
+    words, figures = zip(*(_figures(reason) for reason in (stored.because, again.because)), strict=True)
+    yield "because", *words, 0.0
+    yield "because", *figures, 0.2
+    limits = [limit and _numbers(limit) for limit in (stored.limit, again.limit)]
+    for name, (value, tolerance) in (limits[0] or {}).items():
+        yield f"limit.{name}", value, (limits[1] or {}).get(name, (None, 0.0))[0], tolerance
+
+
+def _numbers(limit: Limit) -> dict[str, tuple[Any, float]]:
+    plain = {"loss": 1e-11, "test_loss": 1e-9, "slope": 1e-2, "separations": 1e-12, "losses": 1e-9}
+    named = {f"parameters[{name!r}]": (values, 1e-7) for name, values in limit.parameters.items()}
+    places = {"steps": (np.array([step.place for step in limit.steps]), 1e-12), "kind": (limit.kind, 0.0)}
+    return {name: (getattr(limit, name), tolerance) for name, tolerance in plain.items()} | named | places
+
+
+def _figures(reason: str) -> tuple[str, list[float]]:
+    """Separate the words of a reason from its numbers."""
+    number = r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
+    return re.sub(number, "#", reason), [float(found) for found in re.findall(number, reason)]
+
+
+def _nearest_radius(radius: float) -> float:
+    return radius if np.isnan(radius) else min(RADII, key=lambda tried: abs(np.log(tried / radius)))

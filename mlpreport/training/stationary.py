@@ -1,0 +1,199 @@
+"""Points where the gradient vanishes: polished by Newton's method, measured with balls, and proved."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from flint import arb_mat
+from jaxtyping import Float64, Int64
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
+from scipy.optimize import minimize
+
+from mlpreport.training.intervals import (
+    UndecidedError,
+    box_around,
+    curvature_along,
+    exact,
+    gradient_on,
+    has_one_zero,
+    hessian_on,
+    is_positive_definite,
+    precise,
+)
+from mlpreport.training.objective import Objective, Vector
+
+RADII = tuple(10.0**-n for n in range(3, 15))
+"""Radii of the boxes that are tried, the largest first."""
+
+PROVABLE = 60
+"""Most parameters for which balls are tried."""
+
+Free = Int64[np.ndarray, " free"] | None
+"""Places of the parameters that may move; None for all."""
+
+_STEPS = 30
+_NEGLIGIBLE = 1e-14
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What is known at one point: loss, gradient, and Hessian with its eigenvalues in ascending order."""
+
+    point: Vector
+    loss: float
+    gradient: Vector
+    hessian: Float64[np.ndarray, "parameter parameter"]
+    spectrum: Vector
+
+    @property
+    def decrement(self) -> float:
+        """Decrease of the loss that a quadratic model with the absolute values of the curvatures predicts."""
+        values, vectors = np.linalg.eigh(self.hessian)
+        along = (vectors.T @ self.gradient) ** 2
+        flat = np.abs(values) <= np.finfo(float).eps * np.abs(values).max(initial=0.0)
+        return float(np.sum(along[~flat] / np.abs(values[~flat])) / 2)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was proved in the box of this radius: one zero of the gradient, and whether it is a minimum or a saddle."""
+
+    radius: float
+    minimum: bool
+    curvature: float
+
+
+def measure(objective: Objective, point: Vector) -> Measured:
+    """Compute loss, gradient and Hessian at a point: with balls and rounded once, or in float64 if that takes long."""
+    try:
+        return (
+            _measured_with_balls(objective, point)
+            if objective.size <= PROVABLE
+            else _measured(objective, point)
+        )
+    except UndecidedError:
+        return _measured(objective, point)
+
+
+def _measured(objective: Objective, point: Vector) -> Measured:
+    loss, gradient = objective.value_and_gradient(point)
+    hessian = objective.hessian(point)
+    return Measured(point, loss, gradient, hessian, np.linalg.eigvalsh(hessian))
+
+
+def _measured_with_balls(objective: Objective, point: Vector) -> Measured:
+    with precise():
+        loss, gradient = gradient_on(objective, exact(point))
+        hessian = hessian_on(objective, exact(point))
+        eigenvalues = arb_mat(hessian.tolist()).mid().eig(algorithm="approx")
+        spectrum = np.sort([float(value.real.mid()) for value in eigenvalues])
+        return Measured(point, float(loss.mid()), _rounded(gradient), _rounded(hessian), spectrum)
+
+
+def _rounded(balls: np.ndarray) -> np.ndarray:
+    return np.array([float(value.mid()) for value in balls.ravel()]).reshape(balls.shape)
+
+
+def newton(objective: Objective, start: Vector, free: Free = None) -> Vector | None:
+    """Follow Newton's steps in the free coordinates to a zero of the gradient; None if they do not settle.
+
+    The gradient is computed with balls, so that the point is right to its last place whatever the condition.
+    """
+    point, moving = start.copy(), np.arange(len(start)) if free is None else free
+    for _ in range(_STEPS):
+        step = _newton_step(objective, point, moving)
+        if step is None:
+            return None
+        point[moving] -= step
+        if np.all(np.abs(step) <= _NEGLIGIBLE * (1 + np.abs(point[moving]))):
+            return point
+    return None
+
+
+def _newton_step(
+    objective: Objective, point: Vector, moving: np.ndarray
+) -> Float64[np.ndarray, " moving"] | None:
+    try:
+        with precise(), np.errstate(all="ignore"):
+            gradient = _rounded(gradient_on(objective, exact(point))[1])[moving]
+            step = np.linalg.solve(objective.hessian(point)[np.ix_(moving, moving)], gradient)
+    except (LinAlgError, UndecidedError):
+        return None
+    return step if np.isfinite(step).all() else None
+
+
+def descend(objective: Objective, start: Vector, *, iterations: int) -> Vector:
+    """Minimise from a point with exact Hessians in a trust region."""
+    result = minimize(
+        objective.value_and_gradient,
+        start,
+        jac=True,
+        hess=objective.hessian,
+        method="trust-exact",
+        options={"maxiter": iterations, "gtol": 1e-9, "initial_trust_radius": 0.1},
+    )
+    return np.asarray(result.x)
+
+
+def prove(objective: Objective, measured: Measured, free: Free = None) -> Proof | None:
+    """Prove that the gradient has one zero near a point, in the largest box that allows it, and what it is.
+
+    With `free` coordinates the others stay as they are, and the proof is one for the free ones.
+
+    Raises
+    ------
+    UndecidedError
+        If a kink of the activation cannot be kept out of even the smallest box.
+    """
+    moving = np.arange(objective.size) if free is None else free
+    curvatures = measured.hessian[np.ix_(moving, moving)]
+    undecided: UndecidedError | None = None
+    try:
+        reach = np.abs(np.linalg.solve(curvatures, measured.gradient[moving])).max()
+    except LinAlgError:
+        return None
+    with precise():
+        for radius in (radius for radius in RADII if radius > reach):
+            try:
+                proof = _prove_in(objective, measured.point, radius, moving, curvatures)
+            except UndecidedError as error:
+                undecided = error
+                continue
+            except LinAlgError:
+                return None
+            undecided = None
+            if proof is not None:
+                return proof
+    if undecided is not None:
+        raise undecided
+    return None
+
+
+def _prove_in(
+    objective: Objective, point: Vector, radius: float, moving: np.ndarray, curvatures: np.ndarray
+) -> Proof | None:
+    """Prove one zero of the gradient in the box of this radius, and a minimum or a direction of descent there."""
+    box = exact(point)
+    box[moving] = box_around(point[moving], radius)
+    hessian = hessian_on(objective, box)[np.ix_(moving, moving)]
+    gradient = gradient_on(objective, exact(point))[1][moving]
+    if not has_one_zero(radius, gradient, hessian, np.linalg.inv(curvatures)):
+        return None
+    values, vectors = np.linalg.eigh(curvatures)
+    if values[0] <= 0:
+        along = curvature_along(hessian, vectors[:, 0])
+        return Proof(radius, minimum=False, curvature=float(along.upper())) if along < 0 else None
+    root = solve_triangular(cholesky(curvatures, lower=True), np.eye(len(moving)), lower=True)
+    return (
+        Proof(radius, minimum=True, curvature=float(values[0]))
+        if is_positive_definite(hessian, root)
+        else None
+    )
+
+
+def descends(objective: Objective, measured: Measured) -> bool:
+    """Tell whether a gradient that may be zero exactly at the point comes with a proved direction of descent."""
+    lowest = np.linalg.eigh(measured.hessian)[1][:, 0]
+    with precise():
+        gradient = gradient_on(objective, exact(measured.point))[1]
+        along = curvature_along(hessian_on(objective, exact(measured.point)), lowest)
+        return all(entry.contains(0) for entry in gradient) and bool(along < 0)

@@ -1,0 +1,87 @@
+"""Parameters that give the same function: one representative for all of them.
+
+Units of a layer may be permuted. If the activation has f(−u) = c + s f(u), the signs of a unit's weights and bias may
+be turned; if f(ku) = kᵖ f(u), they may be scaled. Which of these hold is found from the activation's definition.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float64
+
+from mlpreport.derivation.symmetries import Symmetries, symmetries
+from mlpreport.errors import ShapeError
+from mlpreport.training.architecture import Architecture
+
+Parameters = dict[str, Float64[np.ndarray, "..."]]
+
+
+def canonical(architecture: Architecture, parameters: Mapping[str, Float64[np.ndarray, "..."]]) -> Parameters:
+    """Return the representative of all parameters that give the same function by a symmetry.
+
+    In each hidden layer, units are scaled to norm 1 of weights and bias where the activation is homogeneous, turned so
+    that the first weight that is not 0 is positive where it has a reflection, and sorted by weights and bias.
+
+    Parameters
+    ----------
+    architecture, parameters
+        W1 (in, out), b1 (out,), W2, …, as in a Restart.
+
+    Returns
+    -------
+    dict
+        Parameters of the same shapes, and of the same function up to rounding.
+
+    Raises
+    ------
+    ShapeError
+        If a parameter is missing or does not fit the architecture.
+    """
+    found = checked_parameters(architecture, parameters)
+    known = symmetries(architecture.activation)
+    for layer in range(1, len(architecture.hidden) + 1):
+        names = f"W{layer}", f"b{layer}", f"W{layer + 1}", f"b{layer + 1}"
+        found |= zip(names, _layer(known, *(found[name] for name in names)), strict=True)
+    return found
+
+
+def checked_parameters(architecture: Architecture, parameters: Mapping[str, object]) -> Parameters:
+    """Return finite float64 copies of the parameters, in the order of the architecture, else raise."""
+    shapes = architecture.parameter_shapes
+    found = {name: np.array(parameters[name], dtype=np.float64) for name in shapes if name in parameters}
+    for name, shape in shapes.items():
+        actual = found[name].shape if name in found else "no value"
+        if actual != shape:
+            message = f"{name} has {actual}, but {architecture.label} needs {shape}; give {', '.join(shapes)}"
+            raise ShapeError(message)
+        if not np.isfinite(found[name]).all():
+            message = (
+                f"{name} = {found[name].tolist()}: parameters must be finite; train again from another seed"
+            )
+            raise ShapeError(message)
+    return found
+
+
+def _layer(
+    known: Symmetries, weights: np.ndarray, biases: np.ndarray, out: np.ndarray, out_biases: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Bring one hidden layer, and what leaves it, into the representative form."""
+    if known.degree is not None:
+        norms = np.sqrt((weights**2).sum(axis=0) + biases**2)
+        norms = np.where(norms > 0, norms, 1.0)
+        weights, biases, out = weights / norms, biases / norms, out * norms[:, None] ** known.degree
+    if known.reflection is not None:
+        s, c = known.reflection
+        turned = _signs(weights, biases) < 0
+        out_biases = out_biases - s * c * out[turned].sum(axis=0)
+        signs = np.where(turned, -1.0, 1.0)
+        weights, biases, out = weights * signs, biases * signs, np.where(turned[:, None], s * out, out)
+    order = np.lexsort((*out.T[::-1], biases, *weights[::-1]))
+    return weights[:, order], biases[order], out[order], out_biases
+
+
+def _signs(weights: np.ndarray, biases: np.ndarray) -> np.ndarray:
+    """Sign of the first entry of each unit, weights before bias, that is not 0."""
+    signs = np.sign(np.vstack([weights, biases]))
+    first = np.argmax(signs != 0, axis=0)
+    return np.asarray(signs[first, np.arange(len(first))])

@@ -1,0 +1,129 @@
+"""Loops printed from index formulas compute what NumPy's code and torch's autograd compute, compiled or not."""
+
+import warnings
+
+import numpy as np
+import pytest
+from derivation.oracle import autograd, draw, error
+from derivation.programs import NETWORK, NETWORK_SHAPES, PROGRAMS, SIZES, derived
+from hypothesis import given, settings
+from strategies import programs
+
+from mlpreport.derivation import register_elementwise, trace, value_and_grad
+from mlpreport.derivation.loops import loops_of
+from mlpreport.errors import InvalidInputError, ShapeError
+
+
+def interpreted(derivation, inputs):
+    """Run the printed loops as Python, which takes no time to compile."""
+    scope = {}
+    exec(loops_of(derivation), scope)
+    value, results = scope["value_and_grad"](
+        *(np.array(inputs[n], float) for n in derivation.backward.inputs)
+    )
+    return value, dict(zip(derivation.results, results, strict=True))
+
+
+def compiled(source, **shapes):
+    return value_and_grad(trace(source, **shapes).vjp(), backend="numba")
+
+
+def assert_agree(found, expected, tolerance=1e-12):
+    assert found[0] == pytest.approx(expected[0], rel=tolerance, abs=1e-300)
+    assert found[1].keys() == expected[1].keys()
+    assert max(error(found[1][name], values) for name, values in expected[1].items()) < tolerance
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_loops_agree_with_the_code_for_numpy(name):
+    derivation = derived(name)
+    inputs = draw(derivation.program, **SIZES)
+    assert_agree(interpreted(derivation, inputs), value_and_grad(derivation)(**inputs))
+
+
+@settings(max_examples=15, deadline=None)
+@given(programs())
+def test_loops_of_drawn_programs_agree_with_autograd(drawn):
+    source, shapes = drawn
+    program = trace(source, **shapes)
+    inputs = draw(program, N=4, D=3)
+    assert_agree(interpreted(program.vjp(), inputs), autograd(source, {"D": 3, "N": 4}, **inputs), 1e-11)
+
+
+@pytest.mark.parametrize("name", ["network", "attention", "log-sum-exp along other axes", "log-cosh"])
+def test_compiled_loops_agree_with_autograd(name):
+    source, _ = PROGRAMS[name]
+    derivation = derived(name)
+    inputs = draw(derivation.program, **SIZES)
+    f = value_and_grad(derivation, backend="numba")
+    assert_agree(f(**inputs), autograd(source, SIZES, **inputs))
+    again = draw(derivation.program, seed=1, **SIZES | {"N": 7})
+    assert_agree(f(**again), autograd(source, SIZES | {"N": 7}, **again))
+
+
+@pytest.mark.parametrize("kind", ["jvp", "hvp"])
+def test_loops_serve_forward_and_second_derivatives(kind):
+    program = trace(NETWORK, **NETWORK_SHAPES)
+    derivation = program.jvp() if kind == "jvp" else program.hvp(("W1", "b1"))
+    stream = np.random.default_rng(3)
+    inputs = {
+        name: stream.normal(size=[SIZES.get(str(s), s) for s in shape])
+        for name, shape in derivation.backward.inputs.items()
+    }
+    f = value_and_grad(derivation)
+    arrays = dict(zip(f.inputs, inputs.values(), strict=True))
+    assert_agree(interpreted(derivation, inputs), f(**arrays))
+
+
+def test_only_wanted_derivatives_are_computed():
+    derivation = trace("l = sum((x @ W)**2)", x=("N", "D"), W=("D", "H")).vjp()
+    f = value_and_grad(derivation, backend="numba", wrt=["W"])
+    value, grads = f(x=[[1.0]], W=[[2.0]])
+    assert (value, grads.keys(), grads["W"].tolist()) == (4.0, {"W"}, [[4.0]])
+    assert "dx" not in f.source
+
+
+def test_cross_entropy_is_exact_at_extreme_logits_and_silent():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        f = compiled("p = softmax(z)\nl = -sum(y*log(p))", z=("N", "C"), y=("N", "C"))
+        value, grads = f(z=[[1000.0, 0.0]], y=[[0.0, 1.0]])
+    assert value == 1000
+    assert grads["z"].tolist() == [[1, -1]]
+
+
+def test_functions_of_a_reader_are_compiled_and_stay_finite():
+    register_elementwise("bump", lambda u: 1 / (1 + u**2))
+    f = compiled("l = sum(bump(z) + sigmoid(z) + relu(z) + gelu(z))", z=("N", 1))
+    _, grads = f(z=[[-1e4], [0.0], [1e4]])
+    np.testing.assert_allclose(grads["z"][:, 0], [2e-12, 0.75, 2.0], rtol=1e-3)
+
+
+def test_a_network_is_computed_in_one_pass_over_each_intermediate():
+    source = loops_of(derived("network"))
+    assert source.count(" z3 = np.empty") == 1
+    assert source.count("sigmoid(") == 2  # its definition and its only use
+    assert "dW1[i, j] += dz2[k, j]*x[k, i]" in source
+
+
+@pytest.mark.parametrize(
+    ("arrays", "kind", "message"),
+    [
+        ({"x": np.ones((2, 3))}, InvalidInputError, r"missing: \['b'\]"),
+        ({"x": np.ones((2, 3)), "b": np.ones(3)}, ShapeError, r"reshape\(1, -1\)"),
+        ({"x": np.ones((2, 3)), "b": np.ones((1, 4))}, ShapeError, "D is 3, not 4"),
+        ({"x": "text", "b": np.ones((1, 3))}, InvalidInputError, "no array of real numbers"),
+    ],
+)
+def test_wrong_inputs_get_the_errors_of_the_other_backends(arrays, kind, message):
+    f = compiled("l = sum(x + b)", x=("N", "D"), b=(1, "D"))
+    with pytest.raises(kind, match=message):
+        f(**arrays)
+
+
+def test_arrays_of_any_order_and_protection_are_taken():
+    f = compiled("l = sum(x * x)", x=("N", "D"))
+    x = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    x.flags.writeable = False
+    assert f(x=x)[0] == 55
+    assert f(x=[[1, 2]])[1]["x"].tolist() == [[2, 4]]

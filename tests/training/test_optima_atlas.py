@@ -1,0 +1,91 @@
+"""The atlas is what its certificates and its restarts say, and is refused when it is not."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mlpreport.cli import main
+from mlpreport.data import noisy_sine
+from mlpreport.errors import CertificateError, InvalidInputError
+from mlpreport.training.atlas import WIDTHS, data_hash, load_atlas, make_atlas, save_atlas, verify_atlas
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_the_shipped_atlas_is_verified_and_its_restarts_land_where_it_says(width):
+    atlas = load_atlas(width)
+    assert atlas.restarts == WIDTHS[width]
+    assert not atlas.best_seen
+    assert sum(entry.count for entry in atlas.entries) + atlas.rare == atlas.restarts
+    verify_atlas(atlas, sample=20, seed=7)
+
+
+@pytest.mark.parametrize("width", [10, 50, 100])
+def test_wide_networks_have_a_best_seen_that_is_no_minimum(width):
+    atlas = load_atlas(width)
+    assert atlas.best_seen
+    (entry,) = atlas.entries
+    assert entry.certificate.verdict in {"unproved", "saddle"}
+    verify_atlas(atlas, sample=5, seed=0)
+
+
+def test_an_atlas_comes_back_the_same_from_its_file(tmp_path):
+    atlas = make_atlas(1, restarts=30, seed=3)
+    save_atlas(atlas, tmp_path)
+    again = load_atlas(1, tmp_path)
+    assert (again.labels, again.seed, again.provenance) == (atlas.labels, atlas.seed, atlas.provenance)
+    for one, other in zip(atlas.entries, again.entries, strict=True):
+        assert one.certificate.because == other.certificate.because
+        for name, values in one.certificate.parameters.items():
+            np.testing.assert_array_equal(values, other.certificate.parameters[name])
+    verify_atlas(again, sample=30, seed=0)
+
+
+def test_an_altered_number_is_refused_by_entry_name_and_remedy(tmp_path):
+    save_atlas(load_atlas(1), tmp_path)
+    path = tmp_path / "1.json"
+    stored = json.loads(path.read_text())
+    stored["entries"][1]["certificate"]["loss"] += 1e-7
+    path.write_text(json.dumps(stored))
+    with pytest.raises(
+        CertificateError, match=r"entry 1 .*loss is stored as .* computed again .*mlpreport atlas"
+    ):
+        verify_atlas(load_atlas(1, tmp_path), sample=0, seed=0)
+
+
+def test_altered_shares_labels_and_data_are_refused():
+    atlas = load_atlas(1)
+    first = replace(atlas.entries[0], share=0.5)
+    with pytest.raises(CertificateError, match=r"entry 0 .*share"):
+        verify_atlas(replace(atlas, entries=(first, *atlas.entries[1:])), sample=0, seed=0)
+    with pytest.raises(CertificateError, match="hash of the data"):
+        verify_atlas(atlas, sample=0, seed=0, data=noisy_sine(seed=5))
+    swapped = replace(
+        atlas,
+        labels=tuple({0: 1, 1: 0}.get(label, label) for label in atlas.labels),
+        entries=tuple(
+            replace(old, count=new.count, share=new.share, interval=new.interval)
+            for old, new in zip(atlas.entries, atlas.entries[::-1], strict=True)
+        ),
+    )
+    with pytest.raises(CertificateError, match=r"restart .* trained again"):
+        verify_atlas(swapped, sample=10, seed=0)
+
+
+def test_a_broken_file_and_an_unknown_width_are_refused(tmp_path):
+    (tmp_path / "2.json").write_text("{}")
+    with pytest.raises(CertificateError, match=r"2\.json cannot be read"):
+        load_atlas(2, tmp_path)
+    with pytest.raises(InvalidInputError, match="width '4' is unknown"):
+        load_atlas(4)
+
+
+def test_the_hash_of_the_data_depends_on_every_value():
+    assert data_hash(noisy_sine()) == data_hash(noisy_sine())
+    assert data_hash(noisy_sine()) != data_hash(noisy_sine(test_size=124))
+
+
+def test_the_command_line_verifies_the_atlas(capsys):
+    assert main(["atlas", "--width", "1", "--verify"]) == 0
+    assert "as its certificates say" in capsys.readouterr().out

@@ -1,0 +1,259 @@
+"""A certificate proves what a point is, agrees with other ways to compute its numbers, and fails where it should."""
+
+from dataclasses import replace
+
+import mpmath
+import numpy as np
+import pytest
+import torch
+
+from mlpreport.data import Dataset, Sample, noisy_sine
+from mlpreport.errors import CertificateError, InvalidInputError
+from mlpreport.training import Architecture, fit
+from mlpreport.training.atlas import load_atlas
+from mlpreport.training.certificates import certify, verify
+from mlpreport.training.intervals import (
+    exact,
+    gradient_on,
+    hessian_on,
+    is_positive_definite,
+    on_balls,
+    precise,
+)
+from mlpreport.training.objective import Objective, derived, network_objective
+from mlpreport.training.stationary import measure, newton, prove
+
+DATA = noisy_sine()
+LESS = {"max_iterations": 1000, "decrement_tolerance": 1e-13, "gradient_tolerance": 1e-10}
+
+
+def best(width, restarts, activation="sigmoid", data=DATA):
+    architecture = Architecture((1, width, 1), activation)
+    ensemble = fit(architecture, data, restarts=restarts, seed=0, method="levenberg-marquardt", **LESS)
+    return architecture, ensemble.best().parameters
+
+
+def torch_loss(parameters, activation=torch.sigmoid):
+    W1, b1, W2, b2 = parameters
+    x, y = (torch.tensor(values) for values in (DATA.train.x, DATA.train.y))
+    return torch.mean((activation(x @ W1 + b1) @ W2 + b2 - y) ** 2)
+
+
+def torch_hessian(certificate):
+    arrays = [torch.tensor(values) for values in certificate.parameters.values()]
+    sizes = [array.numel() for array in arrays]
+
+    def loss(flat):
+        return torch_loss(
+            [part.reshape(a.shape) for part, a in zip(torch.split(flat, sizes), arrays, strict=True)]
+        )
+
+    return torch.autograd.functional.hessian(loss, torch.cat([array.ravel() for array in arrays])).numpy()
+
+
+def test_the_lowest_one_unit_network_is_a_proved_minimum():
+    architecture, parameters = best(1, 40)
+    certificate = certify(architecture, DATA, parameters)
+    assert certificate.verdict == "minimum"
+    assert certificate.radius > 0
+    assert certificate.spectrum[0] > 0
+    np.testing.assert_allclose(
+        certificate.spectrum, np.linalg.eigvalsh(torch_hessian(certificate)), rtol=1e-7
+    )
+    parameters = [torch.tensor(values) for values in certificate.parameters.values()]
+    assert certificate.loss == pytest.approx(float(torch_loss(parameters)), rel=1e-14)
+    verify(certificate, DATA)
+
+
+def test_the_loss_of_the_best_three_unit_network_is_right_to_many_digits():
+    certificate = load_atlas(3).entries[0].certificate
+    assert certificate.verdict == "minimum"
+    with mpmath.workdps(40):
+        W1, b1, W2, b2 = (values.ravel().tolist() for values in certificate.parameters.values())
+        total = mpmath.mpf(0)
+        for x, y in zip(DATA.train.x.ravel().tolist(), DATA.train.y.ravel().tolist(), strict=True):
+            units = [
+                a / (1 + mpmath.exp(-(mpmath.mpf(w) * x + b))) for w, b, a in zip(W1, b1, W2, strict=True)
+            ]
+            total += (mpmath.fsum(units) + b2[0] - y) ** 2
+        exact_loss = total / 100
+    assert abs(certificate.loss - exact_loss) <= 1e-15 * exact_loss
+    hessian = torch_hessian(certificate)
+    np.testing.assert_allclose(certificate.spectrum[2:], np.linalg.eigvalsh(hessian)[2:], rtol=1e-4)
+
+
+def test_gradient_and_hessian_on_a_box_contain_those_of_its_points():
+    architecture = Architecture((1, 2, 1), "tanh")
+    objective = network_objective(architecture, DATA.train.x, DATA.train.y)
+    random = np.random.default_rng(2)
+    centre = random.normal(size=7)
+    with precise():
+        box = exact(centre) + exact(np.zeros(7)) * 0
+        box = np.array([value.union(value + 1e-6) for value in box])
+        gradient, hessian = gradient_on(objective, box)[1], hessian_on(objective, box)
+    inside = centre + 1e-6 * random.uniform(size=7)
+    parts = np.split(inside, [2, 4, 6])
+    tensors = [
+        torch.tensor(p.reshape(s), requires_grad=True)
+        for p, s in zip(parts, [(1, 2), (2,), (2, 1), (1,)], strict=True)
+    ]
+    torch_loss(tensors, torch.tanh).backward()
+    found = np.concatenate([tensor.grad.numpy().ravel() for tensor in tensors])
+    for ball, value in zip(gradient, found, strict=True):
+        assert float(ball.lower()) - 1e-14 <= value <= float(ball.upper()) + 1e-14
+    assert all(ball.rad() > 0 for ball in hessian.ravel())
+
+
+def test_numbers_in_generated_code_become_exact_or_get_a_radius():
+    source = "import numpy as np\n\n\ndef value_and_grad(x):\n    return 1/3*x[0, 0], {'pi': 3.141592653589793 * x}\n"
+    with precise():
+        value, more = on_balls(source)(exact(np.ones((1, 1))))
+        assert (value * 3).contains(1)
+        assert more["pi"][0, 0].contains(type(value).pi())
+
+
+def test_an_indefinite_or_wide_matrix_is_not_positive_definite():
+    with precise():
+        assert is_positive_definite(exact([[2.0, 1.0], [1.0, 2.0]]), np.eye(2))
+        assert not is_positive_definite(exact([[1.0, 2.0], [2.0, 1.0]]), np.eye(2))
+        wide = exact([[1.0, 0.0], [0.0, 1.0]])
+        wide[0, 0] = wide[0, 0].union(-wide[0, 0])
+        assert not is_positive_definite(wide, np.eye(2))
+
+
+def test_a_point_that_is_not_stationary_is_unproved_and_stays_where_it_is():
+    architecture = Architecture((1, 2, 1), "sigmoid")
+    wrong = {
+        "W1": np.array([[0.3, 1.0]]),
+        "b1": np.array([0.1, -2.0]),
+        "W2": np.ones((2, 1)),
+        "b2": np.zeros(1),
+    }
+    certificate = certify(architecture, DATA, wrong)
+    assert certificate.verdict == "unproved"
+    assert certificate.gradient_norm > 0.1
+    assert np.isnan(certificate.radius)
+    np.testing.assert_array_equal(certificate.parameters["W1"], wrong["W1"])
+    verify(certificate, DATA)
+
+
+def test_an_isolated_saddle_and_a_minimum_are_told_apart():
+    shapes = {"p": (1, 1), "q": (1, 1)}
+    for sign, minimum in (("-", False), ("+", True)):
+        source = f"l = sum((p - 0.3) ** 2) {sign} sum((q + 0.7) ** 2) + sum(p * q) / 2"
+        objective = Objective(shapes, {}, *derived(source, ("p", "q"), tuple(shapes.items())))
+        point = newton(objective, np.array([0.4, 0.2]))
+        proof = prove(objective, measure(objective, point))
+        assert proof.minimum == minimum
+        assert (proof.curvature < 0) != minimum
+        np.testing.assert_allclose(objective.value_and_gradient(point)[1], 0, atol=1e-15)
+        assert prove(objective, measure(objective, point + 0.1)) is None
+
+
+def test_a_saddle_in_a_flat_place_is_proved_by_its_gradient_and_one_direction():
+    x = np.linspace(-1, 1, 9)[:, None]
+    data = Dataset(Sample(x, x), Sample(x, x))  # y is odd: with all weights 0 the gradient is exactly 0
+    zero = {"W1": np.zeros((1, 1)), "b1": np.zeros(1), "W2": np.zeros((1, 1)), "b2": np.zeros(1)}
+    certificate = certify(Architecture((1, 1, 1), "tanh"), data, zero)
+    assert certificate.verdict == "saddle"
+    assert certificate.spectrum[0] == pytest.approx(-2 * float(np.mean(x * x)))
+
+
+def test_merging_units_are_a_limit_at_infinity_approached_as_the_square():
+    certificate = load_atlas(2).entries[0].certificate
+    limit = certificate.limit
+    assert certificate.verdict == "limit at infinity"
+    assert limit.kind == "merging units"
+    assert limit.slope > 0
+    assert np.all(np.diff(limit.losses) < 0)
+    assert np.all(limit.losses > limit.loss)
+    assert certificate.loss > limit.loss
+    assert limit.exponent == pytest.approx(2, abs=0.01)
+    # The limit function by hand, and SciPy's minimum of its loss.
+    p = {name: float(values[0, 0]) for name, values in limit.parameters.items()}
+    x, y = DATA.train.x[:, 0], DATA.train.y[:, 0]
+    s = 1 / (1 + np.exp(-(p["w"] * x + p["b"])))
+    curve = p["c"] + p["a"] * s + (p["alpha"] + p["beta"] * x) * s * (1 - s)
+    np.testing.assert_allclose(limit.curve(DATA.train.x), curve, rtol=1e-11, atol=1e-12)
+    assert np.mean((curve - y) ** 2) == pytest.approx(limit.loss, rel=1e-12)
+    design = np.column_stack([np.ones(100), s, s * (1 - s), x * s * (1 - s)])
+    assert np.mean((design @ np.linalg.lstsq(design, y, rcond=None)[0] - y) ** 2) == pytest.approx(
+        limit.loss, rel=1e-12
+    )
+    near = limit.network(0.01, DATA.train.x)
+    units = 1 / (1 + np.exp(-(DATA.train.x @ near["W1"] + near["b1"])))
+    assert limit.loss < np.mean((units @ near["W2"] + near["b2"] - DATA.train.y) ** 2) < limit.loss + 1e-3
+
+
+def test_a_unit_that_is_constant_leaves_a_flat_manifold():
+    architecture, parameters = best(1, 40)
+    W1, b1, W2, b2 = parameters.values()
+    larger = {
+        "W1": np.column_stack([W1, [[5.0]]]),
+        "b1": np.append(b1, 900.0),
+        "W2": np.vstack([W2, [[0.25]]]),
+        "b2": b2 - 0.25,
+    }
+    certificate = certify(Architecture((1, 2, 1), architecture.activation), DATA, larger)
+    assert certificate.verdict == "flat manifold"
+    assert certificate.dimension == 3
+    assert "constant" in certificate.because
+
+
+def test_two_equal_units_leave_a_flat_manifold():
+    architecture, parameters = best(1, 40)
+    W1, b1, W2, b2 = parameters.values()
+    larger = {
+        "W1": np.column_stack([W1, W1]),
+        "b1": np.append(b1, b1),
+        "W2": np.vstack([0.3 * W2, 0.7 * W2]),
+        "b2": b2,
+    }
+    certificate = certify(Architecture((1, 2, 1), architecture.activation), DATA, larger)
+    assert (certificate.verdict, certificate.dimension) == ("flat manifold", 1)
+
+
+def test_relu_is_judged_up_to_positive_scaling_or_not_at_all():
+    architecture, parameters = best(2, 20, "relu")
+    certificate = certify(architecture, DATA, parameters)
+    assert certificate.verdict in {"flat manifold", "unproved"}
+    assert certificate.because
+
+
+def test_too_many_parameters_are_unproved_with_their_numbers():
+    architecture, parameters = best(21, 1)
+    certificate = certify(architecture, DATA, parameters)
+    assert certificate.verdict == "unproved"
+    assert "gradient norm" in certificate.because
+
+
+@pytest.mark.parametrize(
+    "name", ["loss", "test_loss", "parameter_norm", "radius", "decrement", "dimension", "verdict"]
+)
+def test_an_altered_number_is_named(name):
+    certificate = load_atlas(1).entries[0].certificate
+    stored = getattr(certificate, name)
+    changed = {"verdict": "saddle", "dimension": 1}.get(
+        name, stored if isinstance(stored, str) else stored * 1.01 + 1e-8
+    )
+    with pytest.raises(CertificateError, match=name):
+        verify(replace(certificate, **{name: changed}), DATA)
+
+
+def test_an_altered_parameter_limit_or_data_set_is_found():
+    certificate = load_atlas(2).entries[0].certificate
+    limit = replace(certificate.limit, loss=certificate.limit.loss * (1 + 1e-8))
+    with pytest.raises(CertificateError, match=r"limit\.loss"):
+        verify(replace(certificate, limit=limit), DATA)
+    wrong = certificate.parameters | {"b2": certificate.parameters["b2"] + 1e-6}
+    with pytest.raises(CertificateError):
+        verify(replace(certificate, parameters=wrong), DATA)
+    with pytest.raises(CertificateError):
+        verify(certificate, noisy_sine(seed=2))
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(InvalidInputError, match="W1"):
+        certify(Architecture((1, 2, 1), "sigmoid"), DATA, {})
+    with pytest.raises(InvalidInputError, match="Dataset"):
+        certify(Architecture((1, 2, 1), "sigmoid"), None, {})
