@@ -65,7 +65,11 @@ CONTESTANTS = (
         "ours",
         DECREASE,
         partial(ours, method="bfgs"),
-        {"all": {"decrement_tolerance": 1e-7, "max_iterations": 10_000}},
+        {
+            "all": {"decrement_tolerance": 1e-7},
+            "[2]": {"decrement_tolerance": 1e-5},
+            "[50]": {"decrement_tolerance": 1e-8},
+        },
         {"decrement_tolerance": [1e-5, 1e-6, 1e-7, 1e-8, 1e-9], "max_iterations": [200, 1000, 10_000]},
     ),
     Contestant(
@@ -73,7 +77,12 @@ CONTESTANTS = (
         "ours",
         DECREASE,
         partial(ours, method="levenberg-marquardt"),
-        {"all": {"decrement_tolerance": 1e-6}},
+        {
+            "all": {"decrement_tolerance": 1e-6},
+            "[3]": {"decrement_tolerance": 1e-4},
+            "[10]": {"decrement_tolerance": 1e-5, "max_iterations": 500},
+            "[3,5,4]": {"decrement_tolerance": 1e-5, "max_iterations": 500},
+        },
         {"decrement_tolerance": [1e-4, 1e-5, 1e-6, 1e-7], "max_iterations": [60, 120, 250, 500, 1000]},
     ),
     Contestant(
@@ -98,7 +107,12 @@ CONTESTANTS = (
         "relative decrease or step: its gradient rule is an angle",
         partial(peer, peers_scipy.minpack),
         {"all": {"ftol": 1e-6, "factor": 100, "scaled": True, "evaluations": 1000}},
-        {"ftol": [1e-4, 1e-6, 1e-8], "factor": [0.1, 1, 100], "scaled": [True, False], "evaluations": [100, 1000]},
+        {
+            "ftol": [1e-4, 1e-6, 1e-8],
+            "factor": [0.1, 1, 100],
+            "scaled": [True, False],
+            "evaluations": [100, 1000],
+        },
     ),
     Contestant(
         "torch LBFGS",

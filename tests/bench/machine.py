@@ -1,17 +1,15 @@
-"""What machine this is, what it can do per nanosecond, and how much work one iteration of ours is."""
+"""What machine this is, and what it can do per nanosecond."""
 
 import os
 import platform
 import re
 import time
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
 
 import numba
 import numpy as np
 import torch
-from networks import DATA, Task
 
 from mlpreport.training.kernels_exponential import exponential
 
@@ -28,7 +26,9 @@ def describe() -> dict:
     return {
         "processor": facts.get("model name", platform.machine()) + family,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "instructions": next((name for flag, name in INSTRUCTIONS.items() if flag in flags), platform.machine()),
+        "instructions": next(
+            (name for flag, name in INSTRUCTIONS.items() if flag in flags), platform.machine()
+        ),
         "exponentials": exponentials_per_nanosecond(),
         "flops": flops_per_nanosecond(),
     }
@@ -76,20 +76,3 @@ def flops_per_nanosecond() -> float:
     a = np.random.default_rng(0).normal(size=(size, size))
     target = np.empty_like(a)
     return 2 * size**3 / best_time(lambda: np.matmul(a, a, out=target), 20)
-
-
-def work(task: Task, method: str) -> tuple[int, int]:
-    """Exponentials and floating-point operations of one iteration with one evaluation, counted from the algorithm.
-
-    The network: two operations per weight and point forwards, as many backwards behind the first layer. Then
-    Levenberg-Marquardt: the Jacobian's entries, its Gram matrix and gradient, Cholesky and two solves. BFGS: the
-    gradient, its product with the inverse Hessian twice, and the update.
-    """
-    points, parameters = len(DATA.train.x), task.architecture.parameter_count
-    weights = [fan_in * fan_out for fan_in, fan_out in pairwise(task.sizes)]
-    network = 2 * points * (sum(weights) + sum(weights[1:]))
-    units = points * sum(task.hidden)
-    if method == "levenberg-marquardt":
-        gram = points * parameters * (parameters + 1) + 2 * points * parameters
-        return units, network + points * parameters + gram + parameters**3 // 3 + 2 * parameters**2
-    return units, network + 2 * points * parameters + 8 * parameters**2

@@ -9,6 +9,8 @@ import os
 # One thread, as all others.
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import jaxopt
@@ -16,7 +18,8 @@ import lineax
 import numpy as np
 import optimistix
 from jax.scipy.linalg import cho_factor, cho_solve
-from networks import X, Y, Task
+from jax.scipy.optimize import minimize
+from networks import Task, X, Y
 
 jax.config.update("jax_enable_x64", True)
 INPUT, TARGET, SCALE = jnp.asarray(X), jnp.asarray(Y), 1 / len(Y) ** 0.5
@@ -25,7 +28,7 @@ INPUT, TARGET, SCALE = jnp.asarray(X), jnp.asarray(Y), 1 / len(Y) ** 0.5
 def output(flat, sizes, x):
     """The network's outputs at x (…, 1)."""
     start, values = 0, x
-    for layer, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False), start=1):
+    for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes), start=1):
         middle, end = start + fan_in * fan_out, start + (fan_in + 1) * fan_out
         z = values @ flat[start:middle].reshape(fan_in, fan_out) + flat[middle:end]
         values, start = jax.nn.sigmoid(z) if layer < len(sizes) - 1 else z, end
@@ -62,13 +65,18 @@ def prepared(train_one, task: Task, batch: int):
 
 def optimistix_lm(task: Task, *, batch: int, steps: int, rtol: float, solver: str):
     residuals, _, _ = functions(task.sizes)
-    linear = {"qr": lineax.AutoLinearSolver(well_posed=None), "normal": lineax.Normal(lineax.Cholesky())}[solver]
+    linear = {"qr": lineax.AutoLinearSolver(well_posed=None), "normal": lineax.Normal(lineax.Cholesky())}[
+        solver
+    ]
     method = optimistix.LevenbergMarquardt(rtol=rtol, atol=rtol, linear_solver=linear)
     return prepared(
-        lambda row: optimistix.least_squares(
-            lambda flat, _: residuals(flat), method, row, max_steps=steps, throw=False
-        ).value,
-        task, batch,
+        lambda row: (
+            optimistix.least_squares(
+                lambda flat, _: residuals(flat), method, row, max_steps=steps, throw=False
+            ).value
+        ),
+        task,
+        batch,
     )
 
 
@@ -76,16 +84,27 @@ def optimistix_bfgs(task: Task, *, batch: int, steps: int, rtol: float):
     _, _, loss = functions(task.sizes)
     method = optimistix.BFGS(rtol=rtol, atol=rtol)
     return prepared(
-        lambda row: optimistix.minimise(lambda flat, _: loss(flat), method, row, max_steps=steps, throw=False).value,
-        task, batch,
+        lambda row: (
+            optimistix.minimise(lambda flat, _: loss(flat), method, row, max_steps=steps, throw=False).value
+        ),
+        task,
+        batch,
     )
 
 
 def jaxopt_lm(task: Task, *, batch: int, steps: int, damping: float, xtol: float):
     residuals, _, _ = functions(task.sizes)
     method = jaxopt.LevenbergMarquardt(
-        residuals, maxiter=steps, damping_parameter=damping, stop_criterion="madsen-nielsen", gtol=0.5e-6, xtol=xtol,
-        solver="cholesky", materialize_jac=True, implicit_diff=False, unroll=False,
+        residuals,
+        maxiter=steps,
+        damping_parameter=damping,
+        stop_criterion="madsen-nielsen",
+        gtol=0.5e-6,
+        xtol=xtol,
+        solver="cholesky",
+        materialize_jac=True,
+        implicit_diff=False,
+        unroll=False,
     )
     return prepared(lambda row: method.run(row).params, task, batch)
 
@@ -99,11 +118,11 @@ def jaxopt_bfgs(task: Task, *, batch: int, steps: int, linesearch: str):
 
 
 def jax_bfgs(task: Task, *, batch: int, steps: int):
-    from jax.scipy.optimize import minimize
-
     _, _, loss = functions(task.sizes)
     return prepared(
-        lambda row: minimize(loss, row, method="BFGS", options={"gtol": 1e-6, "maxiter": steps}).x, task, batch
+        lambda row: minimize(loss, row, method="BFGS", options={"gtol": 1e-6, "maxiter": steps}).x,
+        task,
+        batch,
     )
 
 
@@ -123,12 +142,21 @@ def jax_lm(task: Task, *, batch: int, steps: int, damping: float, decrement: flo
         gain = (value - new[0]) / predicted
         better = gain > 0
         done = jnp.where(
-            better, (gain > 0.25) & (predicted <= decrement * value), (predicted <= 2e-16 * value) | (mu > 1e20)
+            better,
+            (gain > 0.25) & (predicted <= decrement * value),
+            (predicted <= 2e-16 * value) | (mu > 1e20),
         )
         now = jax.tree.map(lambda a, b: jnp.where(better, a, b), new, (value, normal, slope))
         mu *= jnp.where(better, jnp.maximum(1 / 3, 1 - (2 * gain - 1) ** 3), growth)
         done |= (2 * jnp.abs(now[2]).max() <= 1e-6) | ~jnp.isfinite(now[0])
-        return jnp.where(better, flat + step, flat), now, mu, jnp.where(better, 2.0, 2 * growth), count + 1, done
+        return (
+            jnp.where(better, flat + step, flat),
+            now,
+            mu,
+            jnp.where(better, 2.0, 2 * growth),
+            count + 1,
+            done,
+        )
 
     def train_one(row):
         first = linearised(row)

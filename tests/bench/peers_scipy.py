@@ -3,7 +3,7 @@
 import warnings
 
 import numpy as np
-from networks import X, Y, Task, jacobian, layers, residuals, value_and_gradient
+from networks import Task, X, Y, jacobian, layers, residuals, value_and_gradient
 from scipy.optimize import leastsq, minimize
 from sklearn.neural_network import MLPRegressor
 
@@ -39,7 +39,13 @@ def minpack(task: Task, *, ftol: float, factor: float, scaled: bool, evaluations
 def scikit_learn(task: Task, *, maxiter: int):
     """scikit-learn's MLPRegressor with its own L-BFGS, started from our parameters."""
     regressor = MLPRegressor(
-        hidden_layer_sizes=task.hidden, activation="logistic", solver="lbfgs", alpha=0.0, tol=1e-6, max_iter=1, max_fun=100 * maxiter,
+        hidden_layer_sizes=task.hidden,
+        activation="logistic",
+        solver="lbfgs",
+        alpha=0.0,
+        tol=1e-6,
+        max_iter=1,
+        max_fun=100 * maxiter,
         warm_start=True,
     )
     with warnings.catch_warnings():
@@ -51,11 +57,19 @@ def scikit_learn(task: Task, *, maxiter: int):
         ends = []
         for row in rows:
             parts = layers(row, task.sizes)
-            regressor.coefs_, regressor.intercepts_ = (list(map(np.copy, part)) for part in zip(*parts, strict=True))
+            regressor.coefs_, regressor.intercepts_ = (
+                list(map(np.copy, part)) for part in zip(*parts, strict=True)
+            )
             regressor.fit(X, Y)
-            ends.append(np.concatenate([
-                part.ravel() for pair in zip(regressor.coefs_, regressor.intercepts_, strict=True) for part in pair
-            ]))
+            ends.append(
+                np.concatenate(
+                    [
+                        part.ravel()
+                        for pair in zip(regressor.coefs_, regressor.intercepts_, strict=True)
+                        for part in pair
+                    ]
+                )
+            )
         return np.array(ends)
 
     return train

@@ -1,8 +1,10 @@
 """torch: its LBFGS with strong-Wolfe search, one restart at a time, and a batched Levenberg-Marquardt."""
 
+import itertools
+
 import numpy as np
 import torch
-from networks import X, Y, Task
+from networks import Task, X, Y
 
 torch.set_num_threads(1)
 INPUT, TARGET = torch.from_numpy(np.array(X)), torch.from_numpy(np.array(Y))
@@ -11,7 +13,7 @@ INPUT, TARGET = torch.from_numpy(np.array(X)), torch.from_numpy(np.array(Y))
 def split(rows: torch.Tensor, sizes: tuple[int, ...]) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Weights (…, in, out) and biases (…, 1, out) of each layer."""
     parts, start = [], 0
-    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+    for fan_in, fan_out in itertools.pairwise(sizes):
         middle, end = start + fan_in * fan_out, start + (fan_in + 1) * fan_out
         weights = rows[..., start:middle].reshape(*rows.shape[:-1], fan_in, fan_out)
         parts.append((weights, rows[..., None, middle:end]))
@@ -39,8 +41,13 @@ def lbfgs(task: Task, *, history: int, change: float, maxiter: int):
 def _lbfgs(row, sizes, history, change, maxiter):
     parameters = torch.tensor(row, requires_grad=True)
     optimiser = torch.optim.LBFGS(
-        [parameters], max_iter=maxiter, max_eval=10 * maxiter, history_size=history, tolerance_grad=1e-6,
-        tolerance_change=change, line_search_fn="strong_wolfe",
+        [parameters],
+        max_iter=maxiter,
+        max_eval=10 * maxiter,
+        history_size=history,
+        tolerance_grad=1e-6,
+        tolerance_change=change,
+        line_search_fn="strong_wolfe",
     )
 
     def closure():
@@ -59,7 +66,9 @@ def levenberg_marquardt(task: Task, *, damping: float, decrement: float, maxiter
     def train(rows):
         with torch.no_grad():
             parts = [
-                _levenberg_marquardt(torch.from_numpy(rows[i : i + batch]), task.sizes, damping, decrement, maxiter)
+                _levenberg_marquardt(
+                    torch.from_numpy(rows[i : i + batch]), task.sizes, damping, decrement, maxiter
+                )
                 for i in range(0, len(rows), batch)
             ]
         return torch.cat(parts).numpy()

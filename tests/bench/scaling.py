@@ -45,7 +45,11 @@ def scaling(options: dict[str, Any]) -> list[dict[str, float]]:
         repeats = [measured(count, options | {"threads": 1}) for _ in range(5 if count < 1_000 else 1)]
         best = min(repeats, key=lambda repeat: repeat["cpu"])
         rows.append(
-            {"restarts": count, "per_second": count / best["cpu"], "peak_megabytes": max(r["peak"] for r in repeats) / 1024}
+            {
+                "restarts": count,
+                "per_second": count / best["cpu"],
+                "peak_megabytes": max(r["peak"] for r in repeats) / 1024,
+            }
         )
     return rows
 

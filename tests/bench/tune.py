@@ -1,8 +1,8 @@
 """Find a contestant's best settings: one setting is varied at a time, twice through, and the best ERT is kept.
 
-    python tests/bench/tune.py "JAX Levenberg-Marquardt" 3 [seconds per candidate]
+    python tests/bench/tune.py "JAX Levenberg-Marquardt" 3 [seconds per candidate] [loss to reach]
 
-The loss to reach comes from the last benchmark, so that all candidates are judged by the same one.
+The loss to reach comes from the last benchmark if none is given, so that all candidates are judged by the same one.
 """
 
 import sys
@@ -22,18 +22,20 @@ def expected(contestant: Contestant, task: Task, target: float, seconds: float, 
     train = contestant.prepared(task, **changes)
     start, count, ends = time.process_time(), 0, []
     while time.process_time() - start < seconds and count < 40:
-        ends.append(train(FIRST_SEED + count, changes.get("batch", 10) * (5 if contestant.family == "ours" else 1)))
+        ends.append(
+            train(FIRST_SEED + count, changes.get("batch", 10) * (5 if contestant.family == "ours" else 1))
+        )
         count += 1
     spent, found = time.process_time() - start, losses(np.concatenate(ends), task.sizes)
     share = float(np.mean(found <= target))
     return 1e3 * spent / len(found) / share if share else np.inf
 
 
-def search(contestant: Contestant, task: Task, target: float, seconds: float) -> dict:
+def search(contestant: Contestant, task: Task, target: float, seconds: float, *, passes: int = 2) -> dict:
     """Coordinate search over the grid."""
     best = dict(contestant.settings.get(task.label, contestant.settings["all"]))
     lowest = expected(contestant, task, target, seconds, best)
-    for _ in range(2):
+    for _ in range(passes):
         for name, values in contestant.grid.items():
             for value in values:
                 if value == best.get(name):
@@ -47,8 +49,9 @@ def search(contestant: Contestant, task: Task, target: float, seconds: float) ->
 
 
 if __name__ == "__main__":
-    pattern, hidden, seconds = sys.argv[1], sys.argv[2], float((*sys.argv, "2")[3])
+    pattern, hidden, seconds, loss = (*sys.argv[1:], "2", "")[:4] if len(sys.argv) < 5 else sys.argv[1:5]
     chosen = Task(tuple(map(int, hidden.split(","))))
+    target = float(loss) if loss else read_benchmark().contest(chosen.label).target
     for one in CONTESTANTS:
         if pattern in one.name and one.grid:
-            search(one, chosen, read_benchmark().contest(chosen.label).target, seconds)
+            search(one, chosen, target, float(seconds))
