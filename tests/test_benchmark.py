@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from mlpreport import figures
+from mlpreport import figures, tables
 from mlpreport.benchmark import Benchmark, Contest, Entry, Limit, Machine, Scaling, read_benchmark
 from mlpreport.errors import InvalidInputError
 
@@ -89,3 +89,13 @@ def test_the_figure_shows_every_method_that_succeeds_and_no_other():
     assert sorted(times) == [2.0, 3.0, 20.0, 100.0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["old", "other", "lucky", "quick"]
     assert "0.08000" in axes.get_title()
+
+
+def test_the_table_names_the_best_of_each_family_with_its_ratio():
+    assert tables.speed(measured()).rows == (("[2]", "quick", "2.000", "50 times", "other", "10.0 times"),)
+
+
+def test_the_table_says_when_no_other_library_succeeds():
+    contest = measured().contest("[2]")
+    alone = replace(contest, entries=tuple(entry for entry in contest.entries if entry.method != "other"))
+    assert tables.speed(replace(measured(), contests=(alone,))).rows[0][-2:] == ("none succeeded", "–")

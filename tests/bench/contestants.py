@@ -67,10 +67,13 @@ CONTESTANTS = (
         partial(ours, method="bfgs"),
         {
             "all": {"decrement_tolerance": 1e-7},
-            "[2]": {"decrement_tolerance": 1e-5},
+            "[2]": {"decrement_tolerance": 1e-5, "max_iterations": 200},
             "[50]": {"decrement_tolerance": 1e-8},
         },
-        {"decrement_tolerance": [1e-5, 1e-6, 1e-7, 1e-8, 1e-9], "max_iterations": [200, 1000, 10_000]},
+        {
+            "decrement_tolerance": [1e-5, 1e-6, 1e-7, 1e-8, 1e-9],
+            "max_iterations": [50, 70, 100, 140, 200, 400, 10_000],
+        },
     ),
     Contestant(
         "ours: Levenberg-Marquardt",
@@ -83,7 +86,10 @@ CONTESTANTS = (
             "[10]": {"decrement_tolerance": 1e-5, "max_iterations": 500},
             "[3,5,4]": {"decrement_tolerance": 1e-5, "max_iterations": 500},
         },
-        {"decrement_tolerance": [1e-4, 1e-5, 1e-6, 1e-7], "max_iterations": [60, 120, 250, 500, 1000]},
+        {
+            "decrement_tolerance": [1e-4, 1e-5, 1e-6, 1e-7],
+            "max_iterations": [60, 90, 120, 180, 250, 350, 500, 1000],
+        },
     ),
     Contestant(
         "ours: L-BFGS",
@@ -127,7 +133,11 @@ CONTESTANTS = (
         "peer",
         DECREASE,
         partial(peer, peers_torch.levenberg_marquardt),
-        {"all": {"damping": 1e-2, "decrement": 1e-6, "maxiter": 1000, "batch": 500}},
+        {
+            "all": {"damping": 1e-2, "decrement": 1e-5, "maxiter": 500, "batch": 100},
+            "[2]": {"damping": 1e-2, "decrement": 1e-5, "maxiter": 250, "batch": 500},
+            "[3]": {"damping": 1e-2, "decrement": 1e-4, "maxiter": 250, "batch": 500},
+        },
         {
             "damping": [1e-3, 1e-2, 1e-1, 1.0],
             "decrement": [1e-4, 1e-5, 1e-6],
@@ -148,7 +158,11 @@ CONTESTANTS = (
         "peer",
         "relative change of loss and parameters; it has no gradient rule",
         partial(peer, peers_jax.optimistix_bfgs),
-        {"all": {"batch": 50, "steps": 2000, "rtol": 1e-6}},
+        {
+            "all": {"batch": 50, "steps": 1000, "rtol": 1e-6},
+            "[2]": {"batch": 100, "steps": 250, "rtol": 1e-8},
+            "[50]": {"batch": 6, "steps": 2000, "rtol": 1e-8},
+        },
         {"batch": [1, 10, 100], "steps": [250, 500, 1000, 3000], "rtol": [1e-4, 1e-5, 1e-6, 1e-8]},
     ),
     Contestant(
@@ -198,7 +212,11 @@ CONTESTANTS = (
         "peer",
         DECREASE,
         partial(peer, peers_jax.jax_lm),
-        {"all": {"batch": 50, "steps": 250, "damping": 1e-2, "decrement": 1e-5}},
+        {
+            "all": {"batch": 50, "steps": 250, "damping": 1e-2, "decrement": 1e-5},
+            "[3]": {"batch": 10, "steps": 120, "damping": 1e-2, "decrement": 1e-5},
+            "[10]": {"batch": 100, "steps": 500, "damping": 1e-3, "decrement": 1e-6},
+        },
         {
             "batch": [1, 10, 100],
             "steps": [30, 60, 120, 250, 500],
