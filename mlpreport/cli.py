@@ -195,7 +195,8 @@ def _atlas(options: argparse.Namespace) -> None:
     for width in options.width or atlas.WIDTHS:
         if options.verify:
             atlas.verify_atlas(atlas.load_atlas(width), sample=atlas.SAMPLE, seed=0)
-            print(f"the atlas of {width} hidden units is as its certificates say")
+            units = f"{width} hidden unit{'s' * (width > 1)}"
+            print(f"the atlas of {units} is as its certificates say")
         else:
             made = atlas.make_atlas(
                 width, restarts=atlas.WIDTHS.get(width, min(atlas.WIDTHS.values())), seed=0
