@@ -84,7 +84,7 @@ def runner(contestant: Contestant, task: Task, seconds: float) -> Runner:
             contestant, task, train, max(1, round(REPORT_RESTARTS[task.label] * seconds / 2 / ROUNDS))
         )
     batch = contestant.settings.get(task.label, contestant.settings["all"]).get("batch", 0)
-    pilot = batch or (50 if contestant.family == "ours" else 3)
+    pilot = batch or (2_000 // task.architecture.parameter_count if contestant.family == "ours" else 6)
     start = time.process_time()
     train(0, pilot)
     each = (time.process_time() - start) / pilot
@@ -211,7 +211,7 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("file", type=Path)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--only")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")  # of peers that overflow on the way: their losses tell
