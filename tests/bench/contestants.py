@@ -84,7 +84,7 @@ CONTESTANTS = (
             "all": {"decrement_tolerance": 1e-6},
             "[3]": {"decrement_tolerance": 1e-4},
             "[10]": {"decrement_tolerance": 1e-5, "max_iterations": 500},
-            "[3,5,4]": {"decrement_tolerance": 1e-5, "max_iterations": 500},
+            "[3,5,4]": {"decrement_tolerance": 1e-5, "max_iterations": 180},
         },
         {
             "decrement_tolerance": [1e-4, 1e-5, 1e-6, 1e-7],
