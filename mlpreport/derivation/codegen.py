@@ -1,8 +1,9 @@
 """A derivation as code: one readable function for all sizes, each intermediate computed once, numerically stable."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import partial
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -10,13 +11,12 @@ import numpy as np
 import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
-from mlpreport.derivation.elementwise import U, elementwise
-from mlpreport.derivation.indices import phi_formula
+from mlpreport.derivation.elementwise import elementwise
+from mlpreport.derivation.functions import helpers, sizes_read
 from mlpreport.derivation.loops import compiled_loops
-from mlpreport.derivation.printing import code_names, helper_name, show
+from mlpreport.derivation.printing import code_names, show
 from mlpreport.derivation.program import Shape, Term, needed, nodes, show_shape, variables
 from mlpreport.derivation.rewriting import faster, is_number, shared, stabilised
-from mlpreport.derivation.stable import python_code, stable
 from mlpreport.errors import InvalidInputError, ShapeError
 
 _LIBRARIES = {"numpy": "np", "torch": "torch", "numba": "numba"}
@@ -25,27 +25,12 @@ _FORMS = {
         "imports": "import numpy as np",
         "copy": "{}.copy()",
         "full": "np.full((1, 1), float({}))",
-        "peak": "z.max(axis={}, keepdims=True)",
     },
     "torch": {
         "imports": "import torch",
         "copy": "{}.clone()",
         "full": "torch.full((1, 1), float({}), dtype=torch.float64)",
-        "peak": "z.amax(dim={}, keepdim=True)",
     },
-}
-_HELPERS = {
-    "softmax": """def softmax(z):
-    e = {0}.exp(z - {1})
-    return e / e.sum(axis=1, keepdims=True)""",
-    "log_softmax": """def log_softmax(z):
-    shifted = z - {1}
-    return shifted - {0}.log({0}.exp(shifted).sum(axis=1, keepdims=True))""",
-    "logsumexp": """def logsumexp(z, axis):
-    if axis is None:
-        z, axis = z.reshape(1, -1), 1
-    peak = {2}
-    return peak + {0}.log({0}.exp(z - peak).sum(axis=axis, keepdims=True))""",
 }
 
 
@@ -182,20 +167,21 @@ def source_of(derivation: Derivation, library: str) -> str:
         definitions = {name: faster(term) for name, term in definitions.items()}
     terms = shared(needed(definitions, [value, *results]))
     functions = helpers(terms.values(), library)
-    names = code_names(program, ["np", "torch", "erf", "value_and_grad", *functions], [*terms])
+    names = code_names(program, ["math", "np", "torch", "erf", "value_and_grad", *functions], [*terms])
     codes = {name: _code(name, term, names, library, results) for name, term in terms.items()}
     returned = f"{names[value]}[0, 0]"
-    used = {other for term in terms.values() for other in variables(term)} | results
+    used = {*results, *(other for term in terms.values() for other in variables(term))}
     if value not in used and terms[value].op != "num" and is_number(terms[value]):
         codes[value], returned = codes[value].replace(".reshape(1, 1)", ""), names[value]
     pairs = ", ".join(f"{key!r}: {names[name]}" for key, name in derivation.results.items())
     lines = [
         f"def value_and_grad({', '.join(names[name] for name in program.inputs)}):",
-        *_size_lines(program.inputs, terms.values(), names),
+        *(f"    {line}" for line in sizes_read(program.inputs, _sizes(terms.values()), names)),
         *(f"    {names[name]} = {code}" for name, code in codes.items()),
         f"    return {returned}, {{{pairs}}}",
     ]
-    return "\n\n\n".join([imports(functions, library), *functions.values(), "\n".join(lines)]) + "\n"
+    texts = [*functions.values(), "\n".join(lines)]
+    return "\n\n\n".join([imports("\n".join(texts), library), *texts]) + "\n"
 
 
 def _code(name: str, term: Term, names: Mapping[str, str], library: str, results: set[str]) -> str:
@@ -204,29 +190,11 @@ def _code(name: str, term: Term, names: Mapping[str, str], library: str, results
     return _FORMS[library].get(form, "{}").format(show(term, names, library))
 
 
-def helpers(terms: Iterable[Term], library: str, rewrite: Callable[..., sp.Expr] = stable) -> dict[str, str]:
-    """Definitions of the functions that terms call, their formulas rewritten."""
-    found: dict[str, str] = {}
-    for term in (node for root in terms for node in nodes(root)):
-        if term.op in _HELPERS:
-            peaks = [_FORMS[library]["peak"].format(axis) for axis in (1, "axis")]
-            found[term.op] = _HELPERS[term.op].format(library, *peaks)
-        elif term.op == "map" or (term.op == "call" and term.name not in {"exp", "log"}):
-            name = term.name if term.op == "map" else helper_name(term.name, int(term.parts[1]))
-            formula = term.parts[1] if term.op == "map" else phi_formula(term.name, term.parts[1])
-            found[name] = f"def {name}(u):\n{_body(formula, library, rewrite)}"
-    return found
-
-
-@cache
-def _body(formula: sp.Expr, library: str, rewrite: Callable[..., sp.Expr]) -> str:
-    return python_code(rewrite(formula, U), library)
-
-
-def imports(functions: Mapping[str, str], library: str) -> str:
-    """Import what printed functions need."""
-    with_erf = library == "np" and any("erf(" in text for text in functions.values())
-    return _FORMS[library]["imports"] + "\nfrom scipy.special import erf" * with_erf
+def imports(text: str, library: str) -> str:
+    """Import what printed code needs; `math` has the functions of sizes."""
+    with_math, with_erf = bool(re.search(r"\bmath\.", text)), library == "np" and "erf(" in text
+    erf = "\nfrom scipy.special import erf" * with_erf
+    return "import math\n\n" * with_math + _FORMS[library]["imports"] + erf
 
 
 def run(term: Term, arrays: Mapping[str, Any], sizes: Mapping[sp.Expr, int], library: str) -> Any:
@@ -234,16 +202,11 @@ def run(term: Term, arrays: Mapping[str, Any], sizes: Mapping[sp.Expr, int], lib
     functions = helpers([term], library, lambda formula, _: formula)
     scope = {"arrays_": arrays, **{f"size_{s}": n for s, n in sizes.items()}}
     names = {name: f"arrays_[{name!r}]" for name in arrays} | {f"size {s}": f"size_{s}" for s in sizes}
-    exec("\n".join([imports(functions, library), *functions.values()]), scope)  # noqa: S102
-    return eval(show(term, names, library), scope)  # noqa: S307
+    shown, texts = show(term, names, library), [*functions.values()]
+    exec("\n".join([imports("\n".join([shown, *texts]), library), *texts]), scope)  # noqa: S102
+    return eval(shown, scope)  # noqa: S307
 
 
-def _size_lines(inputs: Mapping[str, Shape], terms: Iterable[Term], names: Mapping[str, str]) -> list[str]:
-    """Read the sizes that terms mention off the inputs' shapes."""
-    used = {s for term in terms for t in nodes(term) if t.op in {"num", "ones"} for s in t.free_symbols}
-    lines: dict[sp.Expr, str] = {}
-    for name, shape in inputs.items():
-        for axis, size in enumerate(shape):
-            if size in used:
-                lines.setdefault(size, f"    {names[f'size {size}']} = {names[name]}.shape[{axis}]")
-    return list(lines.values())
+def _sizes(terms: Iterable[Term]) -> set[sp.Basic]:
+    """Sizes that terms mention as numbers."""
+    return {s for term in terms for t in nodes(term) if t.op in {"num", "ones"} for s in t.free_symbols}

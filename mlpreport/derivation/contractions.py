@@ -25,14 +25,13 @@ def loop_terms(derivation: Derivation) -> dict[str, Term]:
         for key, term in program.definitions.items()
     }
     terms = shared(needed(definitions, [derivation.value, *derivation.results.values()]))
-    result, known, renamed = dict[str, Term](), dict[Term, Term](), dict[Term, Term]()
+    result, renamed = dict[str, Term](), dict[Term, Term]()
 
     def name(term: Term) -> Term:
-        if term not in known:
-            rewritten = split(term, "root")
-            key = f"shared({1 + sum(n.startswith('shared(') for n in terms.keys() | result.keys())})"
-            result[key], known[term] = rewritten, build("var", key, *term.shape)
-        return known[term]
+        rewritten = split(term, "root")
+        key = f"shared({1 + sum(n.startswith('shared(') for n in terms.keys() | result.keys())})"
+        result[key] = rewritten
+        return build("var", key, *term.shape)
 
     def split(term: Term, place: str) -> Term:
         if term.op in _BANNED[place]:

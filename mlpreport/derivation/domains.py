@@ -18,6 +18,9 @@ PRIME = 2305843009213699919
 GRAIN = 27720
 """Field elements stand for e^(x/GRAIN): powers with small denominators need no roots."""
 
+SMALL = 4096
+"""Numerators and denominators up to this are recognised; by accident in one pair of 10^11."""
+
 
 class NoRootError(ArithmeticError):
     """A random field element has no square root; draw again."""
@@ -48,9 +51,9 @@ def _float_call(name: str, argument: Array) -> Array:
     return getattr(np if hasattr(np, name) else import_module("scipy.special"), name)(argument)
 
 
-def _float_where(relation: str, gap: Array, yes: Array, no: Array) -> Array:
+def _chosen(relation: str, sign: Array, yes: Array, no: Array) -> Array:
     compare = {"<=": np.less_equal, "<": np.less, ">=": np.greater_equal, ">": np.greater}[relation]
-    return np.where(compare(np.real(gap), 0), yes, no)
+    return np.where(compare(sign, 0), yes, no)
 
 
 def _none(*_: Any) -> Any:
@@ -63,7 +66,7 @@ FLOATS = Domain(
     power=lambda base, exponent: base ** (int(exponent) if exponent.is_Integer else float(exponent)),
     exp=lambda argument, factor: np.exp(float(factor) * argument),
     call=_float_call,
-    where=_float_where,
+    where=lambda relation, gap, yes, no: _chosen(relation, np.real(gap), yes, no),
     draw=_none,
 )
 """Double precision, complex where a complex step needs it."""
@@ -81,34 +84,39 @@ SYMBOLS = Domain(
 
 
 def field(seed: int) -> Domain:
-    """Integers modulo `PRIME`; transcendental functions are random values that respect exp(a + b) = exp(a) exp(b)."""
+    """Integers modulo `PRIME`; transcendental functions are random values that respect the laws SymPy simplifies by.
+
+    These are exp(a + b) = exp(a) exp(b), exp(log(a)) = a, and |a| = sign(a) a, the sign of a square being 1. Sums in
+    an exponent are split by the caller; here an exponent that is a multiple of an earlier one gives a power.
+    """
     stream = random.Random(seed)  # noqa: S311 (test points, not secrets)
     drawn: dict[tuple[Any, ...], int] = {}
-    logs: dict[int, int] = {}
 
     def draw(*key: Any) -> int:
         return drawn.setdefault(key, stream.randrange(2, PRIME))
 
+    roots = {1: (draw("exp", 1), GRAIN)}
+
     def number(value: sp.Expr) -> Array:
+        if value is sp.E:
+            return exp(1, sp.S.One)
         return value.p * pow(value.q, -1, PRIME) % PRIME if value.is_Rational else draw(str(value))
 
     def exp(a: int, factor: sp.Rational) -> int:
-        if a > PRIME // 2:
-            return exp(PRIME - a, -factor)
-        if a in logs:
-            return _power(logs[a], factor)
-        return _power(draw("exp", a), factor * GRAIN) if a else 1
+        for known, (value, grain) in roots.items():
+            multiple = _ratio(a, known)
+            if multiple is not None:
+                return _power(value, factor * multiple * grain)
+        roots[a] = draw("exp", a), GRAIN
+        return exp(a, factor)
 
     def call(name: str, a: int) -> int:
+        if name in {"Abs", "sign"}:
+            return _sign(a) * (a if name == "Abs" else 1) % PRIME
         value = draw(name, a)
         if name == "log":
-            logs[min(value, PRIME - value)] = a if value <= PRIME // 2 else pow(a, -1, PRIME)
+            roots[value] = a, 1
         return value
-
-    def where(relation: str, gap: Array, yes: Array, no: Array) -> Array:
-        choice = each(lambda g: draw(relation, g) % 2 == 0, gap)
-        chosen: Array = np.where(np.asarray(choice, dtype=bool), yes, no)
-        return chosen.astype(object)
 
     return Domain(
         number=number,
@@ -116,9 +124,24 @@ def field(seed: int) -> Domain:
         power=lambda base, exponent: each(lambda b: _power(b, exponent), base),
         exp=lambda argument, factor: each(lambda a: exp(a, factor), argument),
         call=lambda name, argument: each(lambda a: call(name, a), argument),
-        where=where,
+        where=lambda relation, gap, yes, no: _chosen(relation, each(_sign, gap), yes, no).astype(object),
         draw=draw,
     )
+
+
+def _sign(a: int) -> int:
+    """1 for squares, -1 for others, as -1 is none; 0 for 0."""
+    residue = pow(a, (PRIME - 1) // 2, PRIME)
+    return residue if residue <= 1 else -1
+
+
+def _ratio(a: int, b: int) -> sp.Rational | None:
+    """Find a / b as a fraction of small numbers, by Euclid's algorithm (Wang 1981, rational reconstruction)."""
+    (rest, top), (below, bottom) = (PRIME, a * pow(b, -1, PRIME) % PRIME), (0, 1)
+    while top > SMALL:
+        quotient = rest // top
+        (rest, top), (below, bottom) = (top, rest - quotient * top), (bottom, below - quotient * bottom)
+    return sp.Rational(top, bottom) if abs(bottom) <= SMALL else None
 
 
 def _power(base: int, exponent: sp.Rational) -> int:

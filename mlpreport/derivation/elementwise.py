@@ -115,6 +115,8 @@ def _checked(name: str, definition: Callable[[sp.Symbol], sp.Expr]) -> sp.Expr:
         raise InvalidInputError(message)
     # Max and Min have slope 1/2 at a tie; torch, and so this project, decides for one side.
     exact = sp.nsimplify(expression, rational=True).rewrite((sp.Max, sp.Min), sp.Piecewise)
+    # One inside the other leaves a condition of conditions, which no language prints.
+    exact = sp.piecewise_fold(exact) if exact.has(sp.ITE) else exact
     return exact.rewrite((sp.sinh, sp.cosh), sp.exp)
 
 

@@ -14,26 +14,17 @@ import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.contractions import loop_terms
-from mlpreport.derivation.elementwise import U
-from mlpreport.derivation.indices import Phi, entry, indices, phi_formula
+from mlpreport.derivation.functions import helpers, sizes_read
+from mlpreport.derivation.indices import Phi, entry, indices
 from mlpreport.derivation.printing import code_names, helper_name
 from mlpreport.derivation.program import ALL, ONE, Shape, Term, nodes
-from mlpreport.derivation.stable import code, python_code, stable
+from mlpreport.derivation.stable import code
 
 Axis = tuple[sp.Expr, sp.Expr]
 """An index with the number of its values."""
 
 RESERVED = ("i", "j", "k", "n", "total", *(f"{name}{n}" for name in ("k", "total") for n in range(1, 9)))
 """What loops call their indices and sums."""
-
-_LOGSUMEXP = """def logsumexp(z):
-    result = np.empty((z.shape[0], 1))
-    for i in range(z.shape[0]):
-        peak, total = max(z[i]), 0.0
-        for j in range(z.shape[1]):
-            total += math.exp(z[i, j] - peak)
-        result[i, 0] = peak + math.log(total)
-    return result"""
 
 
 @dataclass(frozen=True)
@@ -57,19 +48,6 @@ class Layout:
         if shape[0] == self.points[1]:
             return [columns, rows]
         return [columns, self.points] if shape[0] == 1 else [rows, columns, self.points]
-
-
-def helpers(terms: Iterable[Term]) -> dict[str, str]:
-    """Definitions of the functions that terms call, one value at a time."""
-    found: dict[str, str] = {}
-    for term in (t for root in terms for t in nodes(root)):
-        if term.op == "logsumexp":
-            found["logsumexp"] = _LOGSUMEXP
-        elif term.op == "map" or (term.op == "call" and term.name not in {"exp", "log"}):
-            formula = term.parts[1] if term.op == "map" else phi_formula(term.name, term.parts[1])
-            name = term.name if term.op == "map" else helper_name(term.name, int(term.parts[1]))
-            found[name] = f"def {name}(u):\n{python_code(stable(formula, U), 'math')}"
-    return found
 
 
 @dataclass(frozen=True)
@@ -185,11 +163,12 @@ def _outer_sums(formula: sp.Expr) -> set[sp.Sum]:
 def loops_of(derivation: Derivation) -> str:
     """Print a derivation as a Python module of loops: `value_and_grad` returns the value and a tuple of results."""
     terms, results = loop_terms(derivation), set(derivation.results.values())
-    program, called = derivation.backward, helpers(terms.values())
+    program, called = derivation.backward, helpers(terms.values(), "math")
     names = code_names(program, ["math", "np", "value_and_grad", *RESERVED, *called], [*terms])
     loops = Loops({**program.shapes, **{name: term.shape for name, term in terms.items()}}, names)
     lines = [f"def value_and_grad({', '.join(names[name] for name in program.inputs)}):"]
-    lines += [f"    {line}" for line in [*_sizes(program.inputs, terms, names), *_all(loops, terms, results)]]
+    sizes = sizes_read(program.inputs, _sizes(terms.values()), names)
+    lines += [f"    {line}" for line in (*sizes, *_all(loops, terms, results))]
     found = "".join(f"{names[name]}, " for name in derivation.results.values())
     lines.append(f"    return {names[derivation.value]}[0, 0], ({found.removesuffix(' ')})")
     return "\n\n\n".join(["import math\n\nimport numpy as np", *called.values(), "\n".join(lines)]) + "\n"
@@ -215,15 +194,10 @@ def _logsumexp(term: Term, names: Mapping[str, str]) -> str:
     return form[term.parts[1]].format(array)
 
 
-def _sizes(inputs: Mapping[str, Shape], terms: Mapping[str, Term], names: Mapping[str, str]) -> Iterator[str]:
-    """Read the sizes off the inputs' shapes."""
-    used = {s for term in terms.values() for t in nodes(term) for s in t.free_symbols}
-    used |= {s for term in terms.values() for t in nodes(term) for size in t.shape for s in size.free_symbols}
-    for name, shape in inputs.items():
-        for axis, size in enumerate(shape):
-            if size in used:
-                used.remove(size)
-                yield f"{names[f'size {size}']} = {names[name]}.shape[{axis}]"
+def _sizes(terms: Iterable[Term]) -> set[sp.Basic]:
+    """Sizes that loops run over, or mention as numbers."""
+    every = [t for term in terms for t in nodes(term)]
+    return {s for t in every for part in (t, *t.shape) for s in part.free_symbols}
 
 
 def compiled_loops(derivation: Derivation) -> tuple[str, Callable[..., tuple[float, dict[str, Any]]]]:

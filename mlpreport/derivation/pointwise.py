@@ -7,7 +7,8 @@ import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.contractions import loop_terms
-from mlpreport.derivation.loops import RESERVED, Layout, Loops, helpers
+from mlpreport.derivation.functions import helpers
+from mlpreport.derivation.loops import RESERVED, Layout, Loops
 from mlpreport.derivation.printing import code_names
 from mlpreport.derivation.program import Shape, Term, variables
 
@@ -69,7 +70,7 @@ def pointwise(
     wanted = [derivation.value, *derivation.results.values()]
     batched = any(shapes[name][0] == POINTS for name in differing)
     layout = _layout(derivation, terms, shapes, differing, scalars, parts)
-    called = helpers(terms.values())
+    called = helpers(terms.values(), "math")
     names = _identifiers(derivation, terms, called, batched=batched)
     loops, again, rows = Loops(shapes, names, layout), _dependent(terms, [chosen]), sp.S.Zero
     lines: dict[bool, list[str]] = {False: [], True: []}
@@ -77,10 +78,10 @@ def pointwise(
         target = lines[name in again]
         if name in wanted or name in layout.scalars:
             target += loops.lines(name, term)
-        elif name in layout.varying and term.op != "var":
+        elif name in layout.varying:
             target += [f"{names[name]} = {loops.code(rows)}", *loops.lines(name, term)]
             rows += term.shape[1]
-        elif term.op != "var":
+        else:
             shape = ", ".join(map(loops.code, term.shape))
             target += [f"{names[name]} = np.empty(({shape}))", *loops.lines(name, term)]
     return Body(tuple(lines[False]), tuple(lines[True]), names, called, loops.code(rows))
@@ -108,7 +109,7 @@ def _layout(  # noqa: PLR0913, PLR0917 - what `pointwise` knows
     else:
         varying |= {derivation.value, *results}
     single = {name for name in terms.keys() - varying if shapes[name] == (1, 1)} - set(results)
-    held = {name: "work[" for name, term in terms.items() if name in varying and term.op != "var"}
+    held = {name: "work[" for name in terms if name in varying}
     points = (sp.Symbol("n"), POINTS)
     return Layout(points, frozenset(varying), frozenset(single | set(scalars)), held | dict(parts))
 

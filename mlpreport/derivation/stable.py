@@ -121,6 +121,8 @@ class _Code(StrPrinter):  # type: ignore[misc]
         return _PIECES[self.library].get(name, f"{prefix}{name}({{0}})").format(*arguments)
 
     def _print_Function(self, expr: sp.Expr) -> str:  # noqa: N802 (SymPy's name)
+        if expr.is_number and self.library:
+            return repr(float(expr))
         name, inner, call = type(expr).__name__, self._print(expr.args[0]), self._call
         if name == "Sigmoid":
             return f"(1 / (1 + {call('exp', call('low', self._print(-expr.args[0]), '700.0'))}))"

@@ -26,7 +26,7 @@ class Symmetries:
     kinks
         Points at which the definition changes from one formula to another.
     limits
-        Values that f approaches at −∞ and at +∞; None where it has no finite limit.
+        Values that f approaches at −∞ and at +∞; None where SymPy finds no finite limit, as for functions in pieces.
     """
 
     reflection: tuple[int, float] | None
@@ -81,10 +81,7 @@ def _kinks(f: sp.Expr) -> tuple[float, ...]:
 def _limit(f: sp.Expr, end: sp.Expr) -> float | None:
     try:
         value = sp.limit(f, U, end)
-    except (
-        NotImplementedError,
-        TypeError,
-        ValueError,
-    ):  # SymPy cannot tell; pieces make it raise any of these
+        return float(value) if value.is_finite else None
+    # SymPy cannot tell, gives an interval, or stumbles over pieces.
+    except (NotImplementedError, TypeError, ValueError):
         return None
-    return float(value) if value.is_finite else None

@@ -18,7 +18,7 @@ KINDS = {
 def bench(benchmark: Benchmark) -> Figure:
     """Expected running time of every method that reached the target, one panel per architecture, shortest on top."""
     parts = [[entry for entry in contest.entries if entry.expected] for contest in benchmark.contests]
-    figure, panels = make_panels(len(parts), 1, height=2.1, sharex=False)
+    figure, panels = make_panels(len(parts), 1, height=2.1)
     figure.set_figheight(sum(0.9 + 0.17 * len(part) for part in parts))
     for axes, contest, part in zip(panels, benchmark.contests, parts, strict=True):
         _contest(axes, contest, sorted(part, key=lambda entry: -(entry.expected or 0)))

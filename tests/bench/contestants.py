@@ -84,7 +84,7 @@ CONTESTANTS = (
             "all": {"decrement_tolerance": 1e-6},
             "[3]": {"decrement_tolerance": 1e-4},
             "[10]": {"decrement_tolerance": 1e-5, "max_iterations": 500},
-            "[3,5,4]": {"decrement_tolerance": 1e-5, "max_iterations": 500},
+            "[3,5,4]": {"decrement_tolerance": 1e-5, "max_iterations": 180},
         },
         {
             "decrement_tolerance": [1e-4, 1e-5, 1e-6, 1e-7],
@@ -216,6 +216,7 @@ CONTESTANTS = (
             "all": {"batch": 50, "steps": 250, "damping": 1e-2, "decrement": 1e-5},
             "[3]": {"batch": 10, "steps": 120, "damping": 1e-2, "decrement": 1e-5},
             "[10]": {"batch": 100, "steps": 500, "damping": 1e-3, "decrement": 1e-6},
+            "[3,5,4]": {"batch": 50, "steps": 180, "damping": 1e-2, "decrement": 1e-5},
         },
         {
             "batch": [1, 10, 100],

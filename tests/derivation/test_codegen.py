@@ -1,5 +1,6 @@
 """Compiled gradients: stable, readable, checked."""
 
+import math
 import warnings
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from derivation.programs import NETWORK, NETWORK_SHAPES
 
-from mlpreport.derivation import elementwise, register_elementwise, trace, value_and_grad
+from mlpreport.derivation import elementwise, prove, register_elementwise, trace, value_and_grad
 from mlpreport.errors import InvalidInputError, ShapeError
 
 BACKENDS = ["numpy", "torch"]
@@ -137,3 +138,12 @@ def test_the_gradient_of_a_constant_loss_is_zero():
     value, grads = compiled("l = 3", x=("N", "D"))(x=[[1.0, 2.0]])
     assert value == 3
     assert grads["x"].tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "numba"])
+def test_functions_of_numbers_and_sizes_are_computed(backend):
+    derivation = trace("l = sum(y)*exp(D)*exp(1) + log(D) + tanh(N)", y=("N", "D")).vjp()
+    value, grads = value_and_grad(derivation, backend)(y=np.array([[0.5, 0.25]]))
+    assert value == pytest.approx(0.75 * math.exp(3) + math.log(2) + math.tanh(1), rel=1e-14)
+    assert np.asarray(grads["y"]) == pytest.approx(np.full((1, 2), math.exp(3)), rel=1e-14)
+    assert prove(derivation)

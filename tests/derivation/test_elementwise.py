@@ -12,6 +12,8 @@ from mlpreport.derivation import (
     elementwise_names,
     register_elementwise,
     scalar_functions,
+    trace,
+    value_and_grad,
 )
 from mlpreport.derivation.elementwise import _REGISTERED, H, U
 from mlpreport.errors import InvalidInputError
@@ -169,3 +171,18 @@ def test_a_definition_of_many_functions_is_not_written_with_its_value():
     many = register_elementwise("four_exponentials", lambda u: sum(sp.exp(n * u**2) for n in range(1, 5)))
     assert few.derivative_by_value is not None
     assert many.derivative_by_value is None
+
+
+def test_a_maximum_of_a_minimum_is_compiled_for_every_library():
+    before = dict(_REGISTERED)
+    register_elementwise("between", lambda u: sp.Max(-1, sp.Min(1, u)))
+    try:
+        derivation = trace("l = sum(c*between(x))", x=(1, 5), c=(1, 5)).vjp()
+        x, c = np.array([[-3, -1, 0.5, 1, 3]]), np.arange(1.0, 6)[None]
+        for backend in ("numpy", "torch", "numba"):
+            value, grads = value_and_grad(derivation, backend)(x=x, c=c)
+            assert value == (c * np.clip(x, -1, 1)).sum()
+            assert np.array_equal(np.asarray(grads["x"]), [[0, 0, 3, 0, 0]])
+    finally:
+        _REGISTERED.clear()
+        _REGISTERED.update(before)

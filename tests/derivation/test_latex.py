@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from strategies import programs
 
 from mlpreport.derivation import register_elementwise, trace
-from mlpreport.derivation.latex import latex, latex_name
+from mlpreport.derivation.latex import latex, latex_name, written
 from mlpreport.derivation.program import build, num
+from mlpreport.errors import InvalidInputError
 
 
 def mathml(formula):
@@ -101,3 +102,17 @@ def test_slopes_are_primed():
     register_elementwise("my_gelu", lambda u: u * sp.erf(u))
     text = trace("l = sum(my_gelu(x))", x=("N", 1)).vjp()["x"]._repr_markdown_()
     assert r"\operatorname{my\_gelu}'" in text
+
+
+def test_a_step_is_written_for_terminals_pages_and_papers():
+    derivation = trace("p = tanh(x @ W)\nl = sum(p)", x=("N", "D"), W=("D", 1)).vjp()
+    text = written(derivation, "W", "text")
+    assert text.startswith("∂l/∂W = dW, shape (D, 1)\n  ")
+    assert "dW = x.T @ dt1" in text
+    assert "[matrix form: " in text
+    assert written(derivation, "W", "markdown").startswith(
+        r"## $\frac{\partial l}{\partial W}$, shape (D, 1)"
+    )
+    assert written(derivation, "W", "latex").startswith("% ∂l/∂W, shape (D, 1)\n\\[\n\\begin{aligned}")
+    with pytest.raises(InvalidInputError, match="'html' is unknown; use 'text'"):
+        written(derivation, "W", "html")

@@ -8,7 +8,7 @@ from derivation.programs import NETWORK, NETWORK_SHAPES, derived
 
 from mlpreport.derivation import elementwise, prove, register_elementwise, trace
 from mlpreport.derivation.backward import cotangent
-from mlpreport.derivation.domains import NoRootError
+from mlpreport.derivation.domains import FLOATS, NoRootError
 from mlpreport.derivation.elementwise import _REGISTERED
 from mlpreport.derivation.program import Equation, build, num
 from mlpreport.derivation.proof import _in_field
@@ -121,13 +121,16 @@ def test_an_assumption_is_kept_by_the_proof():
     )
 
 
-@pytest.mark.parametrize("function", ["relu", "softplus", "gelu", "leaky", "hard", "window", "angle"])
+@pytest.mark.parametrize(
+    "function", ["relu", "softplus", "gelu", "leaky", "hard", "window", "angle", "between"]
+)
 def test_functions_of_every_kind_are_proved(function):
     before = dict(_REGISTERED)
     register_elementwise("leaky", lambda u: sp.Piecewise((u / 100, u < 0), (u, True)))
     register_elementwise("hard", lambda u: sp.Piecewise((0, u < -3), (1, u > 3), (u / 6 + sp.S.Half, True)))
     register_elementwise("window", lambda u: sp.Piecewise((u**2, (u > -1) & (u < 1)), (sp.Abs(u), True)))
     register_elementwise("angle", lambda u: sp.atan(u) + sp.Abs(u) + sp.cbrt(1 + u**2))
+    register_elementwise("between", lambda u: sp.Max(-1, sp.Min(1, u)))
     try:
         assert elementwise(function)
         proof = prove(trace(f"l = sum({function}(x @ W)**2)", x=("N", "D"), W=("D", "H")).vjp(), N=2)
@@ -137,11 +140,39 @@ def test_functions_of_every_kind_are_proved(function):
         _REGISTERED.update(before)
 
 
+LAWS = {
+    "multiples hidden in a denominator": "l = sum(softmax(x/(1+x)/2) * y)",
+    "the root of a square": "q = x**2\nr = q**0.5\nl = sum(r*x + r**3)",
+    "the number e": "l = sum(exp(1)*y)*exp(1) + sum(x)*exp(1)",
+    "an exponent 0": "l = sum(exp(0*x)*y)",
+    "logarithms in exponents": "p = log(x)\nl = sum(exp(p/2)*x**0.5*exp(-p)*y)",
+}
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_the_field_keeps_the_laws_by_which_sympy_simplifies(law):
+    proof = prove(trace(LAWS[law], x=(1, 2), y=(1, 2)).vjp())
+    assert proof, str(proof)
+
+
+def test_attention_on_attention_is_proved():
+    layer = "{0} = softmax({1} @ {1}.T / D**0.5) @ {1}"
+    source = "\n".join((layer.format("v0", "y"), layer.format("v1", "v0"), "l = sum(v1**2)/N"))
+    derivation = trace(source, y=("N", "D")).vjp()
+    assert prove(derivation, N=2, D=2)
+    assert not prove(with_cotangent(derivation, "v0", 2 * derivation["v0"].cotangent), N=2, D=2)
+
+
 def test_the_search_for_field_elements_ends():
     def attempt(_):
         raise NoRootError
 
     assert _in_field(attempt) == ("no point with all square roots",)
+
+
+def test_only_the_field_draws_random_values():
+    with pytest.raises(NotImplementedError):
+        FLOATS.draw("x")
 
 
 def test_a_hessian_vector_product_is_proved():

@@ -1,0 +1,71 @@
+"""Bodies of kernels, run as Python, compute what autograd computes, with the points on the last axis."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from derivation.oracle import autograd, draw, error
+
+from mlpreport.derivation import trace
+from mlpreport.derivation.pointwise import pointwise
+
+SIZES = {"N": 4, "D": 3, "H": 2, "C": 2}
+PARAMETERS = {"W": ("D", "H"), "b": (1, "H"), "V": ("H", "C")}
+ROWS = {"row_product": np.dot, "row_total": np.sum}
+NETWORK = "h = tanh(x @ W + b)\nr = h @ V - y\n"
+
+
+def of_parameters(source, **inputs):
+    derivation = trace(source, **inputs, **PARAMETERS).vjp()
+    return replace(derivation, results={name: derivation.results[name] for name in PARAMETERS})
+
+
+def run(body, lines, results, inputs):
+    """Run lines of a body; the parameters and their results are parts of two flat arrays."""
+    names, starts, start = body.names, {}, 0
+    for name in PARAMETERS:
+        starts |= {names[name]: start, names[results[name]]: start}
+        start += inputs[name].size
+    sizes = {names[f"size {size}"]: n for size, n in SIZES.items() if f"size {size}" in names}
+    scope = {"np": np, **ROWS, **starts, **sizes}
+    exec("import math\n" + "\n".join(body.helpers.values()), scope)
+    parameters = np.concatenate([inputs[name].ravel() for name in PARAMETERS])
+    scope |= {"parameters": parameters, "gradient": np.full(start, np.nan)}
+    scope |= {"jacobian": np.full((start, 4), np.nan), "values": np.full((1, 4), np.nan)}
+    scope |= {names[name]: inputs[name].T for name in ("x", "y")}
+    scope |= {names[name]: inputs[name] for name in ("e", "decay") if name in inputs}
+    exec("\n".join([f"work = np.full(({body.rows}, 4), np.nan)", *lines]), scope)
+    return scope
+
+
+def test_the_body_for_all_points_agrees_with_autograd():
+    source = NETWORK + "l = mean(r**2) + decay*sum(W**2) + 0.5*mean(x @ W)"
+    derivation = of_parameters(source, x=("N", "D"), y=("N", "C"), decay=(1, 1))
+    parts = dict.fromkeys(PARAMETERS, "parameters[") | dict.fromkeys(derivation.results.values(), "gradient[")
+    body = pointwise(derivation, differing=("x", "y"), scalars=("decay",), parts=parts)
+    assert not body.again
+    inputs = draw(derivation.program, **SIZES)
+    scope = run(body, body.once, derivation.results, inputs | {"decay": inputs["decay"].item()})
+    value, grads = autograd(source, SIZES, **inputs)
+    assert scope[body.names["l"]] == pytest.approx(value, rel=1e-14)
+    expected = np.concatenate([grads[name].ravel() for name in PARAMETERS])
+    assert error(scope["gradient"], expected) < 1e-14
+
+
+def test_the_body_for_one_point_gives_every_points_jacobian():
+    source = NETWORK + "l = sum(r * e)"
+    derivation = of_parameters(source, x=(1, "D"), y=(1, "C"), e=(1, "C"))
+    parts = dict.fromkeys(PARAMETERS, "parameters[") | dict.fromkeys(derivation.results.values(), "jacobian[")
+    body = pointwise(derivation, differing=("x", "y"), parts=parts | {"l": "values["}, chosen="e")
+    assert body.again
+    inputs = draw(derivation.program, **SIZES)
+    points = draw(trace("l = sum(x) + sum(y)", x=("N", "D"), y=("N", "C")), seed=2, **SIZES)
+    scope = run(
+        body, [f"{body.names['l']} = 0", *body.once, *body.again], derivation.results, inputs | points
+    )
+    for n in range(4):
+        one = inputs | {name: points[name][n : n + 1] for name in points}
+        value, grads = autograd(source, SIZES, **one)
+        assert scope["values"][0, n] == pytest.approx(value, rel=1e-13)
+        expected = np.concatenate([grads[name].ravel() for name in PARAMETERS])
+        assert error(scope["jacobian"][:, n], expected) < 1e-13

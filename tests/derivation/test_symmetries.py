@@ -1,0 +1,51 @@
+"""Symmetries of activations are read off their definitions, not their names."""
+
+import pytest
+import sympy as sp
+
+from mlpreport.derivation import register_elementwise
+from mlpreport.derivation.elementwise import _REGISTERED
+from mlpreport.derivation.symmetries import Symmetries, symmetries
+from mlpreport.errors import InvalidInputError
+
+KNOWN = {
+    "sigmoid": Symmetries((-1, 1), None, (), (0, 1)),
+    "tanh": Symmetries((-1, 0), None, (), (-1, 1)),
+    "relu": Symmetries(None, 1, (0,), (None, None)),
+    "identity": Symmetries((-1, 0), 1, (), (None, None)),
+    "softplus": Symmetries(None, None, (), (0, None)),
+}
+DEFINED = {
+    "half": (lambda u: 1 / (1 + sp.exp(-2 * u)) / 2, Symmetries((-1, 0.5), None, (), (0, 0.5))),
+    "bell": (lambda u: sp.exp(-(u**2)), Symmetries((1, 0), None, (), (0, 0))),
+    "cube": (lambda u: u**3, Symmetries((-1, 0), 3, (), (None, None))),
+    "size": (sp.Abs, Symmetries((1, 0), 1, (0,), (None, None))),
+    "clip": (
+        lambda u: sp.Piecewise((-1, u < -1), (1, u > 1), (u, True)),
+        Symmetries((-1, 0), None, (-1, 1), (None, None)),
+    ),
+    "wave": (lambda u: sp.sin(u) * sp.erf(u), Symmetries((1, 0), None, (), (None, None))),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_symmetries_of_built_in_functions(name):
+    assert symmetries(name) == KNOWN[name]
+    assert symmetries(name).smooth == (name != "relu")
+
+
+@pytest.mark.parametrize("name", DEFINED)
+def test_symmetries_of_a_readers_functions(name):
+    definition, expected = DEFINED[name]
+    before = dict(_REGISTERED)
+    register_elementwise(name, definition)
+    try:
+        assert symmetries(name) == expected
+    finally:
+        _REGISTERED.clear()
+        _REGISTERED.update(before)
+
+
+def test_an_unknown_function_has_no_symmetries():
+    with pytest.raises(InvalidInputError, match="tanh"):
+        symmetries("tahn")
