@@ -29,8 +29,8 @@ if sys.version_info < (3, 11):  # noqa: UP036 - an older Python must be told, an
     stop(f"Python 3.11 or newer is needed, and {sys.executable} is {sys.version.split()[0]}")
 
 ROOT = Path(__file__).resolve().parent
-LOCK, NOX_LOCK = ROOT / "requirements.txt", ROOT / "requirements-nox.txt"
-ENVIRONMENT, NOX_ENVIRONMENT = ROOT / ".nox" / "mlpreport", ROOT / ".nox" / "bootstrap"
+LOCK, NOX_LOCK, PEERS_LOCK = (ROOT / f"requirements{name}.txt" for name in ("", "-nox", "-peers"))
+ENVIRONMENT, NOX_ENVIRONMENT, PEERS = (ROOT / ".nox" / name for name in ("mlpreport", "bootstrap", "peers"))
 
 LOCKED = ("-qq", "--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement")
 NOX_INSTALLS = ((*LOCKED, str(NOX_LOCK)),)
@@ -40,6 +40,7 @@ INSTALLS = (
     ("torch==2.13.0",),
     ("--quiet", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)),
 )
+PEERS_INSTALLS = ((*LOCKED, str(PEERS_LOCK)), *INSTALLS)
 
 
 def environment(folder: Path, installs: tuple[tuple[str, ...], ...], *files: Path) -> Path:
@@ -94,9 +95,14 @@ THREADS = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL
 QUIET = {"NO_MKDOCS_2_WARNING": "1"}  # MkDocs is pinned: what its next version will be changes nothing here
 
 
-def run(session: nox.Session, program: str, *arguments: str, **env: str) -> None:
+def run(session: nox.Session, program: str, *arguments: str, **env: str | None) -> None:
     """Run a program of the shared environment."""
     programs = environment(ENVIRONMENT, INSTALLS, LOCK, ROOT / "pyproject.toml")
+    run_in(programs, session, program, *arguments, **env)
+
+
+def run_in(programs: Path, session: nox.Session, program: str, *arguments: str, **env: str | None) -> None:
+    """Run a program of an environment."""
     path = os.pathsep.join((str(programs), os.environ.get("PATH", "")))
     session.run(str(programs / program), *arguments, env={"PATH": path, **THREADS, **env}, external=True)
 
@@ -138,8 +144,11 @@ def browser(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure speed as ratios, and print them."""
-    run(session, "pytest", "-m", "bench", "-s", *session.posargs)
+    """Measure speed as ratios, with the peers in an environment of their own; `-- --write` keeps the figures."""
+    programs = environment(PEERS, PEERS_INSTALLS, LOCK, PEERS_LOCK, ROOT / "pyproject.toml")
+    # A processor that OpenBLAS was told to see would slow the peers.
+    plain = {"OPENBLAS_CORETYPE": None, "OPENBLAS_L2_SIZE": None}
+    run_in(programs, session, "pytest", "tests/bench", "-m", "bench", "-s", *session.posargs, **plain)
 
 
 @nox.session(default=False)
@@ -174,13 +183,14 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def lock(session: nox.Session) -> None:
-    """Write both lock files, keeping the versions in them; `-- --upgrade` takes the newest ones."""
+    """Write the lock files, keeping the versions in them; `-- --upgrade` takes the newest ones."""
     uv = environment(ROOT / ".nox" / "lock", (("--quiet", "uv==0.13.9"),)) / "uv"
     form = ("--universal", "--python-version=3.11", "--fork-strategy=fewest", "--generate-hashes")
     form += ("--no-header", "--annotation-style=line", "--quiet", *session.posargs)
     for output, *what in (
         (LOCK, "pyproject.toml", "--group=dev"),
         (NOX_LOCK, "--group=nox", f"-c={LOCK.name}"),
+        (PEERS_LOCK, "--group=peers", f"-c={LOCK.name}"),
     ):
         session.run(str(uv), "pip", "compile", *what, *form, f"--output-file={output.name}", external=True)
 

@@ -6,6 +6,7 @@ from operator import itemgetter
 
 import numpy as np
 
+from mlpreport.benchmark import Benchmark, Contest
 from mlpreport.merging import Approach
 from mlpreport.results import Baseline, EnsembleRecord, Result
 from mlpreport.studies import Share, Study, wilson
@@ -142,6 +143,27 @@ def _until_success(ensemble: Ensemble, target: float) -> tuple[object, ...]:
     mean, count = float(np.mean(ensemble.iterations)), int(np.sum(ensemble.losses <= target))
     share = wilson(count, len(ensemble))
     return (f"{mean:.0f}", str(share), f"{mean * share.of / count:.0f}" if count else "never")
+
+
+def speed(benchmark: Benchmark) -> Table:
+    """Tabulate, per architecture, our best method with its expected running time, and how much longer others take."""
+    header = (
+        "hidden units",
+        "best method here",
+        "ERT, ms",
+        "the report's way",
+        "best other library",
+        "takes",
+    )
+    return table(header, map(_compared, benchmark.contests))
+
+
+def _compared(contest: Contest) -> tuple[object, ...]:
+    ours, report = contest.best("ours"), f"{contest.ratio('report'):.0f} times"
+    row = (contest.architecture, ours.method.removeprefix("ours: "), ours.expected, report)
+    if not any(entry.expected for entry in contest.entries if entry.family == "peer"):
+        return (*row, "none succeeded", "–")
+    return (*row, contest.best("peer").method, f"{contest.ratio('peer'):.1f} times")
 
 
 def basins(found: Mapping[str, Mapping[str, Share]]) -> Table:

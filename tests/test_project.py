@@ -12,7 +12,7 @@ import yaml
 import mlpreport
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ("requirements.txt", "requirements-nox.txt")
+LOCKS = ("requirements.txt", "requirements-nox.txt", "requirements-peers.txt")
 PIN = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
 
 
@@ -45,8 +45,17 @@ def test_a_lock_names_no_index_and_no_place(lock):
     assert not re.search(r"://|--index|--find-links|-e |\.whl|@ ", read(lock))
 
 
-def test_both_locks_agree():
+def test_the_locks_agree():
     assert pins("requirements-nox.txt").items() <= pins("requirements.txt").items()
+    ours, peers = pins("requirements.txt"), pins("requirements-peers.txt")
+    assert {name: peers[name] for name in peers.keys() & ours} == {
+        name: ours[name] for name in peers.keys() & ours
+    }
+
+
+def test_the_lock_of_the_peers_has_every_peer():
+    groups = tomllib.loads(read("pyproject.toml"))["dependency-groups"]
+    assert set(groups["peers"]) <= pins("requirements-peers.txt").keys()
 
 
 def test_torch_alone_is_outside_the_lock():

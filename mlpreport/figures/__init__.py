@@ -1,5 +1,6 @@
 """Results drawn as matplotlib Figures; nothing is computed here that a Result does not hold."""
 
+from mlpreport.figures.bench import bench
 from mlpreport.figures.distributions import (
     arms,
     chances,
@@ -27,6 +28,7 @@ __all__ = [
     "activations",
     "approaches",
     "arms",
+    "bench",
     "chances",
     "computation_graph",
     "descent",
