@@ -154,7 +154,7 @@ def bench(session: nox.Session) -> None:
 @nox.session(default=False)
 def mutation(session: nox.Session) -> None:
     """Change the derivation in small ways and list changes its tests miss; `-- "mlpreport.derivation.stable*"`."""
-    mutmut = environment(ROOT / ".nox" / "mutation", (("--quiet", "mutmut==3.3.1"),)) / "mutmut"
+    mutmut = environment(ROOT / ".nox" / "mutation", (("--quiet", "mutmut==3.8.1"),)) / "mutmut"
     programs = environment(ENVIRONMENT, INSTALLS, LOCK, ROOT / "pyproject.toml")
     where = session.run(
         str(programs / "python"), "-c", "import numpy; print(numpy.__path__[0])", silent=True, external=True
