@@ -16,14 +16,11 @@ from mlpreport.training.kernels_linear import cholesky, largest, solve_cholesky
 from mlpreport.training.problem import Problem, outputs, unit_values
 
 CASES = [
-    ((1, 1), "sigmoid", 0.0),
     ((1, 50, 1), "sigmoid", 0.0),
     ((1, 3, 5, 4, 1), "sigmoid", 0.3),
     ((2, 4, 2), "relu", 0.0),
     ((2, 3, 4, 3), "tanh", 0.3),
-    ((7, 4, 6), "softplus", 0.0),
     ((3, 5, 2), "gelu", 0.3),
-    ((2, 3, 2), "identity", 0.0),
 ]
 
 
