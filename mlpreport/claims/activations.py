@@ -5,6 +5,7 @@ from scipy import stats
 
 from mlpreport.claims.ledger import Outcome, Verdict, claim
 from mlpreport.results import EnsembleRecord, Result
+from mlpreport.training.optima import wilson
 
 RELU, SIGMOID = "1-3-5-4-1 relu", "1-3-5-4-1 sigmoid"
 
@@ -83,14 +84,14 @@ def _relu_dies(result: Result) -> Verdict:
         int(np.sum(np.abs(result.record(label).losses / constant - 1) < 1e-6)) for label in (RELU, SIGMOID)
     ]
     restarts = len(result.record(RELU).losses)
-    low, high = stats.binomtest(dead[0], restarts).proportion_ci(0.99, method="wilson")
+    low, high = wilson(dead[0], restarts)
     because = (
         f"{dead[0]} of {restarts} ReLU restarts end at the constant ({low:.0%} to {high:.0%} "
         "with 99 % confidence), "
         f"{dead[1]} of the sigmoid restarts do."
     )
     numbers = (
-        ("share of dead ReLU restarts, lower end", float(low), "above 0"),
+        ("share of dead ReLU restarts, lower end", low, "above 0"),
         ("dead sigmoid restarts", dead[1], "0"),
     )
     return Verdict("reproduced" if dead[0] and not dead[1] else "refuted", because, numbers)

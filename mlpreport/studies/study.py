@@ -11,9 +11,8 @@ from jaxtyping import Float64, Int64
 
 from mlpreport.checks import POSITIVE, checked_name, checked_whole
 from mlpreport.errors import InvalidInputError
+from mlpreport.training.optima import wilson as wilson_interval
 
-CONFIDENCE = 0.99
-"""Level of the intervals of shares."""
 REMEDY = "make the study again with `python -m mlpreport.studies`"
 FIELDS = ("losses", "test_losses", "places", "deviations")
 
@@ -35,10 +34,7 @@ class Share:
 
 def wilson(count: int, of: int) -> Share:
     """Return a share with its 99 % Wilson interval."""
-    from scipy.stats import binomtest  # noqa: PLC0415 - takes half a second to import
-
-    interval = binomtest(count, of).proportion_ci(CONFIDENCE, method="wilson")
-    return Share(count, of, float(interval.low), float(interval.high))
+    return Share(count, of, *wilson_interval(count, of))
 
 
 @dataclass(frozen=True, eq=False)
