@@ -16,7 +16,7 @@ POINTS = sp.Symbol("N", integer=True, positive=True)
 """The number of points; in a program for one point, the points are an axis behind its variables' own."""
 
 KERNEL_NAMES = (
-    *("problem", "parameters", "sizes", "work", "rows", "gradient", "residuals", "jacobian", "values"),
+    *("problem", "parameters", "sizes", "work", "rows", "gradient", "system", "values"),
     *("forward", "objective", "output", "scale"),
 )
 """What the kernel around the lines may call its own things."""

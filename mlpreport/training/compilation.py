@@ -24,16 +24,16 @@ from numba import float64, int64, njit, types, uint8
 from mlpreport.derivation.elementwise import Elementwise, elementwise
 from mlpreport.training.architecture import Architecture
 from mlpreport.training.kernels_exponential import exponential
-from mlpreport.training.kernels_linear import Kernel, dot, inner, total
+from mlpreport.training.kernels_linear import Kernel, inner, row_product, row_total
 from mlpreport.training.network import kernels_source, sizes_of
 
 VECTOR = types.Array(float64, 1, "C")
 MATRIX = types.Array(float64, 2, "C")
-JACOBIANS = types.Array(float64, 3, "C")
-PROBLEM = types.Tuple((types.Array(int64, 1, "C"), MATRIX, MATRIX, float64, MATRIX))  # type: ignore[no-untyped-call]
-"""Layer sizes, inputs (size, point), targets (size, point), factor of the penalty, workspace (row, point)."""
+SYSTEMS = types.Array(float64, 3, "C")
+PROBLEM = types.Tuple((types.Array(int64, 1, "C"), int64, MATRIX, MATRIX, float64, MATRIX))  # type: ignore[no-untyped-call]
+"""Layer sizes, number of points, inputs and targets (size, point), factor of the penalty, workspace (row, point)."""
 OBJECTIVE = float64(VECTOR, PROBLEM, VECTOR)
-RESIDUALS = types.void(VECTOR, PROBLEM, MATRIX, JACOBIANS)
+RESIDUALS = types.void(VECTOR, PROBLEM, SYSTEMS)
 FORWARD = types.void(VECTOR, PROBLEM, MATRIX)
 
 
@@ -113,7 +113,7 @@ def _printed(sizes: tuple[int, ...], activation: Elementwise) -> tuple[str, dict
     path = _written(f"network_{digest}.py", text)
     # A cached function is loaded into the module that its globals name.
     names: dict[str, Any] = {"__name__": __name__, "exponential": exponential}
-    names |= {"row_product": dot, "row_total": total}
+    names |= {"row_product": row_product, "row_total": row_total}
     exec(compile(text, str(path), "exec"), names)  # noqa: S102 - printed by our own derivation, not by a user
     for name, value in names.items():
         if isinstance(value, FunctionType):

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mlpreport.training.kernels_linear import Kernel, Matrix, Vector, copy, dot, inner, largest, two_dots
+from mlpreport.training.kernels_lanes import LANES, load, multiply_add, spread, store, sums_of
+from mlpreport.training.kernels_linear import Kernel, Matrix, Vector, aligned, copy, dot, inner, largest
 from mlpreport.training.stopping import (
     CONVERGED,
     DECREMENT_TOLERANCE,
@@ -90,16 +91,9 @@ def line_search(
 
 
 @inner
-def padded(size: int) -> int:
-    """Return the length of a row that loops over whole vectors fill; what is behind the row's end stays 0."""
-    vectors = 8 if size < 32 else 32  # noqa: PLR2004 - numbers in one register, in four
-    return (size + vectors - 1) // vectors * vectors
-
-
-@inner
 def identity(size: int) -> Matrix:
-    """Return the identity matrix with padded rows."""
-    result = np.zeros((size, padded(size)))
+    """Return the identity matrix, with an even number of rows."""
+    result = aligned(size + size % 2, size)
     for i in range(size):
         result[i, i] = 1.0
     return result
@@ -115,16 +109,25 @@ def update_and_apply(
     gradient: Vector,
     applied: Matrix,
 ) -> None:
-    """Carry out the last update, and apply the inverse Hessian to two vectors, in one pass over its rows.
+    """Carry out the last update, and apply the inverse Hessian to two vectors, in one pass over pairs of its rows.
 
     The update adds factors[0] · step stepᵀ - factors[1] · (step imageᵀ + image stepᵀ).
     """
-    for i in range(inverse.shape[0]):
-        row = inverse[i]
-        a, b = factors[0] * step[i] - factors[1] * image[i], factors[1] * step[i]
-        for j in range(row.size):
-            row[j] += a * step[j] - b * image[j]
-        applied[0, i], applied[1, i] = two_dots(row, change, gradient)
+    for i in range(0, inverse.shape[0], 2):
+        a, b = inverse[i], inverse[i + 1]
+        a_step = spread(factors[0] * step[i] - factors[1] * image[i])
+        b_step = spread(factors[0] * step[i + 1] - factors[1] * image[i + 1])
+        a_image, b_image = spread(-factors[1] * step[i]), spread(-factors[1] * step[i + 1])
+        ac = ag = bc = bg = spread(0.0)
+        for k in range(0, a.size, LANES):
+            s, m, c, g = load(step, k), load(image, k), load(change, k), load(gradient, k)
+            x = multiply_add(a_step, s, multiply_add(a_image, m, load(a, k)))
+            y = multiply_add(b_step, s, multiply_add(b_image, m, load(b, k)))
+            store(a, k, x)
+            store(b, k, y)
+            ac, ag = multiply_add(x, c, ac), multiply_add(x, g, ag)
+            bc, bg = multiply_add(y, c, bc), multiply_add(y, g, bg)
+        applied[0, i], applied[0, i + 1], applied[1, i], applied[1, i + 1] = sums_of(ac, bc, ag, bg)
 
 
 @inner
@@ -156,15 +159,21 @@ def negate(source: Vector, target: Vector) -> None:
         target[i] = -source[i]
 
 
-def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameters: Vector) -> tuple[int, int]:
-    """Minimise from parameters, in place; return the number of iterations and the stop code."""
-    size, iterations = parameters.size, int(options[MAX_ITERATIONS])
-    inverse, direction, point = identity(size), np.empty(size), np.empty(size)
-    gradient, new_gradient = np.empty(size), np.empty(size)
-    width, factors = padded(size), np.zeros(2)
-    step, image, change, end = np.zeros(width), np.zeros(width), np.zeros(width), np.zeros(width)
-    applied = np.zeros((2, width))
-    value = objective(parameters, problem, gradient)
+@inner
+def descend(
+    objective: Kernel, problem: tuple[Any, ...], options: Vector, size: int, current: Vector
+) -> tuple[int, int]:
+    """Minimise from an aligned vector, in place; return the number of iterations and the stop code."""
+    iterations, inverse, vectors, applied = (
+        int(options[MAX_ITERATIONS]),
+        identity(size),
+        aligned(7, size),
+        aligned(2, size),
+    )
+    direction, point, gradient, new_gradient = vectors[0], vectors[1], vectors[2], vectors[3]
+    step, image, change = vectors[4], vectors[5], vectors[6]
+    factors = np.zeros(2)
+    value = objective(current, problem, gradient)
     negate(gradient, direction)
     rise = -0.5 * math.sqrt(dot(gradient, gradient))
     for iteration in range(iterations):
@@ -178,19 +187,29 @@ def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameter
             return iteration, CONVERGED
         trial = first_trial(rise, slope)
         length, new_value = line_search(
-            objective, problem, parameters, direction, value, slope, trial, point, new_gradient
+            objective, problem, current, direction, value, slope, trial, point, new_gradient
         )
         if length == 0.0:
             return iteration, STALLED
         # The pass over the matrix still carries out the update before this one.
         for i in range(size):
-            change[i], end[i] = new_gradient[i] - gradient[i], new_gradient[i]
+            change[i] = new_gradient[i] - gradient[i]
         copy(applied[0], image)
-        update_and_apply(inverse, step, image, factors, change, end, applied)
+        update_and_apply(inverse, step, image, factors, change, new_gradient, applied)
         for i in range(size):
-            step[i] = point[i] - parameters[i]
-        next_direction(step, end, change, applied, factors, direction)
-        copy(point, parameters)
+            step[i] = point[i] - current[i]
+        next_direction(step, new_gradient, change, applied, factors, direction)
+        copy(point, current)
         gradient, new_gradient = new_gradient, gradient
         rise, value = new_value - value, new_value
     return iterations, ITERATION_LIMIT
+
+
+def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameters: Vector) -> tuple[int, int]:
+    """Minimise from parameters, in place; return the number of iterations and the stop code."""
+    current = aligned(1, parameters.size)[0]
+    for i in range(parameters.size):
+        current[i] = parameters[i]
+    result = descend(objective, problem, options, parameters.size, current)
+    copy(current, parameters)
+    return result

@@ -23,11 +23,13 @@ class Problem:
     def for_kernels(self) -> tuple[Any, ...]:
         """Return what kernels know of the problem, with a workspace of its own: one for each thread."""
         from mlpreport.training.compilation import workspace  # noqa: PLC0415 - numba takes 0.3 s to import
+        from mlpreport.training.kernels_linear import aligned_zeros  # noqa: PLC0415 - as above
 
-        sizes = np.array(self.architecture.sizes)
-        x, y = np.array(self.x.T, order="C"), np.array(self.y.T, order="C")
-        work = np.empty((workspace(self.architecture), x.shape[1]))
-        return sizes, x, y, float(self.weight_decay), work
+        points = len(self.x)
+        x, y = (aligned_zeros(array.shape[1], points) for array in (self.x, self.y))
+        x[:, :points], y[:, :points] = self.x.T, self.y.T
+        work = aligned_zeros(workspace(self.architecture), points)
+        return np.array(self.architecture.sizes), points, x, y, float(self.weight_decay), work
 
 
 def checked_problem(architecture: Architecture, data: Any, part: str, weight_decay: float) -> Problem:

@@ -1,0 +1,137 @@
+"""Eight numbers at once: the vector type of compiled linear algebra, and rows that suit it.
+
+A loop over single numbers leaves to the compiler how a sum is split and what becomes of a remainder. Here the program
+says it: the order of additions is the same on every machine (one with narrower vectors takes two or four of its own),
+and there are no remainders, since rows are filled up with zeros to whole vectors and start where a cache line starts.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, models, register_model
+
+LANES = 8
+"""Numbers in a vector, and in a cache line."""
+
+VECTOR, INTEGERS = ir.VectorType(ir.DoubleType(), LANES), ir.VectorType(ir.IntType(64), LANES)
+FUSED = ("contract",)
+"""A product and a sum may be rounded once."""
+
+
+class Lanes(types.Type):  # type: ignore[misc]
+    """Numba's type of eight numbers."""
+
+
+@register_model(Lanes)
+class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, VECTOR)
+
+
+LANE = Lanes(name="Lanes")
+
+
+def instruction(result: Any, *operands: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Make a function for compiled code of one that builds its instructions; an array comes as its address."""
+
+    def decorate(build: Callable[..., Any]) -> Any:
+        def typed(_context: Any, *given: Any) -> tuple[Any, Any]:
+            kinds = [kind if expected is types.Array else expected for kind, expected in zip(given, operands, strict=True)]
+            return result(*kinds), generate
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            values = [
+                context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+                for kind, value in zip(signature.args, arguments, strict=True)
+            ]
+            made = build(builder, *values)
+            if made is None:
+                return context.get_dummy_value()
+            return context.make_tuple(builder, signature.return_type, made) if isinstance(made, list) else made
+
+        typed.__signature__ = inspect.signature(build)  # type: ignore[attr-defined] # numba reads the names here
+        return intrinsic(typed)
+
+    return decorate
+
+
+def _address(builder: Any, data: Any, start: Any) -> Any:
+    return builder.bitcast(builder.gep(data, [start]), VECTOR.as_pointer())
+
+
+def _shuffled(builder: Any, first: Any, second: Any, lanes: Iterable[int]) -> Any:
+    places = list(lanes)
+    return builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places))
+
+
+def _in_all(builder: Any, value: Any, kind: Any) -> Any:
+    single = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    return _shuffled(builder, single, single, [0] * LANES)
+
+
+def _halved(builder: Any, value: Any, lanes: int) -> Any:
+    """Add the upper half of the lanes to the lower half."""
+    half = lanes // 2
+    return builder.fadd(
+        _shuffled(builder, value, value, range(half)), _shuffled(builder, value, value, range(half, lanes))
+    )
+
+
+def _paired(builder: Any, first: Any, second: Any, size: int) -> Any:
+    """Add neighbouring groups of lanes of each of two vectors, and take the sums from both in turn."""
+    low = [lane + offset for lane in range(0, LANES, 2 * size) for offset in (*range(size), *range(LANES, LANES + size))]
+    high = [lane + size for lane in low]
+    return builder.fadd(_shuffled(builder, first, second, low), _shuffled(builder, first, second, high))
+
+
+@instruction(LANE, types.Array, types.intp)
+def load(builder: Any, vector: Any, start: Any) -> Any:
+    """Return entries start, …, start + 7 of a vector."""
+    value = builder.load(_address(builder, vector, start))
+    value.align = 8
+    return value
+
+
+@instruction(types.void, types.Array, types.intp, LANE)
+def store(builder: Any, vector: Any, start: Any, value: Any) -> None:
+    """Set entries start, …, start + 7 of a vector."""
+    builder.store(value, _address(builder, vector, start), align=8)
+
+
+@instruction(LANE, types.float64)
+def spread(builder: Any, value: Any) -> Any:
+    """Return a number in all lanes."""
+    return _in_all(builder, value, VECTOR)
+
+
+@instruction(LANE, LANE, LANE, LANE)
+def multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """Return a · b + c."""
+    return builder.fadd(builder.fmul(a, b, flags=FUSED), c, flags=FUSED)
+
+
+@instruction(LANE, types.intp, LANE)
+def first(builder: Any, count: Any, value: Any) -> Any:
+    """Return the first lanes of a vector, with zeros in the others."""
+    places = ir.Constant(INTEGERS, list(range(LANES)))
+    inside = builder.icmp_signed("<", places, _in_all(builder, count, INTEGERS))
+    return builder.select(inside, value, ir.Constant(VECTOR, [0.0] * LANES))
+
+
+@instruction(types.float64, LANE)
+def sum_of(builder: Any, value: Any) -> Any:
+    """Return the sum over the lanes."""
+    for lanes in (8, 4, 2):
+        value = _halved(builder, value, lanes)
+    return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
+
+
+@instruction(types.UniTuple(types.float64, 4), LANE, LANE, LANE, LANE)
+def sums_of(builder: Any, a: Any, b: Any, c: Any, d: Any) -> list[Any]:
+    """Return the sums over the lanes of four vectors, in half the steps that one by one would take."""
+    pairs = _paired(builder, a, b, 1), _paired(builder, c, d, 1)
+    sums = _halved(builder, _paired(builder, *pairs, 2), LANES)
+    return [builder.extract_element(sums, ir.Constant(ir.IntType(32), lane)) for lane in range(4)]
