@@ -13,9 +13,9 @@ from typing import Any
 import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
-from mlpreport.derivation.contractions import loop_terms
 from mlpreport.derivation.functions import helpers, sizes_read
 from mlpreport.derivation.indices import Phi, entry, indices
+from mlpreport.derivation.lowering import lowered
 from mlpreport.derivation.printing import code_names, helper_name
 from mlpreport.derivation.program import ALL, ONE, Shape, Term, nodes
 from mlpreport.derivation.stable import code
@@ -162,7 +162,7 @@ def _outer_sums(formula: sp.Expr) -> set[sp.Sum]:
 
 def loops_of(derivation: Derivation) -> str:
     """Print a derivation as a Python module of loops: `value_and_grad` returns the value and a tuple of results."""
-    terms, results = loop_terms(derivation), set(derivation.results.values())
+    terms, results = lowered(derivation, "math"), set(derivation.results.values())
     program, called = derivation.backward, helpers(terms.values(), "math")
     names = code_names(program, ["math", "np", "value_and_grad", *RESERVED, *called], [*terms])
     loops = Loops({**program.shapes, **{name: term.shape for name, term in terms.items()}}, names)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
-from mlpreport.derivation.contractions import loop_terms
 from mlpreport.derivation.functions import helpers
 from mlpreport.derivation.loops import RESERVED, Layout, Loops
+from mlpreport.derivation.lowering import lowered
 from mlpreport.derivation.printing import code_names
 from mlpreport.derivation.program import Shape, Term, variables
 
@@ -65,7 +65,7 @@ def pointwise(
     parts
         Variables, the value and the results among them, that are parts of flat arrays, as in `Layout`.
     """
-    terms, inputs = loop_terms(derivation), derivation.program.inputs
+    terms, inputs = lowered(derivation, "math"), derivation.program.inputs
     shapes = {**inputs, **{name: term.shape for name, term in terms.items()}}
     wanted = [derivation.value, *derivation.results.values()]
     batched = any(shapes[name][0] == POINTS for name in differing)
