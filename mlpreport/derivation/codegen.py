@@ -13,8 +13,8 @@ import sympy as sp
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import elementwise
 from mlpreport.derivation.functions import helpers, sizes_read
-from mlpreport.derivation.loops import compiled_loops
 from mlpreport.derivation.lowering import is_number, lowered
+from mlpreport.derivation.pointwise import compiled_loops
 from mlpreport.derivation.printing import code_names, show
 from mlpreport.derivation.program import Shape, Term, nodes, show_shape, variables
 from mlpreport.errors import InvalidInputError, ShapeError
