@@ -13,10 +13,10 @@ import sympy as sp
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import elementwise
 from mlpreport.derivation.functions import helpers, sizes_read
-from mlpreport.derivation.loops import compiled_loops
+from mlpreport.derivation.lowering import is_number, lowered
+from mlpreport.derivation.pointwise import compiled_loops
 from mlpreport.derivation.printing import code_names, show
-from mlpreport.derivation.program import Shape, Term, needed, nodes, show_shape, variables
-from mlpreport.derivation.rewriting import faster, is_number, shared, stabilised
+from mlpreport.derivation.program import Shape, Term, nodes, show_shape, variables
 from mlpreport.errors import InvalidInputError, ShapeError
 
 _LIBRARIES = {"numpy": "np", "torch": "torch", "numba": "numba"}
@@ -161,11 +161,7 @@ def check_current(derivation: Derivation) -> None:
 def source_of(derivation: Derivation, library: str) -> str:
     """Print a derivation as a Python module for `np` or `torch`."""
     program, results, value = derivation.backward, set(derivation.results.values()), derivation.value
-    named: dict[sp.Expr, str] = {}
-    definitions = {n: stabilised(t, program.definitions, named) for n, t in program.definitions.items()}
-    if library == "np":
-        definitions = {name: faster(term) for name, term in definitions.items()}
-    terms = shared(needed(definitions, [value, *results]))
+    terms = lowered(derivation, library)
     functions = helpers(terms.values(), library)
     names = code_names(program, ["math", "np", "torch", "erf", "value_and_grad", *functions], [*terms])
     codes = {name: _code(name, term, names, library, results) for name, term in terms.items()}

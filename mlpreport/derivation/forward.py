@@ -10,7 +10,7 @@ from mlpreport.derivation.backward import INSERT, Derivation, Step, chain_rule, 
 from mlpreport.derivation.indices import Line, Partial, beside, fresh, line
 from mlpreport.derivation.matrices import recognise, whole
 from mlpreport.derivation.program import ALL, Equation, Program, build, needed, variables
-from mlpreport.derivation.reading import simple
+from mlpreport.derivation.splitting import simple
 from mlpreport.errors import ProgramError
 
 

@@ -4,20 +4,14 @@ Arrays are stored as they are written, or, for a layout with points, with the po
 inner loop runs over contiguous points.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
-from types import FunctionType
-from typing import Any
 
 import sympy as sp
 
-from mlpreport.derivation.backward import Derivation
-from mlpreport.derivation.contractions import loop_terms
-from mlpreport.derivation.functions import helpers, sizes_read
 from mlpreport.derivation.indices import Phi, entry, indices
-from mlpreport.derivation.printing import code_names, helper_name
-from mlpreport.derivation.program import ALL, ONE, Shape, Term, nodes
+from mlpreport.derivation.printing import helper_name
+from mlpreport.derivation.program import ALL, ONE, Shape, Term
 from mlpreport.derivation.stable import code
 
 Axis = tuple[sp.Expr, sp.Expr]
@@ -25,6 +19,12 @@ Axis = tuple[sp.Expr, sp.Expr]
 
 RESERVED = ("i", "j", "k", "n", "total", *(f"{name}{n}" for name in ("k", "total") for n in range(1, 9)))
 """What loops call their indices and sums."""
+
+_ROOM = sp.Symbol("work.shape[1]")
+"""Loops into the workspace go beyond the points, to the end of its rows: compilers then need no remainder."""
+
+_LOGSUMEXP = {ONE: "logsumexp({})", sp.S.Zero: "logsumexp({}.T).T", ALL: "logsumexp({}.reshape(1, -1))"}
+"""The helper for rows, called on the rows, the columns, or all entries as one row."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,14 @@ class Loops:
 
     def lines(self, name: str, term: Term) -> list[str]:
         """Print the loops that fill the array of a variable with the value of its term."""
+        if term.op == "logsumexp" and name not in self.layout.varying:
+            array = self.names[term.operands[0].name]
+            return [f"{self.names[name]}[:] = {_LOGSUMEXP[term.parts[1]].format(array)}"]
         at = indices(term.shape, "ij")
         formula = entry(term.operands[0] if term.op == "map" else term, *at)
         formula, axes = self._lettered(formula, self.layout.axes(name, term.shape, at))
+        if self.layout.parts.get(name) == "work[":
+            axes = [(k, _ROOM if size == self.layout.points[1] else size) for k, size in axes]
         if term.op == "map":
             formula = sp.Symbol(f"{term.name}({self.code(formula)})")
         target = self._cell(name, [_place(k) for k, _ in axes])
@@ -134,8 +139,8 @@ class Loops:
         factors = [factor.as_base_exp() for factor in sp.Mul.make_args(body)]
         rows = [base for base, power in factors if isinstance(base, sp.Indexed) for _ in range(power)]
         scale = sp.Mul(*(base**power for base, power in factors if not isinstance(base, sp.Indexed)))
-        texts = [self._element(row, whole_row=True) for row in rows]
-        product = f"row_product({texts[0]}, {texts[1]})" if len(texts) == 2 else f"row_total({texts[0]})"  # noqa: PLR2004
+        texts = [*(self._element(row, whole_row=True) for row in rows), self.code(self.layout.points[1])]
+        product = f"row_{'product' if len(rows) == 2 else 'total'}({', '.join(texts)})"  # noqa: PLR2004
         return product if scale == 1 else f"{self.code(scale)} * {product}"
 
     def _nested(self, axes: list[Axis], body: list[str]) -> list[str]:
@@ -158,62 +163,3 @@ def _outer_sums(formula: sp.Expr) -> set[sp.Sum]:
     if isinstance(formula, sp.Sum):
         return {formula}
     return set().union(*map(_outer_sums, formula.args))
-
-
-def loops_of(derivation: Derivation) -> str:
-    """Print a derivation as a Python module of loops: `value_and_grad` returns the value and a tuple of results."""
-    terms, results = loop_terms(derivation), set(derivation.results.values())
-    program, called = derivation.backward, helpers(terms.values(), "math")
-    names = code_names(program, ["math", "np", "value_and_grad", *RESERVED, *called], [*terms])
-    loops = Loops({**program.shapes, **{name: term.shape for name, term in terms.items()}}, names)
-    lines = [f"def value_and_grad({', '.join(names[name] for name in program.inputs)}):"]
-    sizes = sizes_read(program.inputs, _sizes(terms.values()), names)
-    lines += [f"    {line}" for line in (*sizes, *_all(loops, terms, results))]
-    found = "".join(f"{names[name]}, " for name in derivation.results.values())
-    lines.append(f"    return {names[derivation.value]}[0, 0], ({found.removesuffix(' ')})")
-    return "\n\n\n".join(["import math\n\nimport numpy as np", *called.values(), "\n".join(lines)]) + "\n"
-
-
-def _all(loops: Loops, terms: Mapping[str, Term], results: set[str]) -> Iterator[str]:
-    for name, term in terms.items():
-        left = loops.names[name]
-        if term.op == "var":
-            yield f"{left} = {loops.names[term.name]}{'.copy()' * (name in results)}"
-        elif term.op == "logsumexp":
-            yield f"{left} = {_logsumexp(term, loops.names)}"
-        else:
-            rows, columns = map(loops.code, term.shape)
-            yield f"{left} = np.empty(({rows}, {columns}))"
-            yield from loops.lines(name, term)
-
-
-def _logsumexp(term: Term, names: Mapping[str, str]) -> str:
-    """Call the helper for rows on the rows, the columns, or all entries as one row."""
-    array = names[term.operands[0].name]
-    form = {ONE: "logsumexp({})", sp.S.Zero: "logsumexp({}.T).T", ALL: "logsumexp({}.reshape(1, -1))"}
-    return form[term.parts[1]].format(array)
-
-
-def _sizes(terms: Iterable[Term]) -> set[sp.Basic]:
-    """Sizes that loops run over, or mention as numbers."""
-    every = [t for term in terms for t in nodes(term)]
-    return {s for t in every for part in (t, *t.shape) for s in part.free_symbols}
-
-
-def compiled_loops(derivation: Derivation) -> tuple[str, Callable[..., tuple[float, dict[str, Any]]]]:
-    """Print a derivation as loops and compile them into a function of float64 arrays that names its results."""
-    numba: Any = import_module("numba")
-    source, scope, names = loops_of(derivation), dict[str, Any](), tuple(derivation.results)
-    exec(source, scope)  # noqa: S102 (the text is printed from a checked program, never taken from outside)
-    function = scope.pop("value_and_grad")
-    for name, value in scope.items():
-        if isinstance(value, FunctionType):
-            scope[name] = numba.njit(nogil=True, error_model="numpy")(value)
-    signature = (numba.types.Array(numba.float64, 2, "C"),) * function.__code__.co_argcount
-    compiled = numba.njit(signature, nogil=True, error_model="numpy")(function)
-
-    def value_and_grad(*arrays: Any) -> tuple[float, dict[str, Any]]:
-        value, found = compiled(*arrays)
-        return value, dict(zip(names, found, strict=True))
-
-    return source, value_and_grad

@@ -79,6 +79,10 @@ class Term(sp.Basic):  # type: ignore[misc]
         """Transpose, undoing a transpose."""
         return self.operands[0] if self.op == "T" else self if self.shape == (1, 1) else build("T", self)
 
+    def rewritten(self, rewrite: Callable[["Term"], "Term"]) -> "Term":
+        """Rewrite every operand; the shape is not checked again."""
+        return Term(*(rewrite(part) if isinstance(part, Term) else part for part in self.args))
+
     __neg__, __add__, __sub__, __mul__ = map(_operator, ("neg", "+", "-", "*"))
     __truediv__, __matmul__ = map(_operator, "/@")
 

@@ -1,9 +1,7 @@
 """Reading ordinary array code: a whitelist of Python's syntax is interpreted, nothing is executed."""
 
 import ast
-from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from itertools import count
 from typing import Any, NoReturn
 
 import sympy as sp
@@ -11,7 +9,8 @@ from sympy.core.symbol import Str
 
 from mlpreport.derivation.elementwise import elementwise_names, nearest
 from mlpreport.derivation.indices import Phi, entry
-from mlpreport.derivation.program import ALL, ELEMENTWISE, ONE, Equation, Term, build, num, show_shape
+from mlpreport.derivation.program import ALL, ONE, Equation, Term, build, num, show_shape
+from mlpreport.derivation.splitting import simple
 from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**"}
@@ -20,7 +19,6 @@ _DEEPEST = 150
 _SUM = {"None": ALL, "0": sp.S.Zero, "-2": sp.S.Zero, "1": ONE, "-1": ONE}
 _AXES = {"sum": _SUM, "mean": _SUM, "softmax": {"1": ONE, "-1": ONE}}
 _TORCH = {"dim": "axis", "keepdim": "keepdims"}
-_ROOT, _LINEAR, _PLAIN, _ATOM = range(4)
 
 
 @dataclass
@@ -181,40 +179,3 @@ def _recognised(term: Term) -> Term:
         case Term("/", (top, Term("sum", (Term("call", (Str(name="exp"), _, inner)) as below, axis)))):
             return build("softmax", inner) if top == below and axis == ONE else term
     return term
-
-
-def simple(definitions: Mapping[str, Term], taken: Container[str]) -> tuple[Equation, ...]:
-    """Name parts of right-hand sides t1, t2, … (but none that is taken) until every equation is simple.
-
-    Simple is: a function of a variable, or a sum with constant factors of products `a @ b` of variables, of sums and
-    means of elementwise expressions, and of elementwise expressions.
-    """
-    equations: list[Equation] = []
-    fresh = (name for n in count(1) if (name := f"t{n}") not in taken)
-
-    def simplified(term: Term, level: int = _ROOT) -> Term:
-        if term.op == "var" or (term.op in {"num", "ones"} and level < _ATOM):
-            return term
-        inner = _operand_level(term, level)
-        if inner is not None:
-            return Term(*(simplified(part, inner) if isinstance(part, Term) else part for part in term.args))
-        root = simplified(term)
-        equations.append(Equation(next(fresh), root))
-        return build("var", equations[-1].name, *term.shape)
-
-    for name, term in definitions.items():
-        equations.append(Equation(name, simplified(term)))
-    return tuple(equations)
-
-
-def _operand_level(term: Term, level: int) -> int | None:
-    """How simple the operands of a term must be where the term stands; None if it may not stand there."""
-    op = term.op
-    if op == "T" or (op == "@" and level <= _LINEAR):
-        return _ATOM
-    if op in {"softmax", "logsumexp"} or (op == "call" and term.name not in {"exp", "log"}):
-        return _ATOM if level == _ROOT else None
-    if level <= _LINEAR:
-        scaled = op in {"*", "/"} and "num" in {operand.op for operand in term.operands}
-        return _LINEAR if scaled or op in {"+", "-", "neg"} else _PLAIN
-    return _PLAIN if level == _PLAIN and (op in ELEMENTWISE or op == "call") else None

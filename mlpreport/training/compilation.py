@@ -30,8 +30,8 @@ from mlpreport.training.network import kernels_source, sizes_of
 VECTOR = types.Array(float64, 1, "C")
 MATRIX = types.Array(float64, 2, "C")
 SYSTEMS = types.Array(float64, 3, "C")
-PROBLEM = types.Tuple((types.Array(int64, 1, "C"), int64, MATRIX, MATRIX, float64, MATRIX))  # type: ignore[no-untyped-call]
-"""Layer sizes, number of points, inputs and targets (size, point), factor of the penalty, workspace (row, point)."""
+PROBLEM = types.Tuple((types.Array(int64, 1, "C"), int64, MATRIX, MATRIX, float64, MATRIX, VECTOR))  # type: ignore[no-untyped-call]
+"""Layer sizes, number of points, inputs and targets (size, point), factor of the penalty, workspaces (row, point), (entry,)."""
 OBJECTIVE = float64(VECTOR, PROBLEM, VECTOR)
 RESIDUALS = types.void(VECTOR, PROBLEM, SYSTEMS)
 FORWARD = types.void(VECTOR, PROBLEM, MATRIX)
@@ -80,10 +80,11 @@ def compiled_network(name: str, architecture: Architecture) -> Kernel:
         return _compiled_network(name, *_kind(architecture))
 
 
-def workspace(architecture: Architecture) -> int:
-    """Return how many rows of workspace the kernels of an architecture use."""
+def workspace(architecture: Architecture) -> tuple[int, int]:
+    """Return how many rows of points, and how many entries besides, the kernels of an architecture work in."""
     with _LOCK:
-        return int(_printed(*_kind(architecture))[1]["rows"](architecture.sizes))
+        rows, entries = _printed(*_kind(architecture))[1]["room"](architecture.sizes)
+    return rows, entries
 
 
 def _kind(architecture: Architecture) -> tuple[tuple[int, ...], Elementwise]:
@@ -119,7 +120,7 @@ def _printed(sizes: tuple[int, ...], activation: Elementwise) -> tuple[str, dict
         if isinstance(value, FunctionType):
             # Machine code of several processes meets in the cache; by equal names one kernel would run another's.
             value.__qualname__ = f"{name}_{digest}"
-            names[name] = value if name in {*NETWORK, "rows"} else inner(value)
+            names[name] = value if name in {*NETWORK, "room"} else inner(value)
     return digest, names
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mlpreport.training.kernels_lanes import LANES, load, multiply_add, spread, store, sums_of
-from mlpreport.training.kernels_linear import Kernel, Matrix, Vector, aligned, copy, dot, inner, largest
+from mlpreport.training.kernels_linear import Kernel, Matrix, Vector, add_multiple, aligned, copy, dot, inner, largest
 from mlpreport.training.stopping import (
     CONVERGED,
     DECREMENT_TOLERANCE,
@@ -67,8 +67,7 @@ def line_search(
         return 0.0, value
     high, high_value, high_slope = math.inf, value, slope
     for _ in range(EVALUATIONS):
-        for i in range(start.size):
-            point[i] = start[i] + step * direction[i]
+        add_multiple(start, step, direction, point)
         trial_value = objective(point, problem, gradient)
         trial_slope = dot(gradient, direction)
         # Written so that NaN counts as too high.
@@ -140,9 +139,9 @@ def next_direction(
     factors[0] = (1.0 + dot(change, image) / curvature) / curvature
     factors[1] = 1.0 / curvature
     along, across = dot(step, gradient), dot(image, gradient)
-    for i in range(direction.size):
-        rise = (factors[0] * along - factors[1] * across) * step[i] - factors[1] * along * image[i]
-        direction[i] = -(applied[1, i] + rise)
+    add_multiple(applied[1], factors[0] * along - factors[1] * across, step, direction)
+    add_multiple(direction, -factors[1] * along, image, direction)
+    negate(direction, direction)
 
 
 @inner
@@ -154,9 +153,9 @@ def first_trial(change: float, slope: float) -> float:
 
 @inner
 def negate(source: Vector, target: Vector) -> None:
-    """Set target = -source."""
-    for i in range(target.size):
-        target[i] = -source[i]
+    """Set target = -source, both aligned."""
+    for k in range(0, target.size, LANES):
+        store(target, k, multiply_add(spread(-1.0), load(source, k), spread(0.0)))
 
 
 @inner
@@ -192,12 +191,10 @@ def descend(
         if length == 0.0:
             return iteration, STALLED
         # The pass over the matrix still carries out the update before this one.
-        for i in range(size):
-            change[i] = new_gradient[i] - gradient[i]
+        add_multiple(new_gradient, -1.0, gradient, change)
         copy(applied[0], image)
         update_and_apply(inverse, step, image, factors, change, new_gradient, applied)
-        for i in range(size):
-            step[i] = point[i] - current[i]
+        add_multiple(point, -1.0, current, step)
         next_direction(step, new_gradient, change, applied, factors, direction)
         copy(point, current)
         gradient, new_gradient = new_gradient, gradient
@@ -211,5 +208,6 @@ def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameter
     for i in range(parameters.size):
         current[i] = parameters[i]
     result = descend(objective, problem, options, parameters.size, current)
-    copy(current, parameters)
+    for i in range(parameters.size):
+        parameters[i] = current[i]
     return result

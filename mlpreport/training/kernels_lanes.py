@@ -72,12 +72,27 @@ def _in_all(builder: Any, value: Any, kind: Any) -> Any:
     return _shuffled(builder, single, single, [0] * LANES)
 
 
-def _halved(builder: Any, value: Any, lanes: int) -> Any:
-    """Add the upper half of the lanes to the lower half."""
-    half = lanes // 2
-    return builder.fadd(
-        _shuffled(builder, value, value, range(half)), _shuffled(builder, value, value, range(half, lanes))
-    )
+def _halved(builder: Any, value: Any, combined: Callable[..., Any]) -> Any:
+    """Combine the lower half of the lanes with the upper half."""
+    lanes = value.type.count
+    low, high = range(lanes // 2), range(lanes // 2, lanes)
+    return combined(builder, _shuffled(builder, value, value, low), _shuffled(builder, value, value, high))
+
+
+def _folded(builder: Any, value: Any, combined: Callable[..., Any]) -> Any:
+    """Combine all lanes, in halves, to one number."""
+    while value.type.count > 1:
+        value = _halved(builder, value, combined)
+    return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
+
+
+def _sum(builder: Any, a: Any, b: Any) -> Any:
+    return builder.fadd(a, b)
+
+
+def _larger(builder: Any, a: Any, b: Any) -> Any:
+    grows = builder.and_(builder.fcmp_unordered(">", b, a), builder.fcmp_ordered("ord", a, a))
+    return builder.select(grows, b, a)
 
 
 def _paired(builder: Any, first: Any, second: Any, size: int) -> Any:
@@ -113,6 +128,19 @@ def multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
     return builder.fadd(builder.fmul(a, b, flags=FUSED), c, flags=FUSED)
 
 
+@instruction(LANE, LANE, LANE)
+def larger(builder: Any, a: Any, b: Any) -> Any:
+    """Return the larger of a and the absolute value of b; a NaN stays."""
+    without_sign = builder.and_(builder.bitcast(b, INTEGERS), ir.Constant(INTEGERS, [2**63 - 1] * LANES))
+    return _larger(builder, a, builder.bitcast(without_sign, VECTOR))
+
+
+@instruction(types.float64, LANE)
+def largest_of(builder: Any, value: Any) -> Any:
+    """Return the largest of the lanes, NaN if one is NaN."""
+    return _folded(builder, value, _larger)
+
+
 @instruction(LANE, types.intp, LANE)
 def first(builder: Any, count: Any, value: Any) -> Any:
     """Return the first lanes of a vector, with zeros in the others."""
@@ -124,14 +152,12 @@ def first(builder: Any, count: Any, value: Any) -> Any:
 @instruction(types.float64, LANE)
 def sum_of(builder: Any, value: Any) -> Any:
     """Return the sum over the lanes."""
-    for lanes in (8, 4, 2):
-        value = _halved(builder, value, lanes)
-    return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
+    return _folded(builder, value, _sum)
 
 
 @instruction(types.UniTuple(types.float64, 4), LANE, LANE, LANE, LANE)
 def sums_of(builder: Any, a: Any, b: Any, c: Any, d: Any) -> list[Any]:
     """Return the sums over the lanes of four vectors, in half the steps that one by one would take."""
     pairs = _paired(builder, a, b, 1), _paired(builder, c, d, 1)
-    sums = _halved(builder, _paired(builder, *pairs, 2), LANES)
+    sums = _halved(builder, _paired(builder, *pairs, 2), _sum)
     return [builder.extract_element(sums, ir.Constant(ir.IntType(32), lane)) for lane in range(4)]

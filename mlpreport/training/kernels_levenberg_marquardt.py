@@ -17,7 +17,6 @@ from mlpreport.training.kernels_linear import (
     Vector,
     add_gram,
     aligned,
-    copy,
     dot,
     eliminate,
     inner,
@@ -109,7 +108,7 @@ def levenberg_marquardt(
     residual_function: Kernel, problem: tuple[Any, ...], options: Vector, parameters: Vector
 ) -> tuple[int, int]:
     """Minimise the sum of squared residuals from parameters, in place; return iterations and stop code."""
-    _, _, _, targets, penalty, _ = problem
+    _, _, _, targets, penalty, _, _ = problem
     size, outputs = parameters.size, targets.shape[0]
     normal, matrix = aligned(size + 4, size + 1), aligned(size + 4, size + 1)
     rows = normal.shape[0]
@@ -137,7 +136,8 @@ def levenberg_marquardt(
         gain = (value - new_value) / predicted
         if gain > 0.0:
             converged = gain > TRUSTED_GAIN and predicted <= options[DECREMENT_TOLERANCE] * value
-            copy(point, parameters)
+            for i in range(size):
+                parameters[i] = point[i]
             value = new_value
             linearise(parameters, penalty, systems, normal)
             damping *= max(DECAY, 1.0 - (2.0 * gain - 1.0) ** 3)

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mlpreport.training.kernels_lanes import LANES, first, load, multiply_add, spread, store, sum_of, sums_of
+from mlpreport.training.kernels_lanes import LANES, first, larger, largest_of, load, multiply_add, spread, store, sum_of, sums_of
 
 Kernel = Callable[..., Any]
 F = TypeVar("F", bound=Kernel)
@@ -25,7 +25,7 @@ Flags = NDArray[np.uint8]
 
 def inner(function: F) -> F:
     """Mark a function that compiled code calls; it is compiled with its caller."""
-    return cast("F", njit(nogil=True, error_model="numpy")(function))
+    return cast("F", njit(nogil=True, error_model="numpy", forceinline=True)(function))
 
 
 def aligned_zeros(rows: int, size: int) -> Matrix:
@@ -45,7 +45,8 @@ def dot(a: Vector, b: Vector) -> float:
     total = spread(0.0)
     for k in range(0, a.size, LANES):
         total = multiply_add(load(a, k), load(b, k), total)
-    return cast("float", sum_of(total))
+    result: float = sum_of(total)
+    return result
 
 
 @inner
@@ -54,9 +55,10 @@ def row_product(a: Vector, b: Vector, count: int) -> float:
     total, whole = spread(0.0), count // LANES * LANES
     for k in range(0, whole, LANES):
         total = multiply_add(load(a, k), load(b, k), total)
-    if whole < count:
-        total = multiply_add(first(count - whole, load(a, whole)), first(count - whole, load(b, whole)), total)
-    return cast("float", sum_of(total))
+    for k in range(whole, count, LANES):
+        total = multiply_add(first(count - k, load(a, k)), first(count - k, load(b, k)), total)
+    result: float = sum_of(total)
+    return result
 
 
 @inner
@@ -65,26 +67,34 @@ def row_total(a: Vector, count: int) -> float:
     total, one, whole = spread(0.0), spread(1.0), count // LANES * LANES
     for k in range(0, whole, LANES):
         total = multiply_add(load(a, k), one, total)
-    if whole < count:
-        total = multiply_add(first(count - whole, load(a, whole)), one, total)
-    return cast("float", sum_of(total))
+    for k in range(whole, count, LANES):
+        total = multiply_add(first(count - k, load(a, k)), one, total)
+    result: float = sum_of(total)
+    return result
 
 
 @inner
 def copy(source: Vector, target: Vector) -> None:
-    """Set the entries of the target to the first ones of the source."""
-    for i in range(target.size):
-        target[i] = source[i]
+    """Set target = source, both aligned."""
+    for k in range(0, target.size, LANES):
+        store(target, k, load(source, k))
+
+
+@inner
+def add_multiple(a: Vector, factor: float, b: Vector, result: Vector) -> None:
+    """Set result = a + factor · b, all aligned."""
+    multiple = spread(factor)
+    for k in range(0, result.size, LANES):
+        store(result, k, multiply_add(multiple, load(b, k), load(a, k)))
 
 
 @inner
 def largest(a: Vector) -> float:
-    """Return the largest absolute entry, NaN if any entry is NaN."""
-    result = 0.0
-    for i in range(a.size):
-        size = abs(a[i])
-        if size > result or math.isnan(size):
-            result = size
+    """Return the largest absolute entry of an aligned vector, NaN if any entry is NaN."""
+    sizes = spread(0.0)
+    for k in range(0, a.size, LANES):
+        sizes = larger(sizes, load(a, k))
+    result: float = largest_of(sizes)
     return result
 
 

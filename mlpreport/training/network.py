@@ -65,18 +65,19 @@ def _derived(source: str, points: Shapes, parameters: Shapes) -> Derivation:
 
 
 def kernels_source(architecture: Architecture) -> str:
-    """Python source of the functions `forward`, `objective` and `residuals`, and of `rows`, of their workspace.
+    """Python source of the functions `forward`, `objective` and `residuals`, and of `room`, of the size of their workspace.
 
     Parameters are flat; `problem` is the tuple of sizes, number of points, inputs (size, point), targets, penalty and
-    workspace, all three with room for whole lanes of points.
+    two workspaces, the first of rows of points; rows have room for whole lanes of points.
     """
-    texts, helpers, rows = [], dict[str, str](), []
+    texts, helpers, bodies = [], dict[str, str](), []
     for text, body in (_forward(architecture), _objective(architecture), _residuals(architecture)):
         texts.append(text)
         helpers |= body.helpers
-        rows.append(body.rows)
-    space = [*_sizes(architecture, body.names), f"return max({', '.join(rows)})"]
-    texts.append(_function("rows(sizes)", space))
+        bodies.append(body)
+    rows, entries = ", ".join(body.rows for body in bodies), ", ".join(body.entries for body in bodies)
+    room = [*_sizes(architecture, body.names), f"return max({rows}), max({entries})"]
+    texts.append(_function("room(sizes)", room))
     return "\n\n\n".join(["import math\n\nimport numpy as np", *helpers.values(), *texts]) + "\n"
 
 
@@ -93,7 +94,7 @@ def _parts(architecture: Architecture, derivation: Derivation, array: str) -> di
 def _unpacked(architecture: Architecture, body: Body, results: Mapping[str, str]) -> Iterator[str]:
     """Print what comes first: sizes, and where each parameter and its result start in flat arrays."""
     names, start = body.names, "0"
-    yield f"sizes, {names['size N']}, {names['x']}, {names['y']}, {names.get('decay', '_')}, work = problem"
+    yield f"sizes, {names['size N']}, {names['x']}, {names['y']}, {names.get('decay', '_')}, work, space = problem"
     yield from _sizes(architecture, names)
     for key, shape in parameter_sizes(architecture).items():
         yield f"{names[key]} = {start}"

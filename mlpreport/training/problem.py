@@ -28,8 +28,9 @@ class Problem:
         points = len(self.x)
         x, y = (aligned_zeros(array.shape[1], points) for array in (self.x, self.y))
         x[:, :points], y[:, :points] = self.x.T, self.y.T
-        work = aligned_zeros(workspace(self.architecture), points)
-        return np.array(self.architecture.sizes), points, x, y, float(self.weight_decay), work
+        rows, entries = workspace(self.architecture)
+        work, space = aligned_zeros(rows, points), np.empty(entries)
+        return np.array(self.architecture.sizes), points, x, y, float(self.weight_decay), work, space
 
 
 def checked_problem(architecture: Architecture, data: Any, part: str, weight_decay: float) -> Problem:
@@ -105,9 +106,10 @@ def losses_and_gradient_norms(
 ) -> tuple[Float64[np.ndarray, " restart"], Float64[np.ndarray, " restart"]]:
     """Mean squared errors without the penalty, and the largest gradient entries with it, at rows of parameters."""
     from mlpreport.training.compilation import compiled, compiled_network  # noqa: PLC0415 - as above
+    from mlpreport.training.kernels_linear import aligned_zeros  # noqa: PLC0415 - as above
 
     objective = compiled_network("objective", problem.architecture)
-    values, norms, gradient = np.empty(len(rows)), np.empty(len(rows)), np.empty(rows.shape[1])
+    values, norms, gradient = np.empty(len(rows)), np.empty(len(rows)), aligned_zeros(1, rows.shape[1])[0]
     compiled("evaluate")(objective, problem.for_kernels(), rows, gradient, values, norms)
     if problem.weight_decay:
         values, _ = losses_and_gradient_norms(replace(problem, weight_decay=0.0), rows)

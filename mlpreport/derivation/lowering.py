@@ -5,13 +5,26 @@ from collections.abc import Mapping
 
 import sympy as sp
 
+from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.indices import Phi, entry
-from mlpreport.derivation.program import ALL, ELEMENTWISE, Term, build, cost, num
+from mlpreport.derivation.program import ALL, ELEMENTWISE, ONE, Term, build, cost, needed, nodes, num
+from mlpreport.derivation.splitting import contracted, unused
 from mlpreport.derivation.stable import Sigmoid, Softplus, stable
 
 
-def stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term:
+def lowered(derivation: Derivation, library: str) -> dict[str, Term]:
+    """Equations that compute a derivation's value and results, for `np`, `torch` or loops (`math`)."""
+    program, named = derivation.backward, dict[sp.Expr, str]()
+    outputs = [derivation.value, *derivation.results.values()]
+    terms = {name: _stabilised(t, program.definitions, named) for name, t in program.definitions.items()}
+    if rewrite := {"np": _faster, "math": _without_softmax}.get(library):
+        terms = {name: rewrite(term) for name, term in terms.items()}
+    terms = _shared(needed(terms, outputs))
+    return needed(contracted(_unaliased(terms)), outputs) if library == "math" else terms
+
+
+def _stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term:
     """Replace what would overflow: the logarithm of a softmax, and functions of one variable rational in exp."""
     if term.op == "call" and term.name == "log" and term.operands[0].op == "var":
         inner = definitions.get(term.operands[0].name)
@@ -22,9 +35,7 @@ def stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr,
     mapped = _one_variable(term, definitions, named)
     if mapped is not None:
         return mapped
-    return Term(
-        *(stabilised(part, definitions, named) if isinstance(part, Term) else part for part in term.args)
-    )
+    return term.rewritten(lambda part: _stabilised(part, definitions, named))
 
 
 def _scaled(term: Term, divisor: sp.Expr) -> Term | None:
@@ -38,7 +49,7 @@ def _scaled(term: Term, divisor: sp.Expr) -> Term | None:
 def _one_variable(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term | None:
     """Write an elementwise term in one variable as one stable function, looking through the variable's definition."""
     found = _function(term)
-    calls = {t.name for t in sp.preorder_traversal(term) if isinstance(t, Term) and t.op == "call"}
+    calls = {t.name for t in nodes(term) if t.op == "call"}
     if found is None or not calls & {"exp", "log"}:
         return None
     formula, leaf = found
@@ -53,9 +64,9 @@ def _one_variable(term: Term, definitions: Mapping[str, Term], named: dict[sp.Ex
 
 def _function(term: Term) -> tuple[sp.Expr, Term] | None:
     """Read an elementwise term in one variable as an expression in U; None for any other term."""
-    nodes = {t for t in sp.preorder_traversal(term) if isinstance(t, Term)}
-    leaves = [t for t in nodes if t.op == "var"]
-    if len(leaves) != 1 or any(t.op not in ELEMENTWISE | {"var", "num", "call"} for t in nodes):
+    every = set(nodes(term))
+    leaves = [t for t in every if t.op == "var"]
+    if len(leaves) != 1 or any(t.op not in ELEMENTWISE | {"var", "num", "call"} for t in every):
         return None
     i, j = sp.symbols("i j")
     formula = entry(term, i, j).xreplace({entry(leaves[0], i, j): U})
@@ -67,12 +78,12 @@ def _mapped(formula: sp.Expr, operand: Term, named: dict[sp.Expr, str]) -> Term:
     return build("map", named.setdefault(formula, f"stable{len(named) + 1}"), formula, operand)
 
 
-def faster(term: Term) -> Term:
+def _faster(term: Term) -> Term:
     """Write products and sums as NumPy computes them fastest.
 
     Sums of products are `vdot`, sums over rows are products with a row of ones.
     """
-    new = Term(*(faster(part) if isinstance(part, Term) else part for part in term.args))
+    new = term.rewritten(_faster)
     if new.op not in {"sum", "mean"} or new.operands[0].shape == (1, 1):
         return new
     rows, cols = new.operands[0].shape
@@ -92,7 +103,7 @@ def _factors(term: Term) -> tuple[Term, Term]:
     return (term.operands[0], term.operands[1]) if term.op == "*" else (num(1), term)
 
 
-def shared(definitions: Mapping[str, Term]) -> dict[str, Term]:
+def _shared(definitions: Mapping[str, Term]) -> dict[str, Term]:
     """Give every part that occurs more than once a definition of its own; b - a is minus a - b."""
     seen: Counter[Term] = Counter()
 
@@ -109,14 +120,15 @@ def shared(definitions: Mapping[str, Term]) -> dict[str, Term]:
 
     done: dict[Term, Term] = {}
     result: dict[str, Term] = {}
+    names = unused("shared({})", definitions)
 
     def rebuild(term: Term, name: str) -> Term:
         term = upright(term)
         if term in done:
             return done[term]
-        new = _signed(Term(*(rebuild(part, "") if isinstance(part, Term) else part for part in term.args)))
+        new = _signed(term.rewritten(lambda part: rebuild(part, "")))
         if name or (seen[term] > 1 and (cost(term) or term.op == "ones")):
-            key = name or f"shared({sum(map(_is_shared, result)) + 1})"
+            key = name or next(names)
             result[key] = new
             done[term] = build("var", key, *term.shape)
             return done[term]
@@ -143,5 +155,21 @@ def is_number(term: Term) -> bool:
     return term.op in ELEMENTWISE and all(map(is_number, term.operands))
 
 
-def _is_shared(name: str) -> bool:
-    return name.startswith("shared(")
+def _without_softmax(term: Term) -> Term:
+    """Write softmaxes and their logarithms with the logarithm of a sum of exponentials."""
+    new = term.rewritten(_without_softmax)
+    if new.op not in {"softmax", "log_softmax"}:
+        return new
+    logarithm = new.operands[0] - build("logsumexp", new.operands[0], ONE)
+    return logarithm if new.op == "log_softmax" else build("call", "exp", 0, logarithm)
+
+
+def _unaliased(definitions: Mapping[str, Term]) -> dict[str, Term]:
+    """Read variables that only rename others from those."""
+    same: dict[Term, Term] = {}
+    result = {}
+    for name, term in definitions.items():
+        result[name] = term.xreplace(same)
+        if term.op == "var":
+            same[build("var", name, *term.shape)] = result[name]
+    return result
