@@ -79,7 +79,9 @@ def pointwise(
         varying |= {derivation.value, *results}
     single = {name for name in terms.keys() - varying - results if differing and shapes[name] == (ONE, ONE)}
     points = (sp.Symbol("n"), POINTS) if differing else (ONE, ONE)
-    held = {name: "work[" if name in varying else "space[" for name in terms if differing and name not in single}
+    held = {
+        name: "work[" if name in varying else "space[" for name in terms if differing and name not in single
+    }
     layout = Layout(points, frozenset(varying), frozenset({*single, *scalars}), held | dict(parts))
     called = helpers(terms.values(), "math")
     reserved = [*RESERVED, *KERNEL_NAMES, *called, *["N"] * bool(differing and not batched)]

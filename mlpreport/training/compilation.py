@@ -31,7 +31,7 @@ VECTOR = types.Array(float64, 1, "C")
 MATRIX = types.Array(float64, 2, "C")
 SYSTEMS = types.Array(float64, 3, "C")
 PROBLEM = types.Tuple((types.Array(int64, 1, "C"), int64, MATRIX, MATRIX, float64, MATRIX, VECTOR))  # type: ignore[no-untyped-call]
-"""Layer sizes, number of points, inputs and targets (size, point), factor of the penalty, workspaces (row, point), (entry,)."""
+"""Layers' sizes, number of points, inputs, targets (size, point), penalty factor, workspaces (row, point), (entry,)."""
 OBJECTIVE = float64(VECTOR, PROBLEM, VECTOR)
 RESIDUALS = types.void(VECTOR, PROBLEM, SYSTEMS)
 FORWARD = types.void(VECTOR, PROBLEM, MATRIX)

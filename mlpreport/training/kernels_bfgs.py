@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 
 from mlpreport.training.kernels_lanes import LANES, load, multiply_add, spread, store, sums_of
-from mlpreport.training.kernels_linear import Kernel, Matrix, Vector, add_multiple, aligned, copy, dot, inner, largest
+from mlpreport.training.kernels_linear import (
+    Kernel,
+    Matrix,
+    Vector,
+    add_multiple,
+    aligned,
+    copy,
+    dot,
+    inner,
+    largest,
+)
 from mlpreport.training.stopping import (
     CONVERGED,
     DECREMENT_TOLERANCE,

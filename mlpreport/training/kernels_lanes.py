@@ -21,14 +21,14 @@ FUSED = ("contract",)
 """A product and a sum may be rounded once."""
 
 
-class Lanes(types.Type):  # type: ignore[misc]
+class Lanes(types.Type):
     """Numba's type of eight numbers."""
 
 
 @register_model(Lanes)
-class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, VECTOR)
+        super().__init__(manager, kind, VECTOR)  # type: ignore[no-untyped-call]
 
 
 LANE = Lanes(name="Lanes")
@@ -39,18 +39,20 @@ def instruction(result: Any, *operands: Any) -> Callable[[Callable[..., Any]], A
 
     def decorate(build: Callable[..., Any]) -> Any:
         def typed(_context: Any, *given: Any) -> tuple[Any, Any]:
-            kinds = [kind if expected is types.Array else expected for kind, expected in zip(given, operands, strict=True)]
+            kinds = (
+                found if kind is types.Array else kind for found, kind in zip(given, operands, strict=True)
+            )
             return result(*kinds), generate
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             values = [
-                context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+                context.make_array(kind)(context, builder, value).data if kind not in operands else value
                 for kind, value in zip(signature.args, arguments, strict=True)
             ]
             made = build(builder, *values)
-            if made is None:
-                return context.get_dummy_value()
-            return context.make_tuple(builder, signature.return_type, made) if isinstance(made, list) else made
+            if isinstance(made, list):
+                return context.make_tuple(builder, signature.return_type, made)
+            return context.get_dummy_value() if made is None else made
 
         typed.__signature__ = inspect.signature(build)  # type: ignore[attr-defined] # numba reads the names here
         return intrinsic(typed)
@@ -64,7 +66,9 @@ def _address(builder: Any, data: Any, start: Any) -> Any:
 
 def _shuffled(builder: Any, first: Any, second: Any, lanes: Iterable[int]) -> Any:
     places = list(lanes)
-    return builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places))
+    return builder.shuffle_vector(
+        first, second, ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places)
+    )
 
 
 def _in_all(builder: Any, value: Any, kind: Any) -> Any:
@@ -97,7 +101,8 @@ def _larger(builder: Any, a: Any, b: Any) -> Any:
 
 def _paired(builder: Any, first: Any, second: Any, size: int) -> Any:
     """Add neighbouring groups of lanes of each of two vectors, and take the sums from both in turn."""
-    low = [lane + offset for lane in range(0, LANES, 2 * size) for offset in (*range(size), *range(LANES, LANES + size))]
+    both = (*range(size), *range(LANES, LANES + size))
+    low = [lane + offset for lane in range(0, LANES, 2 * size) for offset in both]
     high = [lane + size for lane in low]
     return builder.fadd(_shuffled(builder, first, second, low), _shuffled(builder, first, second, high))
 
@@ -155,7 +160,10 @@ def sum_of(builder: Any, value: Any) -> Any:
     return _folded(builder, value, _sum)
 
 
-@instruction(types.UniTuple(types.float64, 4), LANE, LANE, LANE, LANE)
+FOUR = types.UniTuple(types.float64, 4)  # type: ignore[no-untyped-call]
+
+
+@instruction(FOUR, LANE, LANE, LANE, LANE)
 def sums_of(builder: Any, a: Any, b: Any, c: Any, d: Any) -> list[Any]:
     """Return the sums over the lanes of four vectors, in half the steps that one by one would take."""
     pairs = _paired(builder, a, b, 1), _paired(builder, c, d, 1)

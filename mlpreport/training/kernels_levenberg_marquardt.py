@@ -25,6 +25,7 @@ from mlpreport.training.kernels_linear import (
 from mlpreport.training.stopping import (
     CONVERGED,
     DECREMENT_TOLERANCE,
+    FIRST_DAMPING,
     GRADIENT_TOLERANCE,
     ITERATION_LIMIT,
     MAX_ITERATIONS,
@@ -32,8 +33,6 @@ from mlpreport.training.stopping import (
     STALLED,
 )
 
-FIRST_DAMPING = 1e-2
-"""The first damping, as a factor of the largest diagonal entry of the normal matrix."""
 DECAY = 1.0 / 3.0
 LARGEST_DAMPING = 1e20
 TRUSTED_GAIN = 0.25
@@ -44,9 +43,10 @@ PRECISION = 2.0**-52
 def linearise(parameters: Vector, penalty: float, systems: Any, normal: Matrix) -> None:
     """Form the normal matrix, and half the gradient in the column behind it, the penalty's part included."""
     size = parameters.size
-    for i in range(size):
+    for i in range(size + 1):
         for k in range(i // LANES * LANES, normal.shape[1], LANES):
             store(normal[i], k, spread(0.0))
+    for i in range(size):
         normal[i, i] = penalty
         normal[i, size] = penalty * parameters[i]
     for output in range(systems.shape[0]):
@@ -68,8 +68,8 @@ def objective(parameters: Vector, penalty: float, systems: Any) -> float:
 
 @inner
 def damp(normal: Matrix, size: int, damping: float, matrix: Matrix) -> None:
-    """Set the upper triangle and the column behind it of matrix = normal + damping · I."""
-    for i in range(size):
+    """Set the upper triangle, and the column and row behind it, of matrix = normal + damping · I."""
+    for i in range(size + 1):
         for k in range(i // LANES * LANES, normal.shape[1], LANES):
             store(matrix[i], k, load(normal[i], k))
         matrix[i, i] += damping
@@ -117,7 +117,7 @@ def levenberg_marquardt(
     residual_function(parameters, problem, systems)
     value = objective(parameters, penalty, systems)
     linearise(parameters, penalty, systems, normal)
-    damping, growth = FIRST_DAMPING * largest_diagonal(normal, size), 2.0
+    damping, growth = options[FIRST_DAMPING] * largest_diagonal(normal, size), 2.0
     for iteration in range(int(options[MAX_ITERATIONS])):
         norm = largest_slope(normal, size)
         if not value < math.inf or not norm < math.inf:

@@ -13,7 +13,18 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mlpreport.training.kernels_lanes import LANES, first, larger, largest_of, load, multiply_add, spread, store, sum_of, sums_of
+from mlpreport.training.kernels_lanes import (
+    LANES,
+    first,
+    larger,
+    largest_of,
+    load,
+    multiply_add,
+    spread,
+    store,
+    sum_of,
+    sums_of,
+)
 
 Kernel = Callable[..., Any]
 F = TypeVar("F", bound=Kernel)
@@ -138,11 +149,11 @@ def subtract_multiple(row: Vector, multiple: float, other: Vector, start: int) -
 
 @inner
 def eliminate(matrix: Matrix, size: int, inverses: Vector) -> bool:
-    """Eliminate below the diagonal of a symmetric matrix with further columns, given above its diagonal.
+    """Eliminate below the diagonal of a symmetric matrix, given by its upper triangle and further columns.
 
-    The rows become those of D Lᵀ in Cholesky's square-root-free L D Lᵀ, and `inverses` the reciprocals of D; whatever
-    stands in further columns, such as the right-hand side of a system, is eliminated with them. Return whether the matrix is
-    numerically positive definite.
+    The rows become those of D Lᵀ in Cholesky's square-root-free L D Lᵀ, and `inverses` the reciprocals of D; further
+    columns, such as the right-hand side of a system, are eliminated with the others. The matrix needs one row more,
+    which is overwritten. Return whether it is numerically positive definite.
     """
     for start in range(0, size, 4):
         for row in range(start, min(start + 4, size)):
@@ -152,22 +163,28 @@ def eliminate(matrix: Matrix, size: int, inverses: Vector) -> bool:
             if not 0.0 < pivot < math.inf:
                 return False
             inverses[row] = 1.0 / pivot
-        for row in range(start + 4, size):
+        for row in range(start + 4, size, 2):
             subtract_multiples(matrix, row, start, inverses)
     return True
 
 
 @inner
 def subtract_multiples(matrix: Matrix, row: int, start: int, inverses: Vector) -> None:
-    """Eliminate with four rows at once, so that the row is loaded and stored once."""
-    target, a, b, c, d = matrix[row], matrix[start], matrix[start + 1], matrix[start + 2], matrix[start + 3]
-    by_a, by_b = spread(-a[row] * inverses[start]), spread(-b[row] * inverses[start + 1])
-    by_c, by_d = spread(-c[row] * inverses[start + 2]), spread(-d[row] * inverses[start + 3])
-    for k in range(row // LANES * LANES, target.size, LANES):
-        value = multiply_add(by_a, load(a, k), load(target, k))
-        value = multiply_add(by_b, load(b, k), value)
-        value = multiply_add(by_c, load(c, k), value)
-        store(target, k, multiply_add(by_d, load(d, k), value))
+    """Eliminate with four rows in two rows below, so that each entry loaded is used several times."""
+    first_row, second_row = matrix[row], matrix[row + 1]
+    a, b, c, d = matrix[start], matrix[start + 1], matrix[start + 2], matrix[start + 3]
+    by_a, by_b, by_c, by_d = inverses[start], inverses[start + 1], inverses[start + 2], inverses[start + 3]
+    first_a, second_a = spread(-a[row] * by_a), spread(-a[row + 1] * by_a)
+    first_b, second_b = spread(-b[row] * by_b), spread(-b[row + 1] * by_b)
+    first_c, second_c = spread(-c[row] * by_c), spread(-c[row + 1] * by_c)
+    first_d, second_d = spread(-d[row] * by_d), spread(-d[row + 1] * by_d)
+    for k in range(row // LANES * LANES, first_row.size, LANES):
+        x, y = load(a, k), load(b, k)
+        p = multiply_add(first_b, y, multiply_add(first_a, x, load(first_row, k)))
+        q = multiply_add(second_b, y, multiply_add(second_a, x, load(second_row, k)))
+        x, y = load(c, k), load(d, k)
+        store(first_row, k, multiply_add(first_d, y, multiply_add(first_c, x, p)))
+        store(second_row, k, multiply_add(second_d, y, multiply_add(second_c, x, q)))
 
 
 @inner

@@ -16,6 +16,7 @@ from mlpreport.training.problem import Problem
 from mlpreport.training.settings import Advance, Counts, Minimiser, Rows, Settings
 from mlpreport.training.stopping import (
     DECREMENT_TOLERANCE,
+    FIRST_DAMPING,
     GRADIENT_TOLERANCE,
     LEARNING_RATE,
     MAX_ITERATIONS,
@@ -64,11 +65,12 @@ def compiled_minimiser(problem: Problem, settings: Settings, *, kernel: str, ora
 
 
 def _options(settings: Settings) -> Float64[np.ndarray, " option"]:
-    options = np.zeros(4)
+    options = np.zeros(5)
     options[MAX_ITERATIONS] = settings.max_iterations
     options[GRADIENT_TOLERANCE] = settings.gradient_tolerance
     options[DECREMENT_TOLERANCE] = settings.decrement_tolerance
     options[LEARNING_RATE] = settings.learning_rate
+    options[FIRST_DAMPING] = settings.first_damping
     return options
 
 

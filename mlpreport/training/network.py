@@ -65,7 +65,7 @@ def _derived(source: str, points: Shapes, parameters: Shapes) -> Derivation:
 
 
 def kernels_source(architecture: Architecture) -> str:
-    """Python source of the functions `forward`, `objective` and `residuals`, and of `room`, of the size of their workspace.
+    """Python source of `forward`, `objective` and `residuals`, and of `room`, which tells the size of their workspace.
 
     Parameters are flat; `problem` is the tuple of sizes, number of points, inputs (size, point), targets, penalty and
     two workspaces, the first of rows of points; rows have room for whole lanes of points.

@@ -11,7 +11,7 @@ from mlpreport.derivation.pointwise import pointwise
 
 SIZES = {"N": 4, "D": 3, "H": 2, "C": 2}
 PARAMETERS = {"W": ("D", "H"), "b": (1, "H"), "V": ("H", "C")}
-ROWS = {"row_product": np.dot, "row_total": np.sum}
+ROWS = {"row_product": lambda a, b, n: a[:n] @ b[:n], "row_total": lambda a, n: a[:n].sum()}
 NETWORK = "h = tanh(x @ W + b)\nr = h @ V - y\n"
 
 
@@ -27,14 +27,16 @@ def run(body, lines, results, inputs):
         starts |= {names[name]: start, names[results[name]]: start}
         start += inputs[name].size
     sizes = {names[f"size {size}"]: n for size, n in SIZES.items() if f"size {size}" in names}
-    scope = {"np": np, **ROWS, **starts, **sizes}
+    scope = {"np": np, "N": 4, **ROWS, **starts, **sizes}
     exec("import math\n" + "\n".join(body.helpers.values()), scope)
     parameters = np.concatenate([inputs[name].ravel() for name in PARAMETERS])
     scope |= {"parameters": parameters, "gradient": np.full(start, np.nan)}
     scope |= {"jacobian": np.full((start, 4), np.nan), "values": np.full((1, 4), np.nan)}
-    scope |= {names[name]: inputs[name].T for name in ("x", "y")}
+    scope |= {names[name]: np.pad(inputs[name].T, ((0, 0), (0, 2))) for name in ("x", "y")}
     scope |= {names[name]: inputs[name] for name in ("e", "decay") if name in inputs}
-    exec("\n".join([f"work = np.full(({body.rows}, 4), np.nan)", *lines]), scope)
+    # Rows of the workspace, and of points, are longer than there are points.
+    space = f"work, space = np.full(({body.rows}, 6), np.nan), np.full({body.entries}, np.nan)"
+    exec("\n".join([space, *lines]), scope)
     return scope
 
 

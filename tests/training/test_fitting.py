@@ -231,6 +231,15 @@ def test_a_large_decrement_tolerance_ends_early():
     assert early.stop_reasons == ("converged",) * 3
 
 
+def test_a_large_first_damping_makes_a_small_first_step():
+    options = {"restarts": 1, "seed": 0, "method": "levenberg-marquardt"}
+    start, cautious, bold = (
+        fit(units(3), DATA, max_iterations=steps, first_damping=damping, **options).parameters["W1"]
+        for steps, damping in ((0, 1.0), (1, 1e6), (1, 1e-2))
+    )
+    assert 0 < np.abs(cautious - start).max() < 1e-5 < np.abs(bold - start).max()
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [
@@ -247,6 +256,7 @@ def test_a_large_decrement_tolerance_ends_early():
         ("gradient_tolerance", np.nan),
         ("decrement_tolerance", "small"),
         ("learning_rate", np.inf),
+        ("first_damping", 0.0),
         ("weight_decay", -1.0),
         ("threads", 0),
         ("iterations", 5),

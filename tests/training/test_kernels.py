@@ -12,7 +12,17 @@ from mlpreport.training import Architecture
 from mlpreport.training.compilation import compiled_network
 from mlpreport.training.initialisation import initial_parameters
 from mlpreport.training.kernels_exponential import exponential
-from mlpreport.training.kernels_linear import cholesky, largest, solve_cholesky
+from mlpreport.training.kernels_lanes import first, larger, load, multiply_add, spread, store, sums_of
+from mlpreport.training.kernels_linear import (
+    add_gram,
+    aligned_zeros,
+    eliminate,
+    inner,
+    largest,
+    row_product,
+    row_total,
+    substitute,
+)
 from mlpreport.training.problem import Problem, outputs, unit_values
 
 CASES = [
@@ -66,11 +76,11 @@ def compiled_value_and_gradient(problem, flat):
 
 def compiled_residuals_and_jacobian(problem, flat):
     """Residuals (output, point) and their Jacobian (output, parameter, point)."""
-    residuals = np.full(problem.y.T.shape, np.nan)
-    jacobian = np.full((problem.y.shape[1], flat.size, problem.y.shape[0]), np.nan)
-    kernel = compiled_network("residuals", problem.architecture)
-    kernel(flat, problem.for_kernels(), residuals, jacobian)
-    return residuals, jacobian
+    points, outputs = problem.y.shape
+    system = np.full((outputs, flat.size + 1, aligned_zeros(1, points).shape[1]), np.nan)
+    compiled_network("residuals", problem.architecture)(flat, problem.for_kernels(), system)
+    assert np.isnan(system[:, :, points:]).all()
+    return system[:, -1, :points], system[:, :-1, :points]
 
 
 @pytest.mark.parametrize(("sizes", "activation", "weight_decay"), CASES)
@@ -154,23 +164,73 @@ def test_the_exponential_stays_finite_and_keeps_nan():
     assert exponential(0.0) == 1.0
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 6, 7, 20])
-def test_cholesky_solves_positive_definite_systems(size):
+def aligned(values):
+    """The values in rows of whole lanes, with zeros behind them."""
+    values = np.atleast_2d(values)
+    result = aligned_zeros(*values.shape)
+    result[:, : values.shape[1]] = values
+    return result
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 8, 9, 20])
+def test_elimination_solves_positive_definite_systems(size):
     stream = np.random.default_rng(size)
-    root = stream.normal(size=(size, size + 2))
-    matrix, factor, solution = root @ root.T, np.full((size, size), np.nan), np.empty(size)
-    right = stream.normal(size=size)
-    assert cholesky(matrix, factor)
-    solve_cholesky(factor, right, solution)
-    np.testing.assert_allclose(np.tril(factor), np.linalg.cholesky(matrix), rtol=1e-9, atol=1e-12)
+    root, right = stream.normal(size=(size, size + 2)), stream.normal(size=size)
+    matrix, inverses, solution = root @ root.T, np.full(size, np.nan), np.empty(size)
+    system = aligned(np.vstack([np.column_stack([np.triu(matrix), right]), np.zeros(size + 1)]))
+    assert eliminate(system, size, inverses)
+    substitute(system, size, inverses, solution)
+    pivots = np.diag(np.linalg.cholesky(matrix)) ** 2
+    np.testing.assert_allclose(1 / inverses, pivots, rtol=1e-9)
     np.testing.assert_allclose(matrix @ solution, right, rtol=1e-8, atol=1e-9)
 
 
 @pytest.mark.parametrize("matrix", [np.zeros((3, 3)), np.diag([1.0, -1.0, 1.0]), np.full((2, 2), np.nan)])
-def test_cholesky_tells_when_a_matrix_is_not_positive_definite(matrix):
-    assert not cholesky(matrix, np.empty_like(matrix))
+def test_elimination_tells_when_a_matrix_is_not_positive_definite(matrix):
+    system = aligned(np.pad(matrix, ((0, 1), (0, 1))))
+    assert not eliminate(system, len(matrix), np.empty(len(matrix)))
 
 
-def test_the_largest_entry_of_a_vector_with_nan_is_nan():
-    assert largest(np.array([1.0, -3.0, 2.0])) == 3.0
-    assert np.isnan(largest(np.array([1.0, np.nan, 2.0])))
+@pytest.mark.parametrize("count", [1, 4, 5, 11])
+def test_the_gram_matrix_is_the_product_of_the_rows_with_each_other(count):
+    rows = np.random.default_rng(count).normal(size=(count, 13))
+    room, before = count + 4, np.random.default_rng(0).normal(size=(count, count))
+    padded, result = aligned_zeros(room, 13), aligned_zeros(room, room)
+    padded[:count, :13], result[:count, :count] = rows, before
+    add_gram(padded, count, result)
+    np.testing.assert_allclose(np.triu(result[:count, :count]), np.triu(before + rows @ rows.T), rtol=1e-13)
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 16, 20])
+def test_sums_over_points_ignore_what_is_behind_them(count):
+    a, b = np.random.default_rng(count).normal(size=(2, 24))
+    a[count:], b[count:] = np.nan, np.inf
+    a, b = aligned(a)[0], aligned(b)[0]
+    assert row_product(a, b, count) == pytest.approx(a[:count] @ b[:count], rel=1e-13)
+    assert row_total(a, count) == pytest.approx(a[:count].sum(), rel=1e-13)
+
+
+@inner
+def combined_lanes(vectors, result):
+    a, b, c, d = load(vectors[0], 0), load(vectors[1], 0), load(vectors[2], 0), load(vectors[3], 0)
+    store(result, 0, multiply_add(a, b, spread(0.5)))
+    store(result, 8, first(3, larger(c, d)))
+    return sums_of(a, b, c, d)
+
+
+def test_lanes_compute_entry_by_entry():
+    vectors, result = np.random.default_rng(1).normal(size=(4, 8)), np.full(16, np.nan)
+    sums = combined_lanes(vectors, result)
+    a, b, c, d = vectors
+    np.testing.assert_allclose(result[:8], a * b + 0.5, rtol=1e-15)
+    np.testing.assert_array_equal(result[8:11], np.maximum(c, np.abs(d))[:3])
+    assert not result[11:].any()
+    np.testing.assert_allclose(sums, vectors.sum(1), rtol=1e-13)
+
+
+@pytest.mark.parametrize("place", [0, 5, 11])
+def test_the_largest_entry_of_a_vector_with_nan_is_nan(place):
+    vector = np.random.default_rng(2).normal(size=12)
+    assert largest(aligned(vector)[0]) == np.abs(vector).max()
+    vector[place] = np.nan
+    assert np.isnan(largest(aligned(vector)[0]))
