@@ -87,8 +87,9 @@ CONTESTANTS = (
             "[3,5,4]": {"decrement_tolerance": 1e-5, "max_iterations": 180},
         },
         {
-            "decrement_tolerance": [1e-4, 1e-5, 1e-6, 1e-7],
-            "max_iterations": [60, 90, 120, 180, 250, 350, 500, 1000],
+            "first_damping": [1e-4, 1e-3, 3e-3, 1e-2, 1e-1],
+            "decrement_tolerance": [1e-3, 3e-4, 1e-4, 1e-5, 1e-6, 1e-7],
+            "max_iterations": [90, 120, 180, 250, 350, 500, 700, 1000],
         },
     ),
     Contestant(
@@ -140,7 +141,7 @@ CONTESTANTS = (
         },
         {
             "damping": [1e-3, 1e-2, 1e-1, 1.0],
-            "decrement": [1e-4, 1e-5, 1e-6],
+            "decrement": [1e-3, 3e-4, 1e-4, 1e-5, 1e-6],
             "maxiter": [60, 120, 250, 1000],
             "batch": [30, 100, 500],
         },
@@ -222,7 +223,7 @@ CONTESTANTS = (
             "batch": [1, 10, 100],
             "steps": [30, 60, 120, 250, 500],
             "damping": [1e-3, 1e-2, 1e-1, 1.0],
-            "decrement": [1e-4, 1e-5, 1e-6],
+            "decrement": [1e-3, 3e-4, 1e-4, 1e-5, 1e-6],
         },
     ),
 )
