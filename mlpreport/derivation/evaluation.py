@@ -1,30 +1,72 @@
-"""Values of index formulas at every index at once, in floating point or exactly in a finite field.
-
-In the field a sum of symbolic size is a weighted sum over a few points, with random weights that add up to the size:
-what holds for random entries and weights holds for all sizes. By Schwartz and Zippel an accident has a probability
-below 1e-14.
-"""
+"""Values of index formulas at every index at once, in one of several kinds of numbers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
+from importlib import import_module
 from operator import add, mul
+from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from mlpreport.derivation.domains import FLOATS, PRIME, SYMBOLS, Array, Domain, each
+from mlpreport.derivation.backward import name_of
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.indices import Partial, Phi, entry, outer_sum, phi_formula
 from mlpreport.derivation.program import ONE, Program, Shape, Term
 
-POINTS = 3
-"""Points over which a sum of symbolic size runs in the field."""
+Array = Any
+"""A NumPy array of floats, complex numbers, expressions or field elements, or a scalar of one of these."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Numbers with + and *: how to represent one, raise to a power, apply functions, choose by a sign."""
+
+    number: Callable[[sp.Expr], Array]
+    power: Callable[[Array, sp.Rational], Array]
+    exp: Callable[[Array, sp.Rational], Array]
+    call: Callable[[str, Array], Array]
+    sign: Callable[[Array], Array]
+
+
+def each(function: Callable[[Any], Any], values: Array) -> Array:
+    """Apply a function to every element."""
+    return np.frompyfunc(function, 1, 1)(values)
+
+
+def _float_call(name: str, argument: Array) -> Array:
+    if name in {"Abs", "sign"}:  # np.abs of a complex number has no complex step
+        return np.sign(np.real(argument)) * (argument if name == "Abs" else 1)
+    # Imported late: only erf needs SciPy, which takes longer to load than a derivation takes.
+    return getattr(np if hasattr(np, name) else import_module("scipy.special"), name)(argument)
+
+
+FLOATS = Domain(
+    number=float,
+    power=lambda base, exponent: base ** (int(exponent) if exponent.is_Integer else float(exponent)),
+    exp=lambda argument, factor: np.exp(float(factor) * argument),
+    call=_float_call,
+    sign=np.real,
+)
+"""Double precision, complex where a complex step needs it."""
+
+SYMBOLS = Domain(
+    number=lambda value: value,
+    power=lambda base, exponent: base**exponent,
+    exp=lambda argument, factor: each(sp.exp, factor * argument),
+    call=lambda name, argument: each(getattr(sp, name), argument),
+    sign=lambda value: value,
+)
+"""SymPy expressions; registered functions stay as they are."""
+
+
+_COMPARE = {"<=": np.less_equal, "<": np.less, ">=": np.greater_equal, ">": np.greater}
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What names mean: values of sizes and symbols, arrays, the grid and weights of each index, how to do `Partial`."""
+    """What names mean: values of symbols, arrays, the weights and the grid of each index, how to do `Partial`."""
 
     domain: Domain
     symbols: Mapping[sp.Basic, Array]
@@ -54,23 +96,17 @@ class Frame:
         return tuple(len(self.weights[size]) for size in shape)
 
 
-def frame_of(program: Program, domain: Domain, sizes: Mapping[sp.Expr, int] | None) -> Frame:
-    """Make a frame in which sums run over all entries, for sizes with values; without, sizes stay symbolic."""
-    used = sorted({ONE, *(size for shape in program.shapes.values() for size in shape)}, key=str)
-    weights = {
-        size: _weights(size, domain)
-        if sizes is None and size != 1
-        else np.ones(int((sizes or {}).get(size, size)), dtype=float if domain is FLOATS else object)
-        for size in used
-    }
-    symbols = {size: domain.reduced(sum(weights[size])) for size in used if size.is_Symbol}
-    return Frame(domain, symbols, weights, {}, {})
+def frame_of(program: Program, domain: Domain, weigh: Callable[[sp.Expr], Array]) -> Frame:
+    """Make a frame in which a sum over a size is weighted; a size is the sum of its weights."""
+    sizes = sorted({ONE, *(size for shape in program.shapes.values() for size in shape)}, key=str)
+    weights = {size: weigh(size) for size in sizes}
+    return Frame(domain, {size: sum(weights[size]) for size in sizes if size.is_Symbol}, weights, {}, {})
 
 
-def _weights(size: sp.Expr, field: Domain) -> Array:
-    value = field.number(size) if size.is_Integer else field.draw("size", str(size))
-    first = [field.draw("weight", str(size), n) for n in range(POINTS - 1)]
-    return np.array([*first, (value - sum(first)) % PRIME], dtype=object)
+def plain(program: Program, domain: Domain, sizes: Mapping[sp.Expr, int]) -> Frame:
+    """Make a frame in which every entry counts once, for sizes with values."""
+    dtype = float if domain is FLOATS else object
+    return frame_of(program, domain, lambda size: np.ones(int(sizes.get(size, size)), dtype))
 
 
 def evaluate(e: sp.Expr, frame: Frame) -> Array:
@@ -92,16 +128,16 @@ def _evaluated(e: sp.Expr, frame: Frame) -> Array:
         return frame.symbols[e]
     if e.is_Add or e.is_Mul:
         values = (evaluate(part, frame) for part in e.args)
-        return reduce(lambda a, b: domain.reduced((add if e.is_Add else mul)(a, b)), values)
+        return reduce(add if e.is_Add else mul, values)
     if e.is_Pow:
         return domain.power(evaluate(e.base, frame), e.exp)
     if isinstance(e, sp.Sum):
         body, k, size = outer_sum(e)
         inner = frame.with_index(k, size)
-        return domain.reduced((inner.grids[k][1] * evaluate(body, inner)).sum(axis=0))
+        return (inner.grids[k][1] * evaluate(body, inner)).sum(axis=0)
     if isinstance(e, sp.KroneckerDelta):
         (a, weight), (b, _) = (frame.grids[k] for k in e.args)
-        return domain.reduced((a == b) * domain.power(weight, sp.S.NegativeOne))
+        return (a == b) * domain.power(weight, sp.S.NegativeOne)
     return _function(e, frame)
 
 
@@ -124,8 +160,7 @@ def _function(e: sp.Expr, frame: Frame) -> Array:
         )
     if isinstance(e, sp.exp):
         factors = [part.as_coeff_Mul() for part in sp.Add.make_args(sp.expand(e.exp))]
-        powers = (domain.exp(evaluate(rest, frame), factor) for factor, rest in factors)
-        return reduce(lambda a, b: domain.reduced(a * b), powers)
+        return reduce(mul, (domain.exp(evaluate(rest, frame), factor) for factor, rest in factors))
     return domain.call(type(e).__name__, evaluate(e.args[0], frame))
 
 
@@ -134,7 +169,8 @@ def _where(condition: sp.Basic, yes: Array, no: Array, frame: Frame) -> Array:
         return reduce(lambda chosen, part: _where(part, chosen, no, frame), condition.args, yes)
     if isinstance(condition, sp.Or):
         return reduce(lambda chosen, part: _where(part, yes, chosen, frame), condition.args, no)
-    return frame.domain.where(condition.rel_op, evaluate(condition.lhs - condition.rhs, frame), yes, no)
+    sign = frame.domain.sign(evaluate(condition.lhs - condition.rhs, frame))
+    return np.where(_COMPARE[condition.rel_op](sign, 0), yes, no)
 
 
 def entries(term: Term, frame: Frame) -> Array:
@@ -163,3 +199,12 @@ def forward(program: Program, frame: Frame, start: Mapping[str, Array]) -> Frame
         if equation.name not in start:
             frame = frame.with_array(equation.name, entries(equation.term, frame))
     return frame
+
+
+def assume(program: Program, arrays: dict[str, Array], frame: Frame) -> dict[str, Array]:
+    """Make the inputs keep the program's assumptions."""
+    for name in map(name_of, program.assumptions):
+        array, weights = arrays[name], frame.weights[program.shapes[name][1]]
+        rest = 1 - (array[:, :-1] * weights[:-1]).sum(axis=1)
+        array[:, -1] = rest * frame.domain.power(weights[-1:], sp.S.NegativeOne)
+    return arrays

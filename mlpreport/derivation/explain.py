@@ -11,12 +11,10 @@ from sympy import prime
 
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.changes import variants
-from mlpreport.derivation.domains import FLOATS, Array
-from mlpreport.derivation.evaluation import Frame, entries, frame_of
-from mlpreport.derivation.oracles import autograd
+from mlpreport.derivation.evaluation import FLOATS, Array, Frame, assume, entries, plain
 from mlpreport.derivation.printing import code_names, show
 from mlpreport.derivation.program import Program, build, num, show_shape
-from mlpreport.derivation.proof import assume
+from mlpreport.derivation.proof import autograd
 from mlpreport.derivation.reading import Reader
 from mlpreport.errors import ProgramError, ShapeError
 
@@ -153,7 +151,7 @@ def _judge(
 ) -> _Judge:
     program = derivation.program
     values = {s: sizes[str(s)] for shape in program.inputs.values() for s in shape if s.is_Symbol}
-    frame = frame_of(program, FLOATS, values)
+    frame = plain(program, FLOATS, values)
     stream = np.random.default_rng(seed)
     shapes = {name: tuple(len(frame.weights[s]) for s in shape) for name, shape in program.shapes.items()}
     drawn = {
