@@ -93,7 +93,7 @@ def derivation_of(
     added = tuple(Equation(names[name], step.cotangent) for name, step in steps.items())
     extended = replace(program, equations=program.equations + added)
     called = {node.name for e in program.equations for node in nodes(e.term) if node.op == "call"}
-    functions = tuple(elementwise(name) for name in sorted(called - {"exp", "log"}))
+    functions = tuple(map(elementwise, sorted(called)))
     return Derivation(program, steps, extended, results, program.loss, functions)
 
 
@@ -169,7 +169,7 @@ def _fused(program: Program, formula: sp.Expr, users: list[str], steps: Mapping[
     """Insert the only user's own cotangent into a formula; None if that is no elementwise expression."""
     term = steps[users[0]].cotangent
     operations = {node.op for root in (term, program.definitions[users[0]]) for node in nodes(root)}
-    elementwise_parts = operations & {"call", "softmax", "logsumexp", "**", "/", "*"}
+    elementwise_parts = operations & {"call", "exp", "log", "softmax", "logsumexp", "**", "/", "*"}
     if len(users) > 1 or cost(term) == 0 or "@" in operations or not elementwise_parts:
         return None
     name = cotangent(program.loss, users[0])

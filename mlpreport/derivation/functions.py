@@ -45,7 +45,7 @@ def helpers(terms: Iterable[Term], library: str, rewrite: Callable[..., sp.Expr]
         if term.op in written:
             peaks = [_PEAK.get(library, "").format(axis) for axis in (1, "axis")]
             found[term.op] = written[term.op].format(library, *peaks)
-        elif term.op == "map" or (term.op == "call" and term.name not in {"exp", "log"}):
+        elif term.op in {"map", "call"}:
             name = term.name if term.op == "map" else helper_name(term.name, int(term.parts[1]))
             formula = term.parts[1] if term.op == "map" else phi_formula(term.name, term.parts[1])
             found[name] = f"def {name}(u):\n{_body(formula, library, rewrite)}"

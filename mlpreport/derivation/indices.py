@@ -9,7 +9,7 @@ from itertools import product
 import sympy as sp
 
 from mlpreport.derivation.elementwise import H, U, by_value, elementwise
-from mlpreport.derivation.program import ARITHMETIC, ONE, Program, Shape, Term
+from mlpreport.derivation.program import ONE, OPERATIONS, Program, Shape, Term
 
 REASONS = {
     "seed": "the derivative of a variable with respect to itself is 1",
@@ -134,12 +134,9 @@ def entry(term: Term, i: sp.Expr, j: sp.Expr) -> sp.Expr:
         k, _ = indices(size, "kk")
         return over(entry(parts[0], i, k) * entry(parts[1], k, j), (k, ONE), size)
     if op in {"sum", "mean", "softmax", "logsumexp"}:
-        return _reduction(op, parts[0], ONE if op == "softmax" else parts[1], i, j)
+        return _reduction(op, parts[0], parts[1], i, j)
     values = [entry(operand, i, j) for operand in term.operands]
-    if op != "call":
-        return ARITHMETIC[op](*values)
-    named = {"exp": sp.exp, "log": sp.log}.get(term.name)
-    return named(*values) if named else Phi(sp.Symbol(term.name), parts[1], *values)
+    return Phi(sp.Symbol(term.name), parts[1], *values) if op == "call" else OPERATIONS[op](*values)
 
 
 def _reduction(op: str, inner: Term, axis: sp.Integer, i: sp.Expr, j: sp.Expr) -> sp.Expr:

@@ -8,7 +8,7 @@ import sympy as sp
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.indices import Phi, entry
-from mlpreport.derivation.program import ALL, ELEMENTWISE, ONE, Term, build, cost, needed, nodes, num
+from mlpreport.derivation.program import ALL, ELEMENTWISE, Term, build, cost, needed, nodes, num
 from mlpreport.derivation.splitting import contracted, unused
 from mlpreport.derivation.stable import Sigmoid, Softplus, stable
 
@@ -26,10 +26,10 @@ def lowered(derivation: Derivation, library: str) -> dict[str, Term]:
 
 def _stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term:
     """Replace what would overflow: the logarithm of a softmax, and functions of one variable rational in exp."""
-    if term.op == "call" and term.name == "log" and term.operands[0].op == "var":
+    if term.op == "log" and term.operands[0].op == "var":
         inner = definitions.get(term.operands[0].name)
         if inner is not None and inner.op == "softmax":
-            return build("log_softmax", inner.operands[0])
+            return build("log_softmax", *inner.parts)
     if term.op == "/" and term.operands[1].op == "num":
         term = _scaled(term.operands[0], term.operands[1].parts[0]) or term
     mapped = _one_variable(term, definitions, named)
@@ -49,8 +49,7 @@ def _scaled(term: Term, divisor: sp.Expr) -> Term | None:
 def _one_variable(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term | None:
     """Write an elementwise term in one variable as one stable function, looking through the variable's definition."""
     found = _function(term)
-    calls = {t.name for t in nodes(term) if t.op == "call"}
-    if found is None or not calls & {"exp", "log"}:
+    if found is None or not {"exp", "log"} & {t.op for t in nodes(term)}:
         return None
     formula, leaf = found
     inner = _function(definitions[leaf.name]) if leaf.name in definitions and formula.has(sp.log) else None
@@ -66,7 +65,7 @@ def _function(term: Term) -> tuple[sp.Expr, Term] | None:
     """Read an elementwise term in one variable as an expression in U; None for any other term."""
     every = set(nodes(term))
     leaves = [t for t in every if t.op == "var"]
-    if len(leaves) != 1 or any(t.op not in ELEMENTWISE | {"var", "num", "call"} for t in every):
+    if len(leaves) != 1 or any(t.op not in ELEMENTWISE | {"var", "num"} for t in every):
         return None
     i, j = sp.symbols("i j")
     formula = entry(term, i, j).xreplace({entry(leaves[0], i, j): U})
@@ -160,8 +159,8 @@ def _without_softmax(term: Term) -> Term:
     new = term.rewritten(_without_softmax)
     if new.op not in {"softmax", "log_softmax"}:
         return new
-    logarithm = new.operands[0] - build("logsumexp", new.operands[0], ONE)
-    return logarithm if new.op == "log_softmax" else build("call", "exp", 0, logarithm)
+    logarithm = new.operands[0] - build("logsumexp", *new.parts)
+    return logarithm if new.op == "log_softmax" else build("exp", logarithm)
 
 
 def _unaliased(definitions: Mapping[str, Term]) -> dict[str, Term]:

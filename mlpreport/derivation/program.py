@@ -25,7 +25,7 @@ ONE = sp.Integer(1)
 ALL = sp.Integer(-1)
 """The axis of a sum over rows and columns."""
 
-ARITHMETIC: dict[str, Callable[..., Any]] = {
+OPERATIONS: dict[str, Callable[..., Any]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
@@ -33,11 +33,13 @@ ARITHMETIC: dict[str, Callable[..., Any]] = {
     "**": operator.pow,
     "neg": operator.neg,
     "@": operator.matmul,
+    "exp": sp.exp,
+    "log": sp.log,
 }
-"""Operations that Python has."""
+"""Operations that numbers have."""
 
-ELEMENTWISE = frozenset(ARITHMETIC) - {"@"}
-"""Operations that act entry by entry, broadcasting sizes of 1."""
+ELEMENTWISE = frozenset(OPERATIONS) - {"@"} | {"call"}
+"""Operations that act entry by entry, broadcasting sizes of 1; `call` is that of a registered function."""
 
 
 def _operator(op: str) -> Callable[..., "Term"]:
@@ -129,7 +131,7 @@ def _shape(term: Term) -> Shape:
         return parts[-2], parts[-1]
     if op in {"num", "vdot"}:
         return ONE, ONE
-    if op in ARITHMETIC and len(parts) > 1:
+    if op in OPERATIONS and len(parts) > 1:
         return _joined(op, parts[0].shape, parts[1].shape)
     rows, cols = term.operands[0].shape
     if op in {"sum", "mean", "logsumexp"}:

@@ -14,7 +14,7 @@ _LOOPED: dict[str, set[str]] = {
     ROOT: set(),
     LINEAR: _FUNCTIONS,
     PLAIN: _FUNCTIONS | _CONTRACTIONS,
-    ATOM: _FUNCTIONS | _CONTRACTIONS | ELEMENTWISE | {"call"},
+    ATOM: _FUNCTIONS | _CONTRACTIONS | ELEMENTWISE,
 }
 """Operations for which loops need an array, by place."""
 
@@ -69,12 +69,12 @@ def _simple(term: Term, place: str) -> Sequence[str] | None:
         return None if place == ATOM else ()
     if op == "T" or (op == "@" and whole):
         inner = ATOM
-    elif op in _FUNCTIONS or (op == "call" and term.name not in {"exp", "log"}):
+    elif op in _FUNCTIONS or op == "call":
         inner = ATOM if place == ROOT else ""
     elif whole:
         inner = LINEAR if _linear(term) else PLAIN
     else:
-        inner = PLAIN if place == PLAIN and op in ELEMENTWISE | {"call"} else ""
+        inner = PLAIN if place == PLAIN and op in ELEMENTWISE else ""
     return [inner] * len(term.operands) if inner else None
 
 
