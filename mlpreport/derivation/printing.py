@@ -15,14 +15,14 @@ Row = tuple[int, tuple[int, ...], str]
 """How tightly an operation binds, how tightly its operands must, and how it is written."""
 
 _OPERATORS: dict[str, Row] = {
-    "+": (1, (1, 2), "{} + {}"),
-    "-": (1, (1, 2), "{} - {}"),
+    "+": (0, (0, 2), "{} + {}"),
+    "-": (0, (0, 2), "{} - {}"),
     "neg": (1, (2,), "-{}"),
-    "*": (2, (2, 3), "{} * {}"),
-    "scale": (2, (2, 3), "{} * {}"),
-    "product": (2, (2, 3), "{} * {}"),
-    "/": (2, (2, 3), "{} / {}"),
-    "@": (2, (2, 3), "{} @ {}"),
+    "*": (2, (1, 3), "{} * {}"),
+    "scale": (2, (1, 3), "{} * {}"),
+    "product": (2, (1, 3), "{} * {}"),
+    "/": (2, (1, 3), "{} / {}"),
+    "@": (2, (1, 3), "{} @ {}"),
     "**": (4, (5, 5), "{}**{}"),
     "sqrt": (4, (5, 5), "{}**{}"),
     "T": (6, (5,), "{}.T"),
@@ -148,7 +148,7 @@ def _fraction_or_name(text: str) -> Text:
 
 def _number(value: sp.Expr, d: Dialect) -> Text:
     if value.is_Add or value.could_extract_minus_sign():
-        return Text(d.number(value), 1)
+        return Text(d.number(value), 1 if value.is_Integer else 0)
     if value.is_Mul or value.is_Pow or not (value.is_Symbol or value.is_Integer):
         return Text(d.number(value), 4 if value.is_Pow and value.exp.is_positive else 2)
     return Text(d.number(value))

@@ -79,10 +79,10 @@ class Term(sp.Basic):  # type: ignore[misc]
     @property
     def T(self) -> "Term":  # noqa: N802 (NumPy's name)
         """Transpose, undoing a transpose."""
-        return self.operands[0] if self.op == "T" else self if self.shape == (1, 1) else build("T", self)
+        return self.operands[0] if self.op == "T" else build("T", self)
 
     def rewritten(self, rewrite: Callable[["Term"], "Term"]) -> "Term":
-        """Rewrite every operand; the shape is not checked again."""
+        """Rewrite every operand."""
         return Term(*(rewrite(part) if isinstance(part, Term) else part for part in self.args))
 
     __neg__, __add__, __sub__, __mul__ = map(_operator, ("neg", "+", "-", "*"))
@@ -94,10 +94,8 @@ class Term(sp.Basic):  # type: ignore[misc]
 
 
 def build(op: str, *parts: sp.Basic | str | int) -> Term:
-    """Make a term; operands whose shapes do not fit are a ShapeError."""
-    term = Term(Str(op), *(Str(part) if isinstance(part, str) else sp.sympify(part) for part in parts))
-    _shape(term)
-    return term
+    """Make a term; whether shapes fit is seen when its own is asked for."""
+    return Term(Str(op), *(Str(part) if isinstance(part, str) else sp.sympify(part) for part in parts))
 
 
 def num(value: sp.Expr | float) -> Term:

@@ -14,7 +14,7 @@ from mlpreport.derivation.splitting import simple
 from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**"}
-_LIBRARIES = frozenset({"np", "numpy", "torch", "jnp"})
+_LIBRARIES = {"np", "numpy", "torch", "jnp"}
 _DEEPEST = 150
 _SUM = {"None": ALL, "0": sp.S.Zero, "-2": sp.S.Zero, "1": ONE, "-1": ONE}
 _AXES = {"sum": _SUM, "mean": _SUM, "softmax": {"1": ONE, "-1": ONE}}
@@ -24,15 +24,15 @@ _TORCH = {"dim": "axis", "keepdim": "keepdims"}
 
 @dataclass
 class Reader:
-    """Reads source text into terms; `scope` says what names mean."""
+    """Reads source text into terms; `scope` says what names mean, `fitting` whether shapes must fit."""
 
     source: str
     scope: dict[str, Term]
+    fitting: bool = True
 
     def read_assignments(self) -> tuple[Equation, ...]:
         """Read a whole program into simple equations."""
-        statements = self._parse("exec").body
-        if not statements:
+        if not (statements := self._parse("exec").body):
             self.fail(_place(1, 1), "the program is empty; its last line assigns the loss")
         definitions = dict(map(self._assignment, statements))
         loss, term = definitions.popitem()
@@ -121,8 +121,9 @@ class Reader:
 
     def _operation(self, node: ast.expr, op: str, *parts: sp.Basic | str | int) -> Term:
         """Build an operation; one on numbers alone becomes a number."""
+        term = build(op, *parts)
         try:
-            term = build(op, *parts)
+            _ = self.fitting and term.shape
         except ShapeError as error:
             self.fail(node, str(error), ShapeError)
         if any(operand.op != "num" for operand in term.operands):
@@ -196,8 +197,8 @@ def trace(
         If the source leaves the language or shapes do not fit; the message marks the source line.
     """
     inputs = {name: _shape(name, shape) for name, shape in shapes.items()}
-    reader = Reader(source, {name: build("var", name, *shape) for name, shape in inputs.items()})
-    equations = reader.read_assignments()
+    scope = {name: build("var", name, *shape) for name, shape in inputs.items()}
+    equations = Reader(source, scope).read_assignments()
     program = Program(inputs, equations, (assume,) if isinstance(assume, str) else tuple(assume), source)
     for assumption in program.assumptions:
         kind, _, name = assumption.partition(":")
@@ -210,12 +211,13 @@ def trace(
 
 def _shape(name: str, shape: Any) -> Shape:
     """Turn a declared shape into sizes: positive whole numbers or symbols."""
+    given = shape if isinstance(shape, tuple | list) else ()
     sizes = [
         sp.Symbol(size, integer=True, positive=True) if isinstance(size, str) else sp.Integer(size)
-        for size in (shape if isinstance(shape, tuple | list) else ())
+        for size in given
         if (size.isidentifier() if isinstance(size, str) else type(size) is int and size > 0)
     ]
-    if not isinstance(shape, tuple | list) or not len(shape) == len(sizes) == 2:  # noqa: PLR2004
+    if not len(given) == len(sizes) == 2:  # noqa: PLR2004
         remedy = 'write (rows, cols) of names or positive whole numbers, such as ("N", 1)'
         message = f"shape of {name} is {shape!r}: {remedy}"
         raise ShapeError(message)
@@ -233,17 +235,15 @@ def read_program(text: str) -> Program:
     ProgramError, ShapeError
         As for `trace`, and for a declaration that cannot be read.
     """
-    shapes: dict[str, Any] = {}
-    assume: list[str] = []
+    shapes, assume = dict[str, Any](), list[str]()
     for row, line in enumerate(text.splitlines(), 1):
         found = re.fullmatch(r"\s*#\s*(shapes|assume)\s*:\s*(.*?)\s*", line)
         kind, rest = found.groups() if found else ("", "")
         if kind == "assume":
             assume += re.split(r"[,\s]+", rest)
         elif kind and (not rest or _DECLARED.sub("", rest)):
-            message = (
-                f"line {row}: write '# shapes: x = (N, D), W1 = (D, H)'\n    {line}\n    {'^' * len(line)}"
-            )
+            rule = f"line {row}: write '# shapes: x = (N, D), W1 = (D, H)'"
+            message = f"{rule}\n    {line}\n    {'^' * len(line)}"
             raise ProgramError(message)
         for name, *sizes in _DECLARED.findall(rest) if kind == "shapes" else ():
             shapes[name] = tuple(int(size) if size.isdigit() else size for size in sizes)
