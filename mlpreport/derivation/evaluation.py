@@ -1,8 +1,8 @@
 """Values of index formulas at every index at once, in one of several kinds of numbers."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import lru_cache, reduce
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial, reduce
 from importlib import import_module
 from operator import add, mul
 from typing import Any
@@ -21,7 +21,7 @@ Array = Any
 
 @dataclass(frozen=True)
 class Domain:
-    """Numbers with + and *: how to represent one, raise to a power, apply functions, choose by a sign."""
+    """Numbers with + and *: how to represent one, raise to a power, apply functions, find signs."""
 
     number: Callable[[sp.Expr], Array]
     power: Callable[[Array, sp.Rational], Array]
@@ -36,8 +36,6 @@ def each(function: Callable[[Any], Any], values: Array) -> Array:
 
 
 def _float_call(name: str, argument: Array) -> Array:
-    if name in {"Abs", "sign"}:  # np.abs of a complex number has no complex step
-        return np.sign(np.real(argument)) * (argument if name == "Abs" else 1)
     # Imported late: only erf needs SciPy, which takes longer to load than a derivation takes.
     return getattr(np if hasattr(np, name) else import_module("scipy.special"), name)(argument)
 
@@ -47,7 +45,7 @@ FLOATS = Domain(
     power=lambda base, exponent: base ** (int(exponent) if exponent.is_Integer else float(exponent)),
     exp=lambda argument, factor: np.exp(float(factor) * argument),
     call=_float_call,
-    sign=np.real,
+    sign=lambda value: np.sign(np.real(value)),
 )
 """Double precision, complex where a complex step needs it."""
 
@@ -56,7 +54,7 @@ SYMBOLS = Domain(
     power=lambda base, exponent: base**exponent,
     exp=lambda argument, factor: each(sp.exp, factor * argument),
     call=lambda name, argument: each(getattr(sp, name), argument),
-    sign=lambda value: value,
+    sign=partial(each, sp.sign),
 )
 """SymPy expressions; registered functions stay as they are."""
 
@@ -74,7 +72,7 @@ class Frame:
     arrays: Mapping[str, Array]
     grids: Mapping[sp.Basic, tuple[Array, Array]]
     partial: Callable[["Frame", sp.Expr], Array] | None = None
-    memo: dict[sp.Expr, Array] | None = None
+    memo: dict[sp.Expr, Array] = field(default_factory=dict, init=False)
 
     def with_index(self, k: sp.Basic, size: sp.Expr) -> "Frame":
         """Add an index on a new leading axis."""
@@ -95,6 +93,27 @@ class Frame:
         """Lengths of the axes of an array."""
         return tuple(len(self.weights[size]) for size in shape)
 
+    def value(self, e: sp.Expr) -> Array:
+        """Value of a formula; free indices run over their grids."""
+        if e not in self.memo:
+            self.memo[e] = _value(e, self)
+        return self.memo[e]
+
+    def values(self, formula: sp.Expr, at: Shape, shape: Shape) -> Array:
+        """All values of a formula with the free indices `at`."""
+        inner = self.with_index(at[1], shape[1]).with_index(at[0], shape[0])
+        return np.broadcast_to(inner.value(formula), self.shape(shape))
+
+    def entries(self, term: Term) -> Array:
+        """All entries of a term."""
+        return self.values(*_formula(term), term.shape)
+
+
+@lru_cache(maxsize=4096)
+def _formula(term: Term) -> tuple[sp.Expr, Shape]:
+    at = sp.Dummy("i"), sp.Dummy("j")
+    return entry(term, *at), at
+
 
 def frame_of(program: Program, domain: Domain, weigh: Callable[[sp.Expr], Array]) -> Frame:
     """Make a frame in which a sum over a size is weighted; a size is the sum of its weights."""
@@ -105,20 +124,11 @@ def frame_of(program: Program, domain: Domain, weigh: Callable[[sp.Expr], Array]
 
 def plain(program: Program, domain: Domain, sizes: Mapping[sp.Expr, int]) -> Frame:
     """Make a frame in which every entry counts once, for sizes with values."""
-    dtype = float if domain is FLOATS else object
-    return frame_of(program, domain, lambda size: np.ones(int(sizes.get(size, size)), dtype))
+    one = domain.number(sp.S.One)
+    return frame_of(program, domain, lambda size: np.full(int(sizes.get(size, size)), one))
 
 
-def evaluate(e: sp.Expr, frame: Frame) -> Array:
-    """Value of a formula; free indices run over their grids."""
-    if frame.memo is None:
-        return _evaluated(e, frame)
-    if e not in frame.memo:
-        frame.memo[e] = _evaluated(e, frame)
-    return frame.memo[e]
-
-
-def _evaluated(e: sp.Expr, frame: Frame) -> Array:
+def _value(e: sp.Expr, frame: Frame) -> Array:
     domain = frame.domain
     if isinstance(e, sp.Indexed):
         return frame.arrays[str(e.base.label)][frame.place(e.indices[0]), frame.place(e.indices[1])]
@@ -127,14 +137,14 @@ def _evaluated(e: sp.Expr, frame: Frame) -> Array:
     if e.is_Symbol:
         return frame.symbols[e]
     if e.is_Add or e.is_Mul:
-        values = (evaluate(part, frame) for part in e.args)
+        values = (frame.value(part) for part in e.args)
         return reduce(add if e.is_Add else mul, values)
     if e.is_Pow:
-        return domain.power(evaluate(e.base, frame), e.exp)
+        return domain.power(frame.value(e.base), e.exp)
     if isinstance(e, sp.Sum):
         body, k, size = outer_sum(e)
         inner = frame.with_index(k, size)
-        return (inner.grids[k][1] * evaluate(body, inner)).sum(axis=0)
+        return (inner.grids[k][1] * inner.value(body)).sum(axis=0)
     if isinstance(e, sp.KroneckerDelta):
         (a, weight), (b, _) = (frame.grids[k] for k in e.args)
         return (a == b) * domain.power(weight, sp.S.NegativeOne)
@@ -148,48 +158,27 @@ def _function(e: sp.Expr, frame: Frame) -> Array:
     if isinstance(e, Phi):
         name, order, argument = e.args
         if domain is SYMBOLS:
-            return each(lambda value: Phi(name, order, value), evaluate(argument, frame))
-        inner = replace(frame, symbols={U: evaluate(argument, frame)}, memo=None)
-        return evaluate(phi_formula(name, order), inner)
+            return each(lambda value: Phi(name, order, value), frame.value(argument))
+        inner = replace(frame, symbols={U: frame.value(argument)})
+        return inner.value(phi_formula(name, order))
     if isinstance(e, sp.Piecewise):
         *cases, (last, _) = e.args
-        return reduce(
-            lambda no, case: _where(case[1], evaluate(case[0], frame), no, frame),
-            cases[::-1],
-            evaluate(last, frame),
-        )
+        holding = [_holds(condition, frame) for _, condition in cases]
+        return np.select(holding, [frame.value(case) for case, _ in cases], frame.value(last))
     if isinstance(e, sp.exp):
         factors = [part.as_coeff_Mul() for part in sp.Add.make_args(sp.expand(e.exp))]
-        return reduce(mul, (domain.exp(evaluate(rest, frame), factor) for factor, rest in factors))
-    return domain.call(type(e).__name__, evaluate(e.args[0], frame))
+        return reduce(mul, (domain.exp(frame.value(rest), factor) for factor, rest in factors))
+    argument = frame.value(e.args[0])
+    if isinstance(e, sp.Abs | sp.sign):  # np.abs of a complex number has no complex step
+        return domain.sign(argument) * (argument if isinstance(e, sp.Abs) else domain.number(sp.S.One))
+    return domain.call(type(e).__name__, argument)
 
 
-def _where(condition: sp.Basic, yes: Array, no: Array, frame: Frame) -> Array:
-    if isinstance(condition, sp.And):
-        return reduce(lambda chosen, part: _where(part, chosen, no, frame), condition.args, yes)
-    if isinstance(condition, sp.Or):
-        return reduce(lambda chosen, part: _where(part, yes, chosen, frame), condition.args, no)
-    sign = frame.domain.sign(evaluate(condition.lhs - condition.rhs, frame))
-    return np.where(_COMPARE[condition.rel_op](sign, 0), yes, no)
-
-
-def entries(term: Term, frame: Frame) -> Array:
-    """All entries of a term."""
-    formula, at = _formula(term)
-    return entries_at(formula, at, term.shape, frame)
-
-
-@lru_cache(maxsize=4096)
-def _formula(term: Term) -> tuple[sp.Expr, Shape]:
-    i, j = sp.Dummy("i"), sp.Dummy("j")
-    return entry(term, i, j), (i, j)
-
-
-def entries_at(formula: sp.Expr, at: Shape, shape: Shape, frame: Frame) -> Array:
-    """All values of a formula with the free indices `at`."""
-    value = evaluate(formula, frame.with_index(at[1], shape[1]).with_index(at[0], shape[0]))
-    array = np.broadcast_to(value, frame.shape(shape))
-    return array if frame.domain is FLOATS else array.astype(object)
+def _holds(condition: sp.Basic, frame: Frame) -> Array:
+    if isinstance(condition, sp.And | sp.Or):
+        join = np.logical_and if isinstance(condition, sp.And) else np.logical_or
+        return reduce(join, (_holds(part, frame) for part in condition.args))
+    return _COMPARE[condition.rel_op](frame.domain.sign(frame.value(condition.lhs - condition.rhs)), 0)
 
 
 def forward(program: Program, frame: Frame, start: Mapping[str, Array]) -> Frame:
@@ -197,7 +186,7 @@ def forward(program: Program, frame: Frame, start: Mapping[str, Array]) -> Frame
     frame = replace(frame, arrays=dict(start))
     for equation in program.equations:
         if equation.name not in start:
-            frame = frame.with_array(equation.name, entries(equation.term, frame))
+            frame = frame.with_array(equation.name, frame.entries(equation.term))
     return frame
 
 

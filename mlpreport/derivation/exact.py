@@ -14,23 +14,10 @@ import sympy as sp
 from flint import nmod
 
 from mlpreport.derivation.backward import Derivation, cotangent
-from mlpreport.derivation.evaluation import (
-    SYMBOLS,
-    Array,
-    Domain,
-    Frame,
-    assume,
-    each,
-    entries,
-    entries_at,
-    evaluate,
-    forward,
-    frame_of,
-    plain,
-)
+from mlpreport.derivation.evaluation import SYMBOLS, Domain, Frame, assume, each, forward, frame_of, plain
 from mlpreport.derivation.forward import direction
 from mlpreport.derivation.indices import cell, entry, indices, over
-from mlpreport.derivation.program import Program
+from mlpreport.derivation.program import Program, Shape
 
 PRIME = 2305843009213699919
 """A safe prime ≡ 7 (mod 8): every odd root exists, and 2 and half of all other elements have a square root."""
@@ -72,7 +59,7 @@ def field(seed: int) -> tuple[Domain, Draw]:
     one = element(1)
     roots = {one: (draw("exp", one), GRAIN)}
 
-    def number(value: sp.Expr) -> Array:
+    def number(value: sp.Expr) -> Any:
         if value is sp.E:
             return exp(one, sp.S.One)
         return element(int(value.p)) / int(value.q) if value.is_Rational else draw(str(value))
@@ -83,8 +70,6 @@ def field(seed: int) -> tuple[Domain, Draw]:
         return exp(a, factor) if power is None else power
 
     def call(name: str, a: Any) -> Any:
-        if name in {"Abs", "sign"}:
-            return _sign(a) * (a if name == "Abs" else one)
         value = draw(name, a)
         if name == "log":
             roots[value] = a, 1
@@ -143,13 +128,13 @@ def in_field(attempt: Callable[[Domain, Draw], Iterable[str]]) -> tuple[str, ...
     return ("no point with all square roots",)
 
 
-def _drawn(program: Program, frame: Frame, draw: Draw) -> dict[str, Array]:
-    places = {name: np.indices(frame.shape(shape)) for name, shape in program.inputs.items()}
-    drawn = np.frompyfunc(draw, 3, 1)
-    return assume(program, {name: drawn(name, *at) for name, at in places.items()}, frame)
+def _at_all_entries(make: Draw, shapes: Mapping[str, Shape], frame: Frame) -> dict[str, Any]:
+    """Make arrays of what belongs to a name, a row and a column."""
+    function = np.frompyfunc(make, 3, 1)
+    return {name: function(name, *np.indices(frame.shape(shape))) for name, shape in shapes.items()}
 
 
-def _weights(size: sp.Expr, draw: Draw) -> Array:
+def _weights(size: sp.Expr, draw: Draw) -> Any:
     if size == 1:
         return np.array([element(1)])
     total = element(int(size)) if size.is_Integer else draw("size", str(size))
@@ -163,10 +148,11 @@ def symbolic_sizes(derivation: Derivation, _: Mapping[sp.Expr, int]) -> tuple[in
 
     def attempt(domain: Domain, draw: Draw) -> list[str]:
         frame, failures = frame_of(program, domain, lambda size: _weights(size, draw)), []
-        frame = forward(program, frame, _drawn(program, frame, draw))
+        inputs = assume(program, _at_all_entries(draw, program.inputs, frame), frame)
+        frame = forward(program, frame, inputs)
         for name, step in derivation.steps.items():
             expected = _chained(program, name, frame)
-            if np.any(entries(step.cotangent, frame) != expected):
+            if np.any(frame.entries(step.cotangent) != expected):
                 failures.append(name)
             frame = frame.with_array(cotangent(program.loss, name), expected)
         return failures
@@ -174,7 +160,7 @@ def symbolic_sizes(derivation: Derivation, _: Mapping[sp.Expr, int]) -> tuple[in
     return len(derivation.steps), in_field(attempt)
 
 
-def _chained(program: Program, name: str, frame: Frame) -> Array:
+def _chained(program: Program, name: str, frame: Frame) -> Any:
     """Cotangent of a variable by the chain rule, with nothing collapsed, rewritten or recognised."""
     shape, loss = program.shapes[name], program.loss
     to = indices(shape, "pq")
@@ -185,35 +171,35 @@ def _chained(program: Program, name: str, frame: Frame) -> Array:
             at = indices(outer, "ij")
             local = sp.diff(entry(program.definitions[user], *at), cell(name, shape, *to))
             formula += over(cell(key, outer, *at) * local, at, outer)
-    return entries_at(formula, to, shape, frame)
+    return frame.values(formula, to, shape)
 
 
 def entrywise(derivation: Derivation, sizes: Mapping[sp.Expr, int]) -> tuple[int, Iterable[str]]:
     """Compare matrix forms with SymPy's derivative of the loss, written out in the symbols of all entries."""
     program = derivation.program
     frame = plain(program, SYMBOLS, sizes)
-    leaves = {name: _symbol_array(name, frame.shape(shape)) for name, shape in program.shapes.items()}
+    leaves = _at_all_entries(lambda *at: sp.Symbol("{}[{},{}]".format(*at), real=True), program.shapes, frame)
     inputs = {name: leaves[name] for name in program.inputs}
     frame, pairs = forward(program, frame, inputs), []
     for name, step in derivation.steps.items():
         written = dict(zip(leaves[name].flat, frame.arrays[name].flat, strict=True))
         scalar = _scalar(derivation, name, frame, leaves)
         expected = [sp.diff(scalar, leaf).xreplace(written) for leaf in leaves[name].flat]
-        found = entries(step.cotangent, frame)
+        found = frame.entries(step.cotangent)
         frame = frame.with_array(cotangent(program.loss, name), found)
         pairs += [(name, *pair) for pair in zip(found.flat, expected, strict=True)]
 
     def attempt(domain: Domain, draw: Draw) -> list[str]:
-        ones = frame_of(program, domain, lambda size: np.full(int(sizes.get(size, size)), element(1)))
-        drawn = _drawn(program, ones, draw)
+        counted = plain(program, domain, sizes)
+        drawn = assume(program, _at_all_entries(draw, program.inputs, counted), counted)
         point = {s: v for name in inputs for s, v in zip(leaves[name].flat, drawn[name].flat, strict=True)}
-        at = Frame(domain, point, {}, {}, {}, memo={})
-        return [name for name, found, expected in pairs if evaluate(found, at) != evaluate(expected, at)]
+        at = Frame(domain, point, {}, {}, {})
+        return [name for name, found, expected in pairs if at.value(found) != at.value(expected)]
 
     return len(pairs), in_field(attempt)
 
 
-def _scalar(derivation: Derivation, name: str, frame: Frame, leaves: Mapping[str, Array]) -> sp.Expr:
+def _scalar(derivation: Derivation, name: str, frame: Frame, leaves: Mapping[str, Any]) -> sp.Expr:
     """Write out what a step differentiates: the loss, or for an `hvp` the loss's slope along the directions."""
     program, of = derivation.program, derivation.of
     start = {key: leaves[key] for key in (*program.inputs, name)}
@@ -222,8 +208,3 @@ def _scalar(derivation: Derivation, name: str, frame: Frame, leaves: Mapping[str
     loss = forward(of, frame, start).arrays[of.loss][0, 0]
     moving = ((leaves[key].flat, leaves[direction(key)].flat) for key in derivation.results)
     return sp.Add(*(sp.diff(loss, leaf) * v for pair in moving for leaf, v in zip(*pair, strict=True)))
-
-
-def _symbol_array(name: str, shape: tuple[int, ...]) -> Array:
-    symbols = [sp.Symbol(f"{name}[{i},{j}]", real=True) for i, j in np.ndindex(shape)]
-    return np.array(symbols, dtype=object).reshape(shape)

@@ -9,7 +9,7 @@ import numpy as np
 import sympy as sp
 
 from mlpreport.derivation.backward import Derivation, cotangent
-from mlpreport.derivation.evaluation import FLOATS, Array, Frame, assume, entries, plain
+from mlpreport.derivation.evaluation import FLOATS, Array, Frame, assume, plain
 from mlpreport.derivation.printing import code_names, show
 from mlpreport.derivation.program import ALL, ONE, Program, Term, build, num, show_shape, variables
 from mlpreport.derivation.proof import autograd, close
@@ -87,7 +87,7 @@ class _Judge:
             return None, f"wrong shape: {error}"
         if shape != self.truth.shape:
             return None, f"wrong shape: {show_shape(shape)} instead of {self.truth.shape}"
-        return entries(at, self.frame), ""
+        return self.frame.entries(at), ""
 
     def accepts(self, claim: Term) -> bool:
         """Whether a claim has the gradient's shape and value."""

@@ -16,7 +16,7 @@ import sympy as sp
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.codegen import check_current, run, value_and_grad
 from mlpreport.derivation.elementwise import U
-from mlpreport.derivation.evaluation import FLOATS, Array, Frame, assume, entries, evaluate, forward, plain
+from mlpreport.derivation.evaluation import FLOATS, Array, Frame, assume, forward, plain
 from mlpreport.derivation.exact import entrywise, symbolic_sizes
 from mlpreport.derivation.forward import direction
 from mlpreport.derivation.indices import Line, entry
@@ -130,7 +130,7 @@ def _lines(derivation: Derivation, sizes: Sizes) -> tuple[int, list[str]]:
 
 def _sides(line: Line, derivation: Derivation, frame: Frame) -> tuple[Array, Array]:
     if isinstance(line.lhs, Term):
-        return entries(line.lhs, frame), entries(line.rhs, frame)
+        return frame.entries(line.lhs), frame.entries(line.rhs)
     both = sp.Tuple(line.lhs, line.rhs)
     free = line.lhs.free_symbols | line.rhs.free_symbols
     for e in sorted(both.atoms(sp.Indexed), key=sp.default_sort_key):
@@ -138,7 +138,7 @@ def _sides(line: Line, derivation: Derivation, frame: Frame) -> tuple[Array, Arr
             if k in free and k not in frame.grids:
                 frame = frame.with_index(k, size)
     frame = replace(frame, symbols={**frame.symbols, U: np.linspace(-2.0, 2.0, 9)})
-    return np.asarray(evaluate(line.lhs, frame)), np.asarray(evaluate(line.rhs, frame))
+    return np.asarray(frame.value(line.lhs)), np.asarray(frame.value(line.rhs))
 
 
 def _stepped(program: Program, frame: Frame, derivative: sp.Expr) -> Array:
@@ -151,7 +151,7 @@ def _stepped(program: Program, frame: Frame, derivative: sp.Expr) -> Array:
     for at in np.ndindex(frame.arrays[name].shape):
         moved = frame.with_array(name, nudged(frame.arrays[name], at))
         here = (frame.place(target.indices[0]) == at[0]) & (frame.place(target.indices[1]) == at[1])
-        total = total + np.imag(evaluate(formula, moved)) / STEP * here
+        total = total + np.imag(moved.value(formula)) / STEP * here
     return total
 
 
