@@ -21,7 +21,9 @@ def lowered(derivation: Derivation, library: str) -> dict[str, Term]:
     if rewrite := {"np": _faster, "math": _without_softmax}.get(library):
         terms = {name: rewrite(term) for name, term in terms.items()}
     terms = _shared(needed(terms, outputs))
-    return needed(contracted(_unaliased(terms)), outputs) if library == "math" else terms
+    if library == "math":
+        return needed(contracted(_unaliased(terms)), outputs)
+    return {name: _stored(term, result=name in outputs) for name, term in terms.items()}
 
 
 def _stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term:
@@ -152,6 +154,13 @@ def is_number(term: Term) -> bool:
     if term.op in {"num", "vdot"} or (term.op in {"sum", "mean"} and term.parts[1] == ALL):
         return True
     return term.op in ELEMENTWISE and all(map(is_number, term.operands))
+
+
+def _stored(term: Term, *, result: bool) -> Term:
+    """Make an array of a number; a result is never another variable's array."""
+    if term.op == "num":
+        return build("full", *term.parts)
+    return build("copy", term) if term.op == "var" and result else term
 
 
 def _without_softmax(term: Term) -> Term:

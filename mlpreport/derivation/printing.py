@@ -49,10 +49,17 @@ _ROWS = {
     "np": _ARRAYS
     | {
         "ones": (6, (0, 0), "np.ones(({}, {}))"),
+        "full": (6, (0,), "np.full((1, 1), float({}))"),
+        "copy": (6, (6,), "{}.copy()"),
         "dot": (6, (0, 0), "np.dot({}, {})"),  # for rows and columns quicker than @
         "vdot": (6, (0, 0), "np.vdot({}, {}).reshape(1, 1)"),
     },
-    "torch": _ARRAYS | {"ones": (6, (0, 0), "torch.ones(({}, {}), dtype=torch.float64)")},
+    "torch": _ARRAYS
+    | {
+        "ones": (6, (0, 0), "torch.ones(({}, {}), dtype=torch.float64)"),
+        "full": (6, (0,), "torch.full((1, 1), float({}), dtype=torch.float64)"),
+        "copy": (6, (6,), "{}.clone()"),
+    },
 }
 _AXES = {ALL: ("sum", None), sp.S.Zero: ("sum of rows", 0), sp.S.One: ("sum of columns", 1)}
 

@@ -127,7 +127,7 @@ def _shape(term: Term) -> Shape:
     op, parts = term.op, term.parts
     if op in {"var", "ones"}:
         return parts[-2], parts[-1]
-    if op in {"num", "vdot"}:
+    if op in {"num", "vdot", "full"}:
         return ONE, ONE
     if op in OPERATIONS and len(parts) > 1:
         return _joined(op, parts[0].shape, parts[1].shape)
