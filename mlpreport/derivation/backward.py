@@ -12,7 +12,7 @@ import sympy as sp
 from mlpreport.derivation.elementwise import Elementwise, elementwise, nearest
 from mlpreport.derivation.indices import Line, Partial, beside, collapse, edge, entry, fresh, line, over
 from mlpreport.derivation.matrices import COTANGENT, recognise, tidy, whole
-from mlpreport.derivation.program import Equation, Program, Shape, Term, build, cost, nodes, num, variables
+from mlpreport.derivation.program import Program, Shape, Term, build, cost, nodes, num, variables
 from mlpreport.errors import ProgramError
 
 
@@ -90,9 +90,9 @@ def derivation_of(
     program: Program, steps: Mapping[str, Step], names: Mapping[str, str], results: Mapping[str, str]
 ) -> Derivation:
     """Put steps together: `names` says what each computes in the extended program."""
-    added = tuple(Equation(names[name], step.cotangent) for name, step in steps.items())
-    extended = replace(program, equations=program.equations + added)
-    called = {node.name for e in program.equations for node in nodes(e.term) if node.op == "call"}
+    added = {names[name]: step.cotangent for name, step in steps.items()}
+    extended = replace(program, definitions={**program.definitions, **added})
+    called = {t.name for term in program.definitions.values() for t in nodes(term) if t.op == "call"}
     functions = tuple(map(elementwise, sorted(called)))
     return Derivation(program, steps, extended, results, program.loss, functions)
 

@@ -184,9 +184,9 @@ def _holds(condition: sp.Basic, frame: Frame) -> Array:
 def forward(program: Program, frame: Frame, start: Mapping[str, Array]) -> Frame:
     """Compute every equation; `start` gives inputs, and nodes whose value is to be taken instead of computed."""
     frame = replace(frame, arrays=dict(start))
-    for equation in program.equations:
-        if equation.name not in start:
-            frame = frame.with_array(equation.name, frame.entries(equation.term))
+    for name, term in program.definitions.items():
+        if name not in start:
+            frame = frame.with_array(name, frame.entries(term))
     return frame
 
 

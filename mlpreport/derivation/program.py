@@ -151,44 +151,31 @@ def _joined(op: str, left: Shape, right: Shape) -> Shape:
 
 
 @dataclass(frozen=True)
-class Equation:
-    """One assignment `name = term`."""
-
-    name: str
-    term: Term
-
-
-@dataclass(frozen=True)
 class Program:
-    """Inputs with their shapes, and equations in order of computation; the last one is the loss."""
+    """Inputs with their shapes, and what defines the others, in order of computation; the last one is the loss."""
 
     inputs: Mapping[str, Shape]
-    equations: tuple[Equation, ...]
+    definitions: dict[str, Term]
     assumptions: tuple[str, ...] = ()
     source: str = ""
 
     @cached_property
     def shapes(self) -> dict[str, Shape]:
         """Shape of every input and of every equation's value."""
-        return {**self.inputs, **{equation.name: equation.term.shape for equation in self.equations}}
-
-    @cached_property
-    def definitions(self) -> dict[str, Term]:
-        """Right-hand side of every equation, by name."""
-        return {equation.name: equation.term for equation in self.equations}
+        return {**self.inputs, **{name: term.shape for name, term in self.definitions.items()}}
 
     @cached_property
     def users(self) -> dict[str, tuple[str, ...]]:
         """For every variable the equations that use it, in order."""
         found: dict[str, tuple[str, ...]] = dict.fromkeys(self.shapes, ())
-        for equation in self.equations:
-            found |= {name: (*found[name], equation.name) for name in variables(equation.term)}
+        for user, term in self.definitions.items():
+            found |= {name: (*found[name], user) for name in variables(term)}
         return found
 
     @property
     def loss(self) -> str:
         """Name of the last equation."""
-        return self.equations[-1].name
+        return list(self.definitions)[-1]
 
     def variable(self, name: str) -> Term:
         """Return the variable `name` as a term; an unknown name is an error that suggests the nearest."""

@@ -9,7 +9,7 @@ import sympy as sp
 
 from mlpreport.derivation.elementwise import elementwise_names, nearest
 from mlpreport.derivation.indices import Phi, entry
-from mlpreport.derivation.program import ALL, ONE, Equation, Program, Shape, Term, build, num, show_shape
+from mlpreport.derivation.program import ALL, ONE, Program, Shape, Term, build, num, show_shape
 from mlpreport.derivation.splitting import simple
 from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
 
@@ -30,7 +30,7 @@ class Reader:
     scope: dict[str, Term]
     fitting: bool = True
 
-    def read_assignments(self) -> tuple[Equation, ...]:
+    def read_assignments(self) -> dict[str, Term]:
         """Read a whole program into simple equations."""
         if not (statements := self._parse("exec").body):
             self.fail(_place(1, 1), "the program is empty; its last line assigns the loss")
@@ -198,8 +198,8 @@ def trace(
     """
     inputs = {name: _shape(name, shape) for name, shape in shapes.items()}
     scope = {name: build("var", name, *shape) for name, shape in inputs.items()}
-    equations = Reader(source, scope).read_assignments()
-    program = Program(inputs, equations, (assume,) if isinstance(assume, str) else tuple(assume), source)
+    definitions = Reader(source, scope).read_assignments()
+    program = Program(inputs, definitions, (assume,) if isinstance(assume, str) else tuple(assume), source)
     for assumption in program.assumptions:
         kind, _, name = assumption.partition(":")
         program.variable(name)
