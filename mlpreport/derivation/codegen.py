@@ -5,33 +5,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import elementwise
-from mlpreport.derivation.functions import helpers, sizes_read
-from mlpreport.derivation.lowering import is_number, lowered
+from mlpreport.derivation.lowering import helpers, is_number, lowered, sizes_read
 from mlpreport.derivation.pointwise import compiled_loops
 from mlpreport.derivation.printing import code_names, show
 from mlpreport.derivation.program import Shape, Term, nodes, show_shape, variables
 from mlpreport.errors import InvalidInputError, ShapeError
 
 _LIBRARIES = {"numpy": "np", "torch": "torch", "numba": "numba"}
-_FORMS = {
-    "np": {
-        "imports": "import numpy as np",
-        "copy": "{}.copy()",
-        "full": "np.full((1, 1), float({}))",
-    },
-    "torch": {
-        "imports": "import torch",
-        "copy": "{}.clone()",
-        "full": "torch.full((1, 1), float({}), dtype=torch.float64)",
-    },
-}
+_IMPORTS = {"np": "import numpy as np", "torch": "import torch"}
 
 
 @dataclass(frozen=True)
@@ -57,24 +45,22 @@ class ValueAndGrad:
             values = [self.as_array(arrays[name], self.dtype) for name in self.inputs]
             shapes = tuple([array.shape for array in values])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            self._refuse(arrays, error)
+            self._check(arrays, (), error)
         if len(arrays) != len(values) or shapes not in self.fitting:
-            self._check(arrays, shapes)
+            self._check(arrays, shapes, None)
         value, derivatives = self.compiled(*values)
         return float(value), derivatives
 
-    def _refuse(self, arrays: Mapping[str, Any], error: Exception) -> NoReturn:
-        self._check(arrays, ())
-        message = f"an input is no array of real numbers ({error})"
-        raise InvalidInputError(message) from error
-
-    def _check(self, arrays: Mapping[str, Any], shapes: tuple[Any, ...]) -> None:
-        """Refuse missing and unknown inputs and shapes that do not fit; remember shapes that do."""
+    def _check(self, arrays: Mapping[str, Any], shapes: tuple[Any, ...], failure: Exception | None) -> None:
+        """Refuse missing and unknown inputs, no arrays, and shapes that do not fit; remember shapes that do."""
         if arrays.keys() != self.inputs.keys():
             missing, extra = self.inputs.keys() - arrays.keys(), arrays.keys() - self.inputs.keys()
             known = ", ".join(self.inputs)
             message = f"inputs are {known}; missing: {sorted(missing)}, unknown: {sorted(extra)}"
             raise InvalidInputError(message)
+        if failure:
+            message = f"an input is no array of real numbers ({failure})"
+            raise InvalidInputError(message) from failure
         sizes: dict[sp.Expr, int] = {}
         for (name, declared), found in zip(self.inputs.items(), shapes, strict=False):
             _check_shape(name, declared, found, sizes)
@@ -164,10 +150,10 @@ def source_of(derivation: Derivation, library: str) -> str:
     terms = lowered(derivation, library)
     functions = helpers(terms.values(), library)
     names = code_names(program, ["math", "np", "torch", "erf", "value_and_grad", *functions], [*terms])
-    codes = {name: _code(name, term, names, library, results) for name, term in terms.items()}
+    codes = {name: show(term, names, library) for name, term in terms.items()}
     returned = f"{names[value]}[0, 0]"
     used = {*results, *(other for term in terms.values() for other in variables(term))}
-    if value not in used and terms[value].op != "num" and is_number(terms[value]):
+    if value not in used and is_number(terms[value]):
         codes[value], returned = codes[value].replace(".reshape(1, 1)", ""), names[value]
     pairs = ", ".join(f"{key!r}: {names[name]}" for key, name in derivation.results.items())
     lines = [
@@ -180,17 +166,11 @@ def source_of(derivation: Derivation, library: str) -> str:
     return "\n\n\n".join([imports("\n".join(texts), library), *texts]) + "\n"
 
 
-def _code(name: str, term: Term, names: Mapping[str, str], library: str, results: set[str]) -> str:
-    """Print one right-hand side; numbers become arrays, and a result is never another variable's array."""
-    form = "full" if term.op == "num" else "copy" if term.op == "var" and name in results else ""
-    return _FORMS[library].get(form, "{}").format(show(term, names, library))
-
-
 def imports(text: str, library: str) -> str:
     """Import what printed code needs; `math` has the functions of sizes."""
     with_math, with_erf = bool(re.search(r"\bmath\.", text)), library == "np" and "erf(" in text
     erf = "\nfrom scipy.special import erf" * with_erf
-    return "import math\n\n" * with_math + _FORMS[library]["imports"] + erf
+    return "import math\n\n" * with_math + _IMPORTS[library] + erf
 
 
 def run(term: Term, arrays: Mapping[str, Any], sizes: Mapping[sp.Expr, int], library: str) -> Any:
@@ -205,4 +185,6 @@ def run(term: Term, arrays: Mapping[str, Any], sizes: Mapping[sp.Expr, int], lib
 
 def _sizes(terms: Iterable[Term]) -> set[sp.Basic]:
     """Sizes that terms mention as numbers."""
-    return {s for term in terms for t in nodes(term) if t.op in {"num", "ones"} for s in t.free_symbols}
+    return {
+        s for term in terms for t in nodes(term) if t.op in {"num", "ones", "full"} for s in t.free_symbols
+    }

@@ -1,16 +1,18 @@
 """Terms rewritten for machines: nothing overflows, nothing is computed twice."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 
 import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import U
-from mlpreport.derivation.indices import Phi, entry
-from mlpreport.derivation.program import ALL, ELEMENTWISE, ONE, Term, build, cost, needed, nodes, num
+from mlpreport.derivation.indices import Phi, entry, phi_formula
+from mlpreport.derivation.printing import helper_name
+from mlpreport.derivation.program import ALL, ELEMENTWISE, Shape, Term, build, cost, needed, nodes, num
 from mlpreport.derivation.splitting import contracted, unused
-from mlpreport.derivation.stable import Sigmoid, Softplus, stable
+from mlpreport.derivation.stable import Sigmoid, Softplus, python_code, stable
 
 
 def lowered(derivation: Derivation, library: str) -> dict[str, Term]:
@@ -21,15 +23,17 @@ def lowered(derivation: Derivation, library: str) -> dict[str, Term]:
     if rewrite := {"np": _faster, "math": _without_softmax}.get(library):
         terms = {name: rewrite(term) for name, term in terms.items()}
     terms = _shared(needed(terms, outputs))
-    return needed(contracted(_unaliased(terms)), outputs) if library == "math" else terms
+    if library == "math":
+        return needed(contracted(_unaliased(terms)), outputs)
+    return {name: _stored(term, result=name in outputs) for name, term in terms.items()}
 
 
 def _stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term:
     """Replace what would overflow: the logarithm of a softmax, and functions of one variable rational in exp."""
-    if term.op == "call" and term.name == "log" and term.operands[0].op == "var":
+    if term.op == "log" and term.operands[0].op == "var":
         inner = definitions.get(term.operands[0].name)
         if inner is not None and inner.op == "softmax":
-            return build("log_softmax", inner.operands[0])
+            return build("log_softmax", *inner.parts)
     if term.op == "/" and term.operands[1].op == "num":
         term = _scaled(term.operands[0], term.operands[1].parts[0]) or term
     mapped = _one_variable(term, definitions, named)
@@ -49,8 +53,7 @@ def _scaled(term: Term, divisor: sp.Expr) -> Term | None:
 def _one_variable(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term | None:
     """Write an elementwise term in one variable as one stable function, looking through the variable's definition."""
     found = _function(term)
-    calls = {t.name for t in nodes(term) if t.op == "call"}
-    if found is None or not calls & {"exp", "log"}:
+    if found is None or not {"exp", "log"} & {t.op for t in nodes(term)}:
         return None
     formula, leaf = found
     inner = _function(definitions[leaf.name]) if leaf.name in definitions and formula.has(sp.log) else None
@@ -66,7 +69,7 @@ def _function(term: Term) -> tuple[sp.Expr, Term] | None:
     """Read an elementwise term in one variable as an expression in U; None for any other term."""
     every = set(nodes(term))
     leaves = [t for t in every if t.op == "var"]
-    if len(leaves) != 1 or any(t.op not in ELEMENTWISE | {"var", "num", "call"} for t in every):
+    if len(leaves) != 1 or any(t.op not in ELEMENTWISE | {"var", "num"} for t in every):
         return None
     i, j = sp.symbols("i j")
     formula = entry(term, i, j).xreplace({entry(leaves[0], i, j): U})
@@ -155,13 +158,20 @@ def is_number(term: Term) -> bool:
     return term.op in ELEMENTWISE and all(map(is_number, term.operands))
 
 
+def _stored(term: Term, *, result: bool) -> Term:
+    """Make an array of a number; a result is never another variable's array."""
+    if term.op == "num":
+        return build("full", *term.parts)
+    return build("copy", term) if term.op == "var" and result else term
+
+
 def _without_softmax(term: Term) -> Term:
     """Write softmaxes and their logarithms with the logarithm of a sum of exponentials."""
     new = term.rewritten(_without_softmax)
     if new.op not in {"softmax", "log_softmax"}:
         return new
-    logarithm = new.operands[0] - build("logsumexp", new.operands[0], ONE)
-    return logarithm if new.op == "log_softmax" else build("call", "exp", 0, logarithm)
+    logarithm = new.operands[0] - build("logsumexp", *new.parts)
+    return logarithm if new.op == "log_softmax" else build("exp", logarithm)
 
 
 def _unaliased(definitions: Mapping[str, Term]) -> dict[str, Term]:
@@ -173,3 +183,59 @@ def _unaliased(definitions: Mapping[str, Term]) -> dict[str, Term]:
         if term.op == "var":
             same[build("var", name, *term.shape)] = result[name]
     return result
+
+
+_ARRAYS = {
+    "softmax": """def softmax(z):
+    e = {0}.exp(z - {1})
+    return e / e.sum(axis=1, keepdims=True)""",
+    "log_softmax": """def log_softmax(z):
+    shifted = z - {1}
+    return shifted - {0}.log({0}.exp(shifted).sum(axis=1, keepdims=True))""",
+    "logsumexp": """def logsumexp(z, axis):
+    if axis is None:
+        z, axis = z.reshape(1, -1), 1
+    peak = {2}
+    return peak + {0}.log({0}.exp(z - peak).sum(axis=axis, keepdims=True))""",
+}
+_LOOPS = {
+    "logsumexp": """def logsumexp(z):
+    result = np.empty((z.shape[0], 1))
+    for i in range(z.shape[0]):
+        peak, total = max(z[i]), 0.0
+        for j in range(z.shape[1]):
+            total += math.exp(z[i, j] - peak)
+        result[i, 0] = peak + math.log(total)
+    return result"""
+}
+_PEAK = {"np": "z.max(axis={}, keepdims=True)", "torch": "z.amax(dim={}, keepdim=True)"}
+
+
+def helpers(terms: Iterable[Term], library: str, rewrite: Callable[..., sp.Expr] = stable) -> dict[str, str]:
+    """Definitions of the functions that terms call, for `np`, `torch` or `math`, their formulas rewritten."""
+    found: dict[str, str] = {}
+    written = _LOOPS if library == "math" else _ARRAYS
+    for term in (node for root in terms for node in nodes(root)):
+        if term.op in written:
+            peaks = [_PEAK.get(library, "").format(axis) for axis in (1, "axis")]
+            found[term.op] = written[term.op].format(library, *peaks)
+        elif term.op in {"map", "call"}:
+            name = term.name if term.op == "map" else helper_name(term.name, int(term.parts[1]))
+            formula = term.parts[1] if term.op == "map" else phi_formula(term.name, term.parts[1])
+            found[name] = f"def {name}(u):\n{_body(formula, library, rewrite)}"
+    return found
+
+
+@cache
+def _body(formula: sp.Expr, library: str, rewrite: Callable[..., sp.Expr]) -> str:
+    return python_code(rewrite(formula, U), library)
+
+
+def sizes_read(inputs: Mapping[str, Shape], used: set[sp.Basic], names: Mapping[str, str]) -> Iterator[str]:
+    """Read the used sizes off the inputs' shapes, each once."""
+    found: set[sp.Basic] = set()
+    for name, shape in inputs.items():
+        for axis, size in enumerate(shape):
+            if size in used - found:
+                found.add(size)
+                yield f"{names[f'size {size}']} = {names[name]}.shape[{axis}]"

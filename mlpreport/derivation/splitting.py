@@ -3,7 +3,7 @@
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from itertools import count
 
-from mlpreport.derivation.program import ELEMENTWISE, ONE, Equation, Term, build
+from mlpreport.derivation.program import ELEMENTWISE, ONE, Term, build
 
 ROOT, LINEAR, PLAIN, ATOM = "root", "linear", "plain", "atom"
 """Places: a whole right-hand side, a term of a sum, part of an elementwise expression, a variable only."""
@@ -14,7 +14,7 @@ _LOOPED: dict[str, set[str]] = {
     ROOT: set(),
     LINEAR: _FUNCTIONS,
     PLAIN: _FUNCTIONS | _CONTRACTIONS,
-    ATOM: _FUNCTIONS | _CONTRACTIONS | ELEMENTWISE | {"call"},
+    ATOM: _FUNCTIONS | _CONTRACTIONS | ELEMENTWISE,
 }
 """Operations for which loops need an array, by place."""
 
@@ -53,14 +53,13 @@ def _linear(term: Term) -> bool:
     return term.op in {"+", "-", "neg"} or (term.op in {"*", "/"} and numbers)
 
 
-def simple(definitions: Mapping[str, Term], taken: Container[str]) -> tuple[Equation, ...]:
+def simple(definitions: Mapping[str, Term], taken: Container[str]) -> dict[str, Term]:
     """Name parts of right-hand sides t1, t2, … (but none that is taken) until every equation is simple.
 
     Simple is: a function of a variable, or a sum with constant factors of products `a @ b` of variables, of sums and
     means of elementwise expressions, and of elementwise expressions.
     """
-    terms = _split(definitions, _simple, unused("t{}", taken))
-    return tuple(Equation(name, term) for name, term in terms.items())
+    return _split(definitions, _simple, unused("t{}", taken))
 
 
 def _simple(term: Term, place: str) -> Sequence[str] | None:
@@ -69,12 +68,12 @@ def _simple(term: Term, place: str) -> Sequence[str] | None:
         return None if place == ATOM else ()
     if op == "T" or (op == "@" and whole):
         inner = ATOM
-    elif op in _FUNCTIONS or (op == "call" and term.name not in {"exp", "log"}):
+    elif op in _FUNCTIONS or op == "call":
         inner = ATOM if place == ROOT else ""
     elif whole:
         inner = LINEAR if _linear(term) else PLAIN
     else:
-        inner = PLAIN if place == PLAIN and op in ELEMENTWISE | {"call"} else ""
+        inner = PLAIN if place == PLAIN and op in ELEMENTWISE else ""
     return [inner] * len(term.operands) if inner else None
 
 
