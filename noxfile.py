@@ -105,7 +105,9 @@ def run(session: nox.Session, program: str, *arguments: str, **env: str | None) 
 def run_in(programs: Path, session: nox.Session, program: str, *arguments: str, **env: str | None) -> None:
     """Run a program of an environment."""
     path = os.pathsep.join((str(programs), os.environ.get("PATH", "")))
-    session.run(str(programs / program), *arguments, env={"PATH": path, **THREADS, **env}, external=True)
+    # pip compiles nothing here, so that without bytecode each process would compile all that it imports, for seconds.
+    setting = {"PATH": path, "PYTHONDONTWRITEBYTECODE": None, **THREADS, **env}
+    session.run(str(programs / program), *arguments, env=setting, external=True)
 
 
 @nox.session
