@@ -7,7 +7,6 @@ from jaxtyping import Float64, UInt32, UInt64
 
 from mlpreport.training.architecture import Architecture
 
-
 Words = UInt32[np.ndarray, " restart"]
 
 
