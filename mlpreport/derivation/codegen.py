@@ -12,8 +12,7 @@ import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import elementwise
-from mlpreport.derivation.functions import helpers, sizes_read
-from mlpreport.derivation.lowering import is_number, lowered
+from mlpreport.derivation.lowering import helpers, is_number, lowered, sizes_read
 from mlpreport.derivation.pointwise import compiled_loops
 from mlpreport.derivation.printing import code_names, show
 from mlpreport.derivation.program import Shape, Term, nodes, show_shape, variables

@@ -9,9 +9,8 @@ from typing import Any
 import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
-from mlpreport.derivation.functions import helpers, sizes_read
 from mlpreport.derivation.loops import RESERVED, Layout, Loops
-from mlpreport.derivation.lowering import lowered
+from mlpreport.derivation.lowering import helpers, lowered, sizes_read
 from mlpreport.derivation.printing import code_names
 from mlpreport.derivation.program import ONE, Term, variables
 

@@ -73,9 +73,8 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a language writes names, entries, numbers, functions, brackets, and each operation."""
+    """How a language writes variables and their entries, numbers, functions, brackets, and each operation."""
 
-    name: Callable[[str], str]
     cell: Callable[[str, Sequence[str]], str]
     number: Callable[[sp.Expr], str]
     function: Callable[[str, int], str]
@@ -99,11 +98,8 @@ class Dialect:
 def code_dialect(names: Mapping[str, str], library: str) -> Dialect:
     """Make the dialect of `np` or `torch`, or of the forward language (""), with names of variables and sizes."""
 
-    def name(key: str) -> str:
-        return names.get(key, key)
-
     def cell(key: str, at: Sequence[str]) -> str:
-        return name(key) + (f"[{','.join(at)}]" if at else "")
+        return names.get(key, key) + (f"[{','.join(at)}]" if at else "")
 
     def number(value: sp.Expr) -> str:
         renamed = {s: sp.Symbol(names.get(f"size {s}", str(s))) for s in value.free_symbols}
@@ -114,7 +110,7 @@ def code_dialect(names: Mapping[str, str], library: str) -> Dialect:
             return key + "'" * order
         return f"{library}.{key}" if key in {"exp", "log"} else helper_name(key, order)
 
-    return Dialect(name, cell, number, function, "({})", _ROWS[library])
+    return Dialect(cell, number, function, "({})", _ROWS[library])
 
 
 def helper_name(name: str, order: int) -> str:
@@ -131,7 +127,7 @@ def term_text(term: Term, d: Dialect) -> Text:
     """Print a term."""
     op, parts = term.op, term.parts
     if op == "var":
-        return _fraction_or_name(d.name(term.name))
+        return _fraction_or_name(d.cell(term.name, ()))
     if op == "num":
         return _number(parts[0], d)
     operands = [term_text(part, d) for part in term.operands] or [_number(size, d) for size in parts]
