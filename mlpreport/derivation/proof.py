@@ -33,9 +33,9 @@ STEP = 1e-30
 """Length of a complex step; its error is its square."""
 
 
-def close(found: Array, expected: Array, tolerance: float = TOLERANCE) -> bool:
+def close(found: Array, expected: Array) -> bool:
     """Compare arrays within the tolerance."""
-    return bool(np.all(np.abs(found - expected) <= tolerance * max(1.0, np.abs(expected).max())))
+    return bool(np.all(np.abs(found - expected) <= TOLERANCE * max(1.0, np.abs(expected).max())))
 
 
 def autograd(
