@@ -117,7 +117,7 @@ def value_and_grad(
     wanted = {name: key for name, key in results.items() if wrt is None or name in wrt}
     derivation = replace(derivation, results=wanted)
     source, function = (compiled_loops if backend == "numba" else partial(_executed, backend))(derivation)
-    inputs = {name if name.isidentifier() else names[name]: s for name, s in program.inputs.items()}
+    inputs = {names[name]: shape for name, shape in program.inputs.items()}
     return ValueAndGrad(source, inputs, function, *_converter(backend))
 
 

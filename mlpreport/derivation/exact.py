@@ -29,15 +29,15 @@ SMALL = 4096
 """Numerators and denominators up to this are recognised; by accident in one pair of 10^11."""
 
 
-class NoRootError(ArithmeticError):
-    """A random field element has no square root; draw again."""
-
-
 POINTS = 3
 """Points over which a sum of symbolic size runs."""
 
 Draw = Callable[..., Any]
 """Gives the random element that belongs to a key."""
+
+
+class NoRootError(ArithmeticError):
+    """A random field element has no square root; draw again."""
 
 
 def element(value: int) -> Any:

@@ -16,7 +16,6 @@ from mlpreport.derivation.proof import autograd, close
 from mlpreport.derivation.reading import Reader
 from mlpreport.errors import ProgramError, ShapeError
 
-_TOLERANCE = 1e-9
 _LARGEST = 3
 
 Change = tuple[str, Term]
@@ -92,7 +91,7 @@ class _Judge:
     def accepts(self, claim: Term) -> bool:
         """Whether a claim has the gradient's shape and value."""
         value, _ = self.value(claim)
-        return value is not None and close(value, self.truth, _TOLERANCE)
+        return value is not None and close(value, self.truth)
 
 
 def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
@@ -182,7 +181,7 @@ def _other(claim: Term, judges: list[_Judge]) -> str:
             return f"{problem}."
         ratios.append(judge.truth[value != 0] / value[value != 0])
     every = np.concatenate(ratios)
-    if every.size and close(every, every[0], _TOLERANCE):
+    if every.size and close(every, every[0]):
         return f"wrong factor: multiply by {every[0]:.6g}."
     return "the shape is right, the values are not."
 

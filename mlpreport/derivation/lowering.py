@@ -1,4 +1,4 @@
-"""Terms rewritten for machines: nothing overflows, nothing is computed twice."""
+"""Equations for machines, in which nothing overflows or is computed twice, and what printed code needs before them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,6 +13,31 @@ from mlpreport.derivation.printing import helper_name
 from mlpreport.derivation.program import ALL, ELEMENTWISE, Shape, Term, build, cost, needed, nodes, num
 from mlpreport.derivation.splitting import contracted, unused
 from mlpreport.derivation.stable import Sigmoid, Softplus, python_code, stable
+
+_ARRAYS = {
+    "softmax": """def softmax(z):
+    e = {0}.exp(z - {1})
+    return e / e.sum(axis=1, keepdims=True)""",
+    "log_softmax": """def log_softmax(z):
+    shifted = z - {1}
+    return shifted - {0}.log({0}.exp(shifted).sum(axis=1, keepdims=True))""",
+    "logsumexp": """def logsumexp(z, axis):
+    if axis is None:
+        z, axis = z.reshape(1, -1), 1
+    peak = {2}
+    return peak + {0}.log({0}.exp(z - peak).sum(axis=axis, keepdims=True))""",
+}
+_LOOPS = {
+    "logsumexp": """def logsumexp(z):
+    result = np.empty((z.shape[0], 1))
+    for i in range(z.shape[0]):
+        peak, total = max(z[i]), 0.0
+        for j in range(z.shape[1]):
+            total += math.exp(z[i, j] - peak)
+        result[i, 0] = peak + math.log(total)
+    return result"""
+}
+_PEAK = {"np": "z.max(axis={}, keepdims=True)", "torch": "z.amax(dim={}, keepdim=True)"}
 
 
 def lowered(derivation: Derivation, library: str) -> dict[str, Term]:
@@ -183,32 +208,6 @@ def _unaliased(definitions: Mapping[str, Term]) -> dict[str, Term]:
         if term.op == "var":
             same[build("var", name, *term.shape)] = result[name]
     return result
-
-
-_ARRAYS = {
-    "softmax": """def softmax(z):
-    e = {0}.exp(z - {1})
-    return e / e.sum(axis=1, keepdims=True)""",
-    "log_softmax": """def log_softmax(z):
-    shifted = z - {1}
-    return shifted - {0}.log({0}.exp(shifted).sum(axis=1, keepdims=True))""",
-    "logsumexp": """def logsumexp(z, axis):
-    if axis is None:
-        z, axis = z.reshape(1, -1), 1
-    peak = {2}
-    return peak + {0}.log({0}.exp(z - peak).sum(axis=axis, keepdims=True))""",
-}
-_LOOPS = {
-    "logsumexp": """def logsumexp(z):
-    result = np.empty((z.shape[0], 1))
-    for i in range(z.shape[0]):
-        peak, total = max(z[i]), 0.0
-        for j in range(z.shape[1]):
-            total += math.exp(z[i, j] - peak)
-        result[i, 0] = peak + math.log(total)
-    return result"""
-}
-_PEAK = {"np": "z.max(axis={}, keepdims=True)", "torch": "z.amax(dim={}, keepdim=True)"}
 
 
 def helpers(terms: Iterable[Term], library: str, rewrite: Callable[..., sp.Expr] = stable) -> dict[str, str]:

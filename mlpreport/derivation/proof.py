@@ -5,7 +5,7 @@ derivative of the fully expanded loss. Numeric: the compiled code against torch.
 every line of every step at every index.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -33,9 +33,9 @@ STEP = 1e-30
 """Length of a complex step; its error is its square."""
 
 
-def close(found: Array, expected: Array, tolerance: float = TOLERANCE) -> bool:
+def close(found: Array, expected: Array) -> bool:
     """Compare arrays within the tolerance."""
-    return bool(np.all(np.abs(found - expected) <= tolerance * max(1.0, np.abs(expected).max())))
+    return bool(np.all(np.abs(found - expected) <= TOLERANCE * max(1.0, np.abs(expected).max())))
 
 
 def autograd(
@@ -67,20 +67,12 @@ def autograd(
     return values, {name: g.numpy() for name, g in zip(tensors, found, strict=True)}
 
 
-def complex_step(program: Program, frame: Frame, inputs: Mapping[str, Array], name: str) -> Array:
-    """Gradient of the loss by one input, an entry at a time."""
-    gradient = np.zeros(inputs[name].shape)
-    for at in np.ndindex(gradient.shape):
-        moved = forward(program, frame, {**inputs, name: nudged(inputs[name], at)})
-        gradient[at] = moved.arrays[program.loss][0, 0].imag / STEP
-    return gradient
-
-
-def nudged(array: Array, at: tuple[int, ...]) -> Array:
-    """Move one entry by a complex step."""
-    moved = array.astype(complex)
-    moved[at] += STEP * 1j
-    return moved
+def _slopes(array: Array, compute: Callable[[Array], Array]) -> Iterator[tuple[tuple[int, ...], Array]]:
+    """Derivatives of what is computed from an array by each of its entries in turn, by the complex step."""
+    for at in np.ndindex(array.shape):
+        moved = array.astype(complex)
+        moved[at] += STEP * 1j
+        yield at, np.imag(compute(moved)) / STEP
 
 
 def _example(program: Program, sizes: Sizes) -> tuple[dict[str, Array], Frame]:
@@ -93,22 +85,21 @@ def _example(program: Program, sizes: Sizes) -> tuple[dict[str, Array], Frame]:
 
 def _numeric(derivation: Derivation, sizes: Sizes) -> tuple[int, list[str]]:
     """Compare the compiled code with torch.autograd and with the complex step."""
-    inputs, frame = _example(derivation.program, sizes)
     program, names = derivation.program, code_names(derivation.backward)
-    value, found = value_and_grad(derivation)(
-        **{name if name.isidentifier() else names[name]: array for name, array in inputs.items()}
-    )
-    if derivation.of is None:
-        _, truth = autograd(program, inputs)
-    else:
-        _, truth = autograd(derivation.of, inputs, {name: inputs[direction(name)] for name in found})
+    inputs, frame = _example(program, sizes)
+    value, found = value_and_grad(derivation)(**{names[name]: array for name, array in inputs.items()})
+    along = {name: inputs[direction(name)] for name in found if derivation.of}
+    _, truth = autograd(derivation.of or program, inputs, along)
     failures = [] if close(np.array(value), frame.arrays[derivation.value]) else [derivation.value]
+
+    def loss(name: str, moved: Array) -> Array:
+        return forward(program, frame, {**inputs, name: moved}).arrays[program.loss].item()
+
     for name, gradient in found.items():
-        stepped = complex_step(program, frame, inputs, name)
-        if not close(gradient, stepped) or not close(gradient, truth[name]):
+        stepped = [slope for _, slope in _slopes(inputs[name], partial(loss, name))]
+        if not close(gradient.ravel(), np.array(stepped)) or not close(gradient, truth[name]):
             failures.append(name)
-    count = 1 + 2 * sum(gradient.size for gradient in found.values())
-    return count, failures
+    return 1 + 2 * sum(gradient.size for gradient in found.values()), failures
 
 
 def _lines(derivation: Derivation, sizes: Sizes) -> tuple[int, list[str]]:
@@ -118,41 +109,35 @@ def _lines(derivation: Derivation, sizes: Sizes) -> tuple[int, list[str]]:
     _, truth = autograd(program, inputs)
     for name, array in truth.items():
         frame = frame.with_array(cotangent(program.loss, name), array)
-    frame = replace(frame, partial=partial(_stepped, program))
+    symbols = {**frame.symbols, U: np.linspace(-2.0, 2.0, 9)}
+    frame = replace(frame, symbols=symbols, partial=partial(_stepped, program))
     for name, step in derivation.steps.items():
         for line in step.lines:
-            left, right = _sides(line, derivation, frame)
-            count += max(left.size, right.size)
+            left, right = _sides(line, frame)
+            count += max(np.size(left), np.size(right))
             if not close(left, right):
                 failures.append(f"{name} ({line.rule})")
     return count, failures
 
 
-def _sides(line: Line, derivation: Derivation, frame: Frame) -> tuple[Array, Array]:
+def _sides(line: Line, frame: Frame) -> tuple[Array, Array]:
     if isinstance(line.lhs, Term):
         return frame.entries(line.lhs), frame.entries(line.rhs)
-    both = sp.Tuple(line.lhs, line.rhs)
-    free = line.lhs.free_symbols | line.rhs.free_symbols
-    for e in sorted(both.atoms(sp.Indexed), key=sp.default_sort_key):
-        for k, size in zip(e.indices, derivation.backward.shapes[str(e.base.label)], strict=True):
-            if k in free and k not in frame.grids:
+    for e in sorted(line.lhs.atoms(sp.Indexed) | line.rhs.atoms(sp.Indexed), key=sp.default_sort_key):
+        for k, size in zip(e.indices, e.base.shape, strict=True):
+            if k in line.lhs.free_symbols | line.rhs.free_symbols and k not in frame.grids:
                 frame = frame.with_index(k, size)
-    frame = replace(frame, symbols={**frame.symbols, U: np.linspace(-2.0, 2.0, 9)})
-    return np.asarray(frame.value(line.lhs)), np.asarray(frame.value(line.rhs))
+    return frame.value(line.lhs), frame.value(line.rhs)
 
 
 def _stepped(program: Program, frame: Frame, derivative: sp.Expr) -> Array:
     """Differentiate a formula, or one equation, by every entry of a variable in turn."""
     formula, target = derivative.args
-    name = str(target.base.label)
+    name, places = str(target.base), [frame.place(k) for k in target.indices]
     if isinstance(formula, sp.Indexed) and formula.base != target.base:
-        formula = entry(program.definitions[str(formula.base.label)], *formula.indices)
-    total = np.float64(0)
-    for at in np.ndindex(frame.arrays[name].shape):
-        moved = frame.with_array(name, nudged(frame.arrays[name], at))
-        here = (frame.place(target.indices[0]) == at[0]) & (frame.place(target.indices[1]) == at[1])
-        total = total + np.imag(moved.value(formula)) / STEP * here
-    return total
+        formula = entry(program.definitions[str(formula.base)], *formula.indices)
+    slopes = _slopes(frame.arrays[name], lambda moved: frame.with_array(name, moved).value(formula))
+    return sum(slope * ((places[0] == at[0]) & (places[1] == at[1])) for at, slope in slopes)
 
 
 _FORMS = "matrix forms against the {}, exact in a finite field"
