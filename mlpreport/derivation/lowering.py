@@ -213,7 +213,7 @@ def _unaliased(definitions: Mapping[str, Term]) -> dict[str, Term]:
 def helpers(terms: Iterable[Term], library: str, rewrite: Callable[..., sp.Expr] = stable) -> dict[str, str]:
     """Definitions of the functions that terms call, for `np`, `torch` or `math`, their formulas rewritten."""
     found: dict[str, str] = {}
-    written = _LOOPS if library == "math" else _ARRAYS
+    written = _ARRAYS if library in _PEAK else _LOOPS
     for term in (node for root in terms for node in nodes(root)):
         if term.op in written:
             peaks = [_PEAK.get(library, "").format(axis) for axis in (1, "axis")]

@@ -19,7 +19,8 @@ POINTS = sp.Symbol("N", integer=True, positive=True)
 
 KERNEL_NAMES = (
     *("problem", "parameters", "sizes", "work", "space", "room", "gradient", "system", "values"),
-    *("forward", "objective", "output", "scale", "math", "np", "exponential", "row_product", "row_total"),
+    *("forward", "objective", "output", "scale", "math", "np", "lanes", "LANES", "load", "store", "first"),
+    *("row_product", "row_total"),
 )
 """What the kernel around the lines may call its own things."""
 
@@ -82,7 +83,7 @@ def pointwise(
         name: "work[" if name in varying else "space[" for name in terms if differing and name not in single
     }
     layout = Layout(points, frozenset(varying), frozenset({*single, *scalars}), held | dict(parts))
-    called = helpers(terms.values(), "math")
+    called = helpers(terms.values(), layout.library)
     reserved = [*RESERVED, *KERNEL_NAMES, *called, *["N"] * bool(differing and not batched)]
     names = {"size N": "N"} | code_names(derivation.backward, reserved, [*terms])
     loops, again = Loops(shapes, names, layout), _dependent(terms, [chosen])

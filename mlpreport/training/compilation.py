@@ -23,7 +23,8 @@ from numba import float64, int64, njit, types, uint8
 
 from mlpreport.derivation.elementwise import Elementwise, elementwise
 from mlpreport.training.architecture import Architecture
-from mlpreport.training.kernels_exponential import exponential
+from mlpreport.training.kernels_functions import WORDS
+from mlpreport.training.kernels_lanes import LANES, first, load, store
 from mlpreport.training.kernels_linear import Kernel, inner, row_product, row_total
 from mlpreport.training.network import kernels_source, sizes_of
 
@@ -109,12 +110,18 @@ def _compiled_network(name: str, sizes: tuple[int, ...], activation: Elementwise
 @cache
 def _printed(sizes: tuple[int, ...], activation: Elementwise) -> tuple[str, dict[str, Any]]:
     """Print the kernels of a kind of network; return a digest of the text and its functions."""
-    text = kernels_source(Architecture(sizes, activation.name)).replace("math.exp(", "exponential(")
+    text = kernels_source(Architecture(sizes, activation.name))
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     path = _written(f"network_{digest}.py", text)
     # A cached function is loaded into the module that its globals name.
-    names: dict[str, Any] = {"__name__": __name__, "exponential": exponential}
-    names |= {"row_product": row_product, "row_total": row_total}
+    names: dict[str, Any] = {"__name__": __name__, "lanes": WORDS, "LANES": LANES}
+    names |= {
+        "load": load,
+        "store": store,
+        "first": first,
+        "row_product": row_product,
+        "row_total": row_total,
+    }
     exec(compile(text, str(path), "exec"), names)  # noqa: S102 - printed by our own derivation, not by a user
     for name, value in names.items():
         if isinstance(value, FunctionType):

@@ -173,19 +173,14 @@ def descend(
     objective: Kernel, problem: tuple[Any, ...], options: Vector, size: int, current: Vector
 ) -> tuple[int, int]:
     """Minimise from an aligned vector, in place; return the number of iterations and the stop code."""
-    iterations, inverse, vectors, applied = (
-        int(options[MAX_ITERATIONS]),
-        identity(size),
-        aligned(7, size),
-        aligned(2, size),
-    )
+    inverse, vectors, applied = identity(size), aligned(7, size), aligned(2, size)
     direction, point, gradient, new_gradient = vectors[0], vectors[1], vectors[2], vectors[3]
     step, image, change = vectors[4], vectors[5], vectors[6]
     factors = np.zeros(2)
     value = objective(current, problem, gradient)
     negate(gradient, direction)
     rise = -0.5 * math.sqrt(dot(gradient, gradient))
-    for iteration in range(iterations):
+    for iteration in range(int(options[MAX_ITERATIONS])):
         norm = largest(gradient)
         if not norm < math.inf or not abs(value) < math.inf:
             return iteration, NOT_FINITE
@@ -209,7 +204,7 @@ def descend(
         copy(point, current)
         gradient, new_gradient = new_gradient, gradient
         rise, value = new_value - value, new_value
-    return iterations, ITERATION_LIMIT
+    return int(options[MAX_ITERATIONS]), ITERATION_LIMIT
 
 
 def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameters: Vector) -> tuple[int, int]:

@@ -11,6 +11,8 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core.imputils import lower_cast
+from numba.core.typeconv.castgraph import Conversion
 from numba.extending import intrinsic, models, register_model
 
 LANES = 8
@@ -22,7 +24,15 @@ FUSED = ("contract",)
 
 
 class Lanes(types.Type):
-    """Numba's type of eight numbers."""
+    """Numba's type of eight numbers; a number stands for eight of it where it meets them."""
+
+    def can_convert_from(self, typingctx: Any, other: Any) -> Any:  # noqa: ARG002 - numba's protocol
+        """Tell numba that numbers may stand for lanes."""
+        return Conversion.safe if isinstance(other, types.Float | types.Integer) else None
+
+
+class Mask(types.Type):
+    """Numba's type of eight truth values."""
 
 
 @register_model(Lanes)
@@ -31,7 +41,13 @@ class _LanesModel(models.PrimitiveModel):
         super().__init__(manager, kind, VECTOR)  # type: ignore[no-untyped-call]
 
 
-LANE = Lanes(name="Lanes")
+@register_model(Mask)
+class _MaskModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, ir.VectorType(ir.IntType(1), LANES))  # type: ignore[no-untyped-call]
+
+
+LANE, MASK = Lanes(name="Lanes"), Mask(name="Mask")
 
 
 def instruction(result: Any, *operands: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -105,6 +121,15 @@ def _paired(builder: Any, first: Any, second: Any, size: int) -> Any:
     low = [lane + offset for lane in range(0, LANES, 2 * size) for offset in both]
     high = [lane + size for lane in low]
     return builder.fadd(_shuffled(builder, first, second, low), _shuffled(builder, first, second, high))
+
+
+def _spread_number(context: Any, builder: Any, kind: Any, _lanes: Any, value: Any) -> Any:
+    return _in_all(builder, context.cast(builder, value, kind, types.float64), VECTOR)
+
+
+cast_from: Any = lower_cast
+cast_from(types.Float, Lanes)(_spread_number)
+cast_from(types.Integer, Lanes)(_spread_number)
 
 
 @instruction(LANE, types.Array, types.intp)

@@ -76,12 +76,18 @@ def damp(normal: Matrix, size: int, damping: float, matrix: Matrix) -> None:
 
 
 @inner
-def predicted_decrease(normal: Matrix, damping: float, descent: Vector, size: int) -> float:
-    """Return how much a step against the solution lets the linearised objective, with damping, decrease."""
-    result = 0.0
+def solve(
+    normal: Matrix, size: int, damping: float, matrix: Matrix, inverses: Vector, descent: Vector
+) -> float:
+    """Solve (normal + damping · I) descent = half the gradient; return the predicted decrease, NaN if singular."""
+    damp(normal, size, damping, matrix)
+    if not eliminate(matrix, size, inverses):
+        return math.nan
+    substitute(matrix, size, inverses, descent)
+    predicted = 0.0
     for i in range(size):
-        result += descent[i] * (damping * descent[i] + normal[i, size])
-    return result
+        predicted += descent[i] * (damping * descent[i] + normal[i, size])
+    return predicted
 
 
 @inner
@@ -111,8 +117,7 @@ def levenberg_marquardt(
     _, _, _, targets, penalty, _, _ = problem
     size, outputs = parameters.size, targets.shape[0]
     normal, matrix = aligned(size + 4, size + 1), aligned(size + 4, size + 1)
-    rows = normal.shape[0]
-    systems = aligned(outputs * rows, targets.shape[1]).reshape((outputs, rows, targets.shape[1]))
+    systems = aligned(outputs * (size + 4), targets.shape[1]).reshape((outputs, size + 4, targets.shape[1]))
     inverses, descent, point = np.empty(size), np.zeros(size), np.empty(size)
     residual_function(parameters, problem, systems)
     value = objective(parameters, penalty, systems)
@@ -124,11 +129,7 @@ def levenberg_marquardt(
             return iteration, NOT_FINITE
         if norm <= options[GRADIENT_TOLERANCE]:
             return iteration, CONVERGED
-        damp(normal, size, damping, matrix)
-        predicted = math.nan
-        if eliminate(matrix, size, inverses):
-            substitute(matrix, size, inverses, descent)
-            predicted = predicted_decrease(normal, damping, descent, size)
+        predicted = solve(normal, size, damping, matrix, inverses, descent)
         for i in range(size):
             point[i] = parameters[i] - descent[i]
         residual_function(point, problem, systems)

@@ -75,12 +75,14 @@ def unit_values(
 ) -> tuple[Float64[np.ndarray, "n units"], ...]:
     """Values of every layer behind the input, the output last; each (n, units)."""
     from mlpreport.training.compilation import compiled_network  # noqa: PLC0415 - numba takes 0.3 s to import
+    from mlpreport.training.kernels_linear import aligned_zeros  # noqa: PLC0415 - as above
 
     widths = architecture.sizes[1:]
-    values = np.empty((sum(widths), len(x)))
+    values = aligned_zeros(sum(widths), len(x))
     problem = Problem(architecture, x, np.empty((len(x), widths[-1]))).for_kernels()
     compiled_network("forward", architecture)(np.array(parameters), problem, values)
-    return tuple(np.ascontiguousarray(layer.T) for layer in np.split(values, np.cumsum(widths)[:-1]))
+    layers = np.split(values[:, : len(x)], np.cumsum(widths)[:-1])
+    return tuple(np.ascontiguousarray(layer.T) for layer in layers)
 
 
 def outputs(
@@ -90,14 +92,15 @@ def outputs(
 ) -> Float64[np.ndarray, "restart n outputs"]:
     """Compute the outputs of the networks with these rows of parameters."""
     from mlpreport.training.compilation import compiled_network  # noqa: PLC0415 - numba takes 0.3 s to import
+    from mlpreport.training.kernels_linear import aligned_zeros  # noqa: PLC0415 - as above
 
     width, kernel = architecture.sizes[-1], compiled_network("forward", architecture)
     result = np.empty((len(rows), len(x), width))
-    values = np.empty((sum(architecture.sizes[1:]), len(x)))
+    values = aligned_zeros(sum(architecture.sizes[1:]), len(x))
     problem = Problem(architecture, x, np.empty((len(x), width))).for_kernels()
     for row, output in zip(np.array(rows, order="C"), result, strict=True):
         kernel(row, problem, values)
-        output[:] = values[-width:].T
+        output[:] = values[-width:, : len(x)].T
     return result
 
 

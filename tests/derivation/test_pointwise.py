@@ -12,6 +12,14 @@ from mlpreport.derivation.pointwise import pointwise
 SIZES = {"N": 4, "D": 3, "H": 2, "C": 2}
 PARAMETERS = {"W": ("D", "H"), "b": (1, "H"), "V": ("H", "C")}
 ROWS = {"row_product": lambda a, b, n: a[:n] @ b[:n], "row_total": lambda a, n: a[:n].sum()}
+BLOCKS = {
+    "LANES": 3,
+    "lanes": np,
+    "load": lambda row, n: row[n : n + 3],
+    "store": lambda row, n, values: row.__setitem__(slice(n, n + 3), values),
+    "first": lambda count, values: np.where(np.arange(3) < count, values, 0),
+}
+"""What kernels call: three points at once."""
 NETWORK = "h = tanh(x @ W + b)\nr = h @ V - y\n"
 
 
@@ -27,11 +35,11 @@ def run(body, lines, results, inputs):
         starts |= {names[name]: start, names[results[name]]: start}
         start += inputs[name].size
     sizes = {names[f"size {size}"]: n for size, n in SIZES.items() if f"size {size}" in names}
-    scope = {"np": np, "N": 4, **ROWS, **starts, **sizes}
+    scope = {"np": np, "N": 4, **ROWS, **BLOCKS, **starts, **sizes}
     exec("import math\n" + "\n".join(body.helpers.values()), scope)
     parameters = np.concatenate([inputs[name].ravel() for name in PARAMETERS])
     scope |= {"parameters": parameters, "gradient": np.full(start, np.nan)}
-    scope |= {"jacobian": np.full((start, 4), np.nan), "values": np.full((1, 4), np.nan)}
+    scope |= {"jacobian": np.full((start, 6), np.nan), "values": np.full((1, 6), np.nan)}
     scope |= {names[name]: np.pad(inputs[name].T, ((0, 0), (0, 2))) for name in ("x", "y")}
     scope |= {names[name]: inputs[name] for name in ("e", "decay") if name in inputs}
     # Rows of the workspace, and of points, are longer than there are points.
