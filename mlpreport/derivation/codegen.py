@@ -12,7 +12,7 @@ import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import elementwise
-from mlpreport.derivation.lowering import helpers, is_number, lowered, sizes_read
+from mlpreport.derivation.lowering import exponentials, helpers, is_number, lowered, sizes_read
 from mlpreport.derivation.pointwise import compiled_loops
 from mlpreport.derivation.printing import code_names, show
 from mlpreport.derivation.program import Shape, Term, nodes, show_shape, variables
@@ -175,6 +175,7 @@ def imports(text: str, library: str) -> str:
 
 def run(term: Term, arrays: Mapping[str, Any], sizes: Mapping[sp.Expr, int], library: str) -> Any:
     """Value of a term on arrays or tensors, its functions as they were defined."""
+    term = exponentials(term, library)
     functions = helpers([term], library, lambda formula, _: formula)
     scope = {"arrays_": arrays, **{f"size_{s}": n for s, n in sizes.items()}}
     names = {name: f"arrays_[{name!r}]" for name in arrays} | {f"size {s}": f"size_{s}" for s in sizes}
