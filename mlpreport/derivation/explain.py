@@ -9,7 +9,7 @@ import numpy as np
 import sympy as sp
 
 from mlpreport.derivation.backward import Derivation, cotangent
-from mlpreport.derivation.evaluation import FLOATS, Array, Frame, assume, plain
+from mlpreport.derivation.evaluation import FLOATS, Array, Frame, drawn, plain
 from mlpreport.derivation.printing import code_names, show
 from mlpreport.derivation.program import ALL, ONE, Program, Term, build, num, show_shape, variables
 from mlpreport.derivation.proof import autograd, close
@@ -140,11 +140,12 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
 
 def _judge(derivation: Derivation, wrt: str, sizes: Mapping[sp.Expr, int], seed: int) -> _Judge:
     program, stream = derivation.program, np.random.default_rng(seed)
-    frame, drawn = plain(program, FLOATS, sizes), {}
-    for name, declared in program.inputs.items():
-        shape = frame.shape(declared)
-        drawn[name] = stream.integers(1, 6, size=shape) * stream.choice([-0.5, 0.5], size=shape)
-    inputs = assume(program, drawn, frame)
+    frame = plain(program, FLOATS, sizes)
+
+    def halves(_: str, shape: tuple[int, ...]) -> Array:
+        return stream.integers(1, 6, size=shape) * stream.choice([-0.5, 0.5], size=shape)
+
+    inputs = drawn(program, frame, halves)
     arrays, gradients = autograd(program, inputs)
     arrays |= {cotangent(program.loss, name): array for name, array in gradients.items()}
     weights = {sp.Integer(len(each)): each for each in frame.weights.values()}

@@ -16,7 +16,7 @@ import sympy as sp
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.codegen import check_current, run, value_and_grad
 from mlpreport.derivation.elementwise import U
-from mlpreport.derivation.evaluation import FLOATS, Array, Frame, assume, forward, plain
+from mlpreport.derivation.evaluation import FLOATS, Array, Frame, drawn, forward, plain
 from mlpreport.derivation.exact import entrywise, symbolic_sizes
 from mlpreport.derivation.forward import direction
 from mlpreport.derivation.indices import Line, entry
@@ -78,8 +78,7 @@ def _slopes(array: Array, compute: Callable[[Array], Array]) -> Iterator[tuple[t
 def _example(program: Program, sizes: Sizes) -> tuple[dict[str, Array], Frame]:
     """Draw inputs and compute the program at them."""
     frame, stream = plain(program, FLOATS, sizes), np.random.default_rng(1)
-    drawn = {name: stream.uniform(0.2, 0.9, size=frame.shape(s)) for name, s in program.inputs.items()}
-    inputs = assume(program, drawn, frame)
+    inputs = drawn(program, frame, lambda _, shape: stream.uniform(0.2, 0.9, size=shape))
     return inputs, forward(program, frame, inputs)
 
 
