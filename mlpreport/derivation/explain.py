@@ -146,7 +146,7 @@ def _judge(derivation: Derivation, wrt: str, sizes: Mapping[sp.Expr, int], seed:
         return stream.integers(1, 6, size=shape) * stream.choice([-0.5, 0.5], size=shape)
 
     inputs = drawn(program, frame, halves)
-    arrays, gradients = autograd(program, inputs)
+    arrays, gradients = autograd(program, inputs, {})
     arrays |= {cotangent(program.loss, name): array for name, array in gradients.items()}
     weights = {sp.Integer(len(each)): each for each in frame.weights.values()}
     return _Judge(sizes, inputs, gradients[wrt], replace(frame, arrays=arrays, weights=weights))
