@@ -119,14 +119,8 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
     derivation = program if isinstance(program, Derivation) else program.vjp()
     program = derivation.program
     program.variable(wrt)
-    backward, key = derivation.backward, cotangent(program.loss, wrt)
-    names = code_names(backward)
-    scope = {code: backward.variable(name) for name, code in names.items() if name in backward.shapes}
-    term = Reader(claim, scope, fitting=False).read_expression()
-    if key in variables(term):
-        remedy = "write it with other cotangents"
-        message = f"line 1: {names[key]} is the gradient that the claim is to give; {remedy}\n    {claim}"
-        raise ProgramError(message)
+    names, key = code_names(derivation.backward), cotangent(program.loss, wrt)
+    term = _read(claim, derivation.backward, names, key)
     sizes = sorted({s for shape in program.inputs.values() for s in shape if s.is_Symbol}, key=str)
     # 5, 7, 11, …: no size looks like a factor 2
     exposing = {size: int(sp.prime(n)) for n, size in enumerate(sizes, 3)}
@@ -136,6 +130,17 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
         return Explanation(wrt, claim, True, correct, "", None)
     diagnosis = _diagnosis(term, judges, partial(show, names=names))
     return Explanation(wrt, claim, False, correct, diagnosis, _smallest(derivation, wrt, term, judges))
+
+
+def _read(claim: str, backward: Program, names: Mapping[str, str], key: str) -> Term:
+    """Read a claim, which may not use the cotangent that it is to give."""
+    scope = {code: backward.variable(name) for name, code in names.items() if name in backward.shapes}
+    term = Reader(claim, scope, fitting=False).read_expression()
+    if key in variables(term):
+        remedy = "write it with other cotangents"
+        message = f"line 1: {names[key]} is the gradient that the claim is to give; {remedy}\n    {claim}"
+        raise ProgramError(message)
+    return term
 
 
 def _judge(derivation: Derivation, wrt: str, sizes: Mapping[sp.Expr, int], seed: int) -> _Judge:
