@@ -10,7 +10,7 @@ import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.loops import RESERVED, Layout, Loops
-from mlpreport.derivation.lowering import helpers, lowered, sizes_read
+from mlpreport.derivation.lowering import function_text, helpers, lowered
 from mlpreport.derivation.printing import code_names
 from mlpreport.derivation.program import ONE, Shape, Term, variables
 
@@ -110,17 +110,11 @@ def _dependent(terms: Mapping[str, Term], names: Iterable[str]) -> set[str]:
 def loops_of(derivation: Derivation) -> str:
     """Print a derivation as a Python module of loops: `value_and_grad` returns the value and a tuple of results."""
     program, body = derivation.backward, pointwise(derivation, differing=(), parts={})
-    names = body.names
-    sizes = {size for shape in program.inputs.values() for size in shape if size.is_Symbol}
+    names, sizes = body.names, {size for shape in program.inputs.values() for size in shape if size.is_Symbol}
     found = "".join(f"{names[name]}, " for name in derivation.results.values())
-    lines = [
-        f"def value_and_grad({', '.join(names[name] for name in program.inputs)}):",
-        *(f"    {line}" for line in (*sizes_read(program.inputs, sizes, names), *body.once)),
-        f"    return {names[derivation.value]}[0, 0], ({found.strip()})",
-    ]
-    return (
-        "\n\n\n".join(["import math\n\nimport numpy as np", *body.helpers.values(), "\n".join(lines)]) + "\n"
-    )
+    lines = [*body.once, f"return {names[derivation.value]}[0, 0], ({found.strip()})"]
+    texts = ["import math\n\nimport numpy as np", *body.helpers.values()]
+    return "\n\n\n".join([*texts, function_text(program, names, sizes, lines)]) + "\n"
 
 
 def compiled_loops(derivation: Derivation) -> tuple[str, Callable[..., tuple[float, dict[str, Any]]]]:
