@@ -6,6 +6,7 @@ random entries and weights holds for all sizes. By Schwartz and Zippel an accide
 
 import random
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -14,10 +15,10 @@ import sympy as sp
 from flint import nmod
 
 from mlpreport.derivation.backward import Derivation, cotangent
-from mlpreport.derivation.evaluation import SYMBOLS, Domain, Frame, assume, each, forward, frame_of, plain
+from mlpreport.derivation.evaluation import SYMBOLS, Domain, Frame, drawn, each, forward, frame_of, plain
 from mlpreport.derivation.forward import direction
 from mlpreport.derivation.indices import cell, entry, indices, over
-from mlpreport.derivation.program import Program, Shape
+from mlpreport.derivation.program import Program
 
 PRIME = 2305843009213699919
 """A safe prime ≡ 7 (mod 8): every odd root exists, and 2 and half of all other elements have a square root."""
@@ -51,10 +52,10 @@ def field(seed: int) -> tuple[Domain, Draw]:
     These are exp(a + b) = exp(a) exp(b), exp(log(a)) = a, |a| = sign(a) a, sign(a²) = 1; callers split exponents.
     """
     stream = random.Random(seed)  # noqa: S311 (test points, not secrets)
-    drawn: dict[tuple[Any, ...], Any] = {}
+    met: dict[tuple[Any, ...], Any] = {}
 
     def draw(*key: Any) -> Any:
-        return drawn.setdefault(key, element(stream.randrange(2, PRIME)))
+        return met.setdefault(key, element(stream.randrange(2, PRIME)))
 
     one = element(1)
     roots = {one: (draw("exp", one), GRAIN)}
@@ -121,17 +122,14 @@ def _power(base: Any, exponent: sp.Rational) -> Any:
 def in_field(attempt: Callable[[Domain, Draw], Iterable[str]]) -> tuple[str, ...]:
     """Try at random elements until every square root exists."""
     for seed in range(10_000):
-        try:
+        with suppress(NoRootError):
             return tuple(dict.fromkeys(attempt(*field(seed))))
-        except NoRootError:
-            continue
     return ("no point with all square roots",)
 
 
-def _at_all_entries(make: Draw, shapes: Mapping[str, Shape], frame: Frame) -> dict[str, Any]:
-    """Make arrays of what belongs to a name, a row and a column."""
-    function = np.frompyfunc(make, 3, 1)
-    return {name: function(name, *np.indices(frame.shape(shape))) for name, shape in shapes.items()}
+def _filled(make: Draw, name: str, shape: tuple[int, ...]) -> Any:
+    """Make an array of what belongs to its name and to row and column."""
+    return np.frompyfunc(make, 3, 1)(name, *np.indices(shape))
 
 
 def _weights(size: sp.Expr, draw: Draw) -> Any:
@@ -148,8 +146,7 @@ def symbolic_sizes(derivation: Derivation, _: Mapping[sp.Expr, int]) -> tuple[in
 
     def attempt(domain: Domain, draw: Draw) -> list[str]:
         frame, failures = frame_of(program, domain, lambda size: _weights(size, draw)), []
-        inputs = assume(program, _at_all_entries(draw, program.inputs, frame), frame)
-        frame = forward(program, frame, inputs)
+        frame = forward(program, frame, drawn(program, frame, partial(_filled, draw)))
         for name, step in derivation.steps.items():
             expected = _chained(program, name, frame)
             if np.any(frame.entries(step.cotangent) != expected):
@@ -178,7 +175,8 @@ def entrywise(derivation: Derivation, sizes: Mapping[sp.Expr, int]) -> tuple[int
     """Compare matrix forms with SymPy's derivative of the loss, written out in the symbols of all entries."""
     program = derivation.program
     frame = plain(program, SYMBOLS, sizes)
-    leaves = _at_all_entries(lambda *at: sp.Symbol("{}[{},{}]".format(*at), real=True), program.shapes, frame)
+    leaf = partial(_filled, lambda *at: sp.Symbol("{}[{},{}]".format(*at), real=True))
+    leaves = {name: leaf(name, frame.shape(shape)) for name, shape in program.shapes.items()}
     inputs = {name: leaves[name] for name in program.inputs}
     frame, pairs = forward(program, frame, inputs), []
     for name, step in derivation.steps.items():
@@ -190,9 +188,8 @@ def entrywise(derivation: Derivation, sizes: Mapping[sp.Expr, int]) -> tuple[int
         pairs += [(name, *pair) for pair in zip(found.flat, expected, strict=True)]
 
     def attempt(domain: Domain, draw: Draw) -> list[str]:
-        counted = plain(program, domain, sizes)
-        drawn = assume(program, _at_all_entries(draw, program.inputs, counted), counted)
-        point = {s: v for name in inputs for s, v in zip(leaves[name].flat, drawn[name].flat, strict=True)}
+        values = drawn(program, plain(program, domain, sizes), partial(_filled, draw))
+        point = {s: v for name in inputs for s, v in zip(leaves[name].flat, values[name].flat, strict=True)}
         at = Frame(domain, point, {}, {}, {})
         return [name for name, found, expected in pairs if at.value(found) != at.value(expected)]
 

@@ -4,24 +4,22 @@ Arrays are stored as they are written, or, for a layout with points, with the po
 inner loop runs over contiguous points.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
 
 import sympy as sp
 
 from mlpreport.derivation.indices import Phi, entry, indices
 from mlpreport.derivation.printing import helper_name
-from mlpreport.derivation.program import ALL, ONE, Shape, Term
+from mlpreport.derivation.program import ONE, Shape, Term, build
 from mlpreport.derivation.stable import code
 
 Axis = tuple[sp.Expr, sp.Expr]
 """An index with the number of its values."""
 
-RESERVED = ("i", "j", "k", "n", "total", *(f"{name}{n}" for name in ("k", "total") for n in range(1, 9)))
-"""What loops call their indices and sums."""
-
-_LOGSUMEXP = {ONE: "logsumexp({})", sp.S.Zero: "logsumexp({}.T).T", ALL: "logsumexp({}.reshape(1, -1))"}
-"""The helper for rows, called on the rows, the columns, or all entries as one row."""
+_BUILT_IN = ("abs", "max", "min", "range")
+RESERVED = (*"ijkn", "total", *_BUILT_IN, *(f"{name}{n}" for name in ("k", "total") for n in range(1, 9)))
+"""What loops call their indices and sums, and which functions of Python they use."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +30,10 @@ class Layout:
     `parts` is a part of a flat array, whose name with the bracket is given; its own name is the place of its start.
     """
 
-    points: Axis = (ONE, ONE)
-    varying: frozenset[str] = frozenset()
-    scalars: frozenset[str] = frozenset()
-    parts: Mapping[str, str] = field(default_factory=dict)
+    points: Axis
+    varying: Container[str]
+    scalars: Container[str]
+    parts: Mapping[str, str]
 
     @property
     def library(self) -> str:
@@ -58,15 +56,13 @@ class Loops:
 
     shapes: Mapping[str, Shape]
     names: Mapping[str, str]
-    layout: Layout = Layout()
+    layout: Layout
 
     def lines(self, name: str, term: Term) -> list[str]:
         """Print the loops that fill the array of a variable with the value of its term."""
-        if term.op == "logsumexp" and name not in self.layout.varying:
-            array = self.names[term.operands[0].name]
-            return [f"{self.names[name]}[:] = {_LOGSUMEXP[term.parts[1]].format(array)}"]
-        at = indices(term.shape, "ij")
-        formula = entry(term.operands[0] if term.op == "map" else term, *at)
+        at, peak = indices(term.shape, "ij"), term.op == "max"
+        summed = build("sum", *term.parts) if peak else term
+        formula = entry(term.operands[0] if term.op == "map" else summed, *at)
         formula, axes = self._lettered(formula, self.layout.axes(name, term.shape, at))
         if term.op == "map":
             formula = sp.Symbol(f"{term.name}({self.code(formula)})")
@@ -74,11 +70,11 @@ class Loops:
         sums = {part: sp.Dummy() for part in sorted(_outer_sums(formula), key=sp.default_sort_key)}
         rest, totals = formula.xreplace(sums), list[str]()
         *outer, inner = axes
-        added = [part for part in sums if inner[1] != 1 and not self._over_points(part)]
+        added = [part for part in sums if inner[1] != 1 and not peak and not self._over_points(part)]
         for number, (part, mark) in enumerate(sums.items()):
             if part not in added:
                 total = f"total{number or ''}"
-                totals += self._total(total, part)
+                totals += self._total(total, part, peak=peak)
                 rest = rest.xreplace({mark: sp.Symbol(total)})
         start = rest.xreplace({sums[part]: sp.S.Zero for part in added})
         body = self._nested([inner], [*totals, self._assigned(name, places, self.code(start))])
@@ -141,14 +137,18 @@ class Loops:
     def _over_points(self, part: sp.Sum) -> bool:
         return self.layout.points[1] in [size for _, _, size in part.limits]
 
-    def _total(self, name: str, part: sp.Sum) -> list[str]:
-        """Print the loops that add up a sum in a local variable; sums over points are inner products of rows."""
-        body = f"{name} += {self.code(part.function)}"
+    def _total(self, name: str, part: sp.Sum, *, peak: bool) -> list[str]:
+        """Print the loops that add up a sum in a local variable; sums over points are inner products of rows.
+
+        Or, for a peak, those that find the largest of what would be summed.
+        """
+        value = self.code(part.function)
+        body = f"{name} = max({name}, {value})" if peak else f"{name} += {value}"
         loops = _limits(part)
         if self._over_points(part):
             loops = [(k, size) for k, size in loops if size != self.layout.points[1]]
             body = f"{name} += {self._product_of_rows(part.function)}"
-        return [f"{name} = 0.0", *self._nested(loops, [body])]
+        return [f"{name} = {'-math.inf' if peak else '0.0'}", *self._nested(loops, [body])]
 
     def _product_of_rows(self, body: sp.Expr) -> str:
         factors = [factor.as_base_exp() for factor in sp.Mul.make_args(body)]

@@ -1,7 +1,7 @@
 """Equations for machines, in which nothing overflows or is computed twice, and what printed code needs before them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 
 import sympy as sp
@@ -10,34 +10,9 @@ from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.indices import Phi, entry, phi_formula
 from mlpreport.derivation.printing import helper_name
-from mlpreport.derivation.program import ALL, ELEMENTWISE, Shape, Term, build, cost, needed, nodes, num
+from mlpreport.derivation.program import ALL, ELEMENTWISE, Program, Term, build, cost, needed, nodes, num
 from mlpreport.derivation.splitting import contracted, unused
 from mlpreport.derivation.stable import Sigmoid, Softplus, python_code, stable
-
-_ARRAYS = {
-    "softmax": """def softmax(z):
-    e = {0}.exp(z - {1})
-    return e / e.sum(axis=1, keepdims=True)""",
-    "log_softmax": """def log_softmax(z):
-    shifted = z - {1}
-    return shifted - {0}.log({0}.exp(shifted).sum(axis=1, keepdims=True))""",
-    "logsumexp": """def logsumexp(z, axis):
-    if axis is None:
-        z, axis = z.reshape(1, -1), 1
-    peak = {2}
-    return peak + {0}.log({0}.exp(z - peak).sum(axis=axis, keepdims=True))""",
-}
-_LOOPS = {
-    "logsumexp": """def logsumexp(z):
-    result = np.empty((z.shape[0], 1))
-    for i in range(z.shape[0]):
-        peak, total = max(z[i]), 0.0
-        for j in range(z.shape[1]):
-            total += math.exp(z[i, j] - peak)
-        result[i, 0] = peak + math.log(total)
-    return result"""
-}
-_PEAK = {"np": "z.max(axis={}, keepdims=True)", "torch": "z.amax(dim={}, keepdim=True)"}
 
 
 def lowered(derivation: Derivation, library: str) -> dict[str, Term]:
@@ -45,8 +20,9 @@ def lowered(derivation: Derivation, library: str) -> dict[str, Term]:
     program, named = derivation.backward, dict[sp.Expr, str]()
     outputs = [derivation.value, *derivation.results.values()]
     terms = {name: _stabilised(t, program.definitions, named) for name, t in program.definitions.items()}
-    if rewrite := {"np": _faster, "math": _without_softmax}.get(library):
-        terms = {name: rewrite(term) for name, term in terms.items()}
+    terms = {name: exponentials(term, library) for name, term in terms.items()}
+    if library == "np":
+        terms = {name: _faster(term) for name, term in terms.items()}
     terms = _shared(needed(terms, outputs))
     if library == "math":
         return needed(contracted(_unaliased(terms)), outputs)
@@ -190,13 +166,18 @@ def _stored(term: Term, *, result: bool) -> Term:
     return build("copy", term) if term.op == "var" and result else term
 
 
-def _without_softmax(term: Term) -> Term:
-    """Write softmaxes and their logarithms with the logarithm of a sum of exponentials."""
-    new = term.rewritten(_without_softmax)
-    if new.op not in {"softmax", "log_softmax"}:
+def exponentials(term: Term, library: str) -> Term:
+    """Write softmaxes and logarithms of sums of exponentials out, with exponents of at most 0."""
+    new = term.rewritten(lambda part: exponentials(part, library))
+    if new.op not in {"softmax", "log_softmax", "logsumexp"}:
         return new
-    logarithm = new.operands[0] - build("logsumexp", *new.parts)
-    return logarithm if new.op == "log_softmax" else build("exp", logarithm)
+    inner, axis = new.parts
+    peak = build("amax" if library == "torch" else "max", inner, axis)
+    shifted = inner - peak
+    total = build("sum", build("exp", shifted), axis)
+    if new.op == "softmax":
+        return build("exp", shifted) / total
+    return shifted - build("log", total) if new.op == "log_softmax" else peak + build("log", total)
 
 
 def _unaliased(definitions: Mapping[str, Term]) -> dict[str, Term]:
@@ -213,12 +194,8 @@ def _unaliased(definitions: Mapping[str, Term]) -> dict[str, Term]:
 def helpers(terms: Iterable[Term], library: str, rewrite: Callable[..., sp.Expr] = stable) -> dict[str, str]:
     """Definitions of the functions that terms call, for `np`, `torch` or `math`, their formulas rewritten."""
     found: dict[str, str] = {}
-    written = _ARRAYS if library in _PEAK else _LOOPS
     for term in (node for root in terms for node in nodes(root)):
-        if term.op in written:
-            peaks = [_PEAK.get(library, "").format(axis) for axis in (1, "axis")]
-            found[term.op] = written[term.op].format(library, *peaks)
-        elif term.op in {"map", "call"}:
+        if term.op in {"map", "call"}:
             name = term.name if term.op == "map" else helper_name(term.name, int(term.parts[1]))
             formula = term.parts[1] if term.op == "map" else phi_formula(term.name, term.parts[1])
             found[name] = f"def {name}(u):\n{_body(formula, library, rewrite)}"
@@ -230,11 +207,14 @@ def _body(formula: sp.Expr, library: str, rewrite: Callable[..., sp.Expr]) -> st
     return python_code(rewrite(formula, U), library)
 
 
-def sizes_read(inputs: Mapping[str, Shape], used: set[sp.Basic], names: Mapping[str, str]) -> Iterator[str]:
-    """Read the used sizes off the inputs' shapes, each once."""
-    found: set[sp.Basic] = set()
-    for name, shape in inputs.items():
+def function_text(
+    program: Program, names: Mapping[str, str], sizes: set[sp.Basic], lines: Iterable[str]
+) -> str:
+    """Print the function of a program's inputs that reads sizes off their shapes, each once, and runs lines."""
+    text, missing = f"def value_and_grad({', '.join(names[name] for name in program.inputs)}):", set(sizes)
+    for name, shape in program.inputs.items():
         for axis, size in enumerate(shape):
-            if size in used - found:
-                found.add(size)
-                yield f"{names[f'size {size}']} = {names[name]}.shape[{axis}]"
+            if size in missing:
+                missing.remove(size)
+                text += f"\n    {names[f'size {size}']} = {names[name]}.shape[{axis}]"
+    return "\n    ".join([text, *lines])

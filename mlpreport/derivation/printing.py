@@ -42,7 +42,6 @@ _ARRAYS = _OPERATORS | {
     "sum": (6, (5,), "{}.{op}().reshape(1, 1)"),
     "sum of rows": (6, (5,), "{}.{op}(axis=0, keepdims=True)"),
     "sum of columns": (6, (5,), "{}.{op}(axis=1, keepdims=True)"),
-    "logsumexp": (6, (0,), "logsumexp({}, {axis})"),
 }
 _ROWS = {
     "": _FORWARD,
@@ -131,7 +130,7 @@ def term_text(term: Term, d: Dialect) -> Text:
     if op == "num":
         return _number(parts[0], d)
     operands = [term_text(part, d) for part in term.operands] or [_number(size, d) for size in parts]
-    if op in {"sum", "mean"}:
+    if op in {"sum", "mean", "max", "amax"}:
         return d.join(_AXES[parts[1]][0], *operands, op=d.function(op, 0))
     if op == "logsumexp":
         return d.join(op, *operands, axis=_AXES[parts[1]][1])

@@ -132,7 +132,7 @@ def _shape(term: Term) -> Shape:
     if op in OPERATIONS and len(parts) > 1:
         return _joined(op, parts[0].shape, parts[1].shape)
     rows, cols = term.operands[0].shape
-    if op in {"sum", "mean", "logsumexp"}:
+    if op in {"sum", "mean", "max", "amax", "logsumexp"}:
         return rows if parts[1] == 1 else ONE, cols if parts[1] == 0 else ONE
     return (cols, rows) if op == "T" else (rows, cols)
 

@@ -8,7 +8,7 @@ from mlpreport.derivation.program import ELEMENTWISE, ONE, Term, build
 ROOT, LINEAR, PLAIN, ATOM = "root", "linear", "plain", "atom"
 """Places: a whole right-hand side, a term of a sum, part of an elementwise expression, a variable only."""
 
-_FUNCTIONS = {"softmax", "logsumexp", "map"}
+_FUNCTIONS = {"softmax", "logsumexp", "map", "max"}
 _CONTRACTIONS = {"@", "sum", "mean"}
 _LOOPED: dict[str, set[str]] = {
     ROOT: set(),
@@ -85,7 +85,7 @@ def contracted(definitions: Mapping[str, Term]) -> dict[str, Term]:
 def _loops(term: Term, place: str) -> Sequence[str] | None:
     if term.op in _LOOPED[place]:
         return None
-    if term.op in {"logsumexp", "@"} or place == ATOM:
+    if term.op == "@" or place == ATOM:
         return [ATOM] * len(term.operands)
     linear = place in {ROOT, LINEAR} and _linear(term)
     fit = [linear and part.shape in {term.shape, (ONE, ONE)} for part in term.operands]
