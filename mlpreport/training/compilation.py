@@ -1,8 +1,9 @@
 """Compiling the kernels, with a disk cache that no edit, crash or foreign folder can spoil.
 
 Numba's cache sees edits of a kernel's own file only, not of kernels it calls. The folder is therefore named by a
-hash of all kernel sources and numba's version. A cache that cannot be read is deleted and made again; without a
-folder to write, kernels are compiled in memory.
+hash of all kernel sources and numba's version. What derivations print is kept there too, under a hash of the
+derivation's sources and the activation's definition. A cache that cannot be read is deleted and made again; without
+a folder to write, kernels are compiled in memory.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from threading import RLock
 from types import FunctionType
@@ -110,8 +112,8 @@ def _compiled_network(name: str, sizes: tuple[int, ...], activation: Elementwise
 @cache
 def _printed(sizes: tuple[int, ...], activation: Elementwise) -> tuple[str, dict[str, Any]]:
     """Print the kernels of a kind of network; return a digest of the text and its functions."""
-    text = kernels_source(Architecture(sizes, activation.name))
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    text = _text(sizes, activation)
+    digest = _digest(text.encode())
     path = _written(f"network_{digest}.py", text)
     # A cached function is loaded into the module that its globals name.
     names: dict[str, Any] = {"__name__": __name__, "lanes": WORDS, "LANES": LANES}
@@ -131,8 +133,23 @@ def _printed(sizes: tuple[int, ...], activation: Elementwise) -> tuple[str, dict
     return digest, names
 
 
+def _text(sizes: tuple[int, ...], activation: Elementwise) -> str:
+    """Return the text of the kernels: what the same derivation of the same definition printed before, else anew."""
+    kind = f"{_derivation_hash()} {sizes} {activation.name} {activation.expression}"
+    note, folder = f"kind_{_digest(kind.encode())}.txt", cache_folder()
+    if folder is not None:
+        with suppress(OSError, ValueError):  # missing, or damaged
+            digest = (folder / note).read_text("utf-8")
+            kept = (folder / f"network_{digest}.py").read_text("utf-8")
+            if _digest(kept.encode()) == digest:
+                return kept
+    text = kernels_source(Architecture(sizes, activation.name)).replace("math.exp(", "exponential(")
+    _written(note, _digest(text.encode()))
+    return text
+
+
 def _written(name: str, text: str) -> Path:
-    """Write generated source where numba looks for it when it caches; if that fails, the path is only a name."""
+    """Write generated text where numba looks for it when it caches; if that fails, the path is only a name."""
     folder = cache_folder()
     path = Path(f"<{name}>") if folder is None else folder / name
     with suppress(OSError):
@@ -188,7 +205,18 @@ def cache_folder() -> Path | None:
 
 @cache
 def _sources_hash() -> str:
-    digest = hashlib.sha256(numba.__version__.encode())
-    for path in (*sorted(Path(__file__).parent.glob("kernels_*.py")), Path(__file__)):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    """Hash what is compiled: the kernels, this module, and numba's version."""
+    paths = (*sorted(Path(__file__).parent.glob("kernels_*.py")), Path(__file__))
+    return _digest(numba.__version__.encode(), *(path.read_bytes() for path in paths))
+
+
+@cache
+def _derivation_hash() -> str:
+    """Hash what prints kernels: the derivation, the networks' programs, and SymPy's version."""
+    here = Path(__file__).parent
+    paths = (*sorted(here.with_name("derivation").rglob("*.py")), here / "network.py")
+    return _digest(version("sympy").encode(), *(path.read_bytes() for path in paths))
+
+
+def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,6 +119,60 @@ def test_a_printed_network_is_kept_on_disk_and_damage_to_it_does_no_harm(fresh):
     forget()
     assert compilation.compiled_network("forward", architecture).signatures
     assert text.read_bytes() == before
+
+
+def digest(*sizes, activation="identity"):
+    """Print a network, or read what was printed, as a process does that has done neither."""
+    forget()
+    return compilation._printed(*compilation._kind(Architecture(sizes, activation)))[0]
+
+
+@pytest.mark.usefixtures("fresh")
+def test_what_was_printed_before_is_not_derived_again(monkeypatch):
+    before = digest(1, 1)
+    monkeypatch.delattr(compilation, "kernels_source")
+    assert digest(1, 1) == before
+    with pytest.raises(NameError, match="kernels_source"):
+        digest(1, 1, 1)
+
+
+@pytest.mark.parametrize("pattern", ["kind_*.txt", "network_*.py"])
+@pytest.mark.parametrize("damage", [None, b"", b"nonsense", b"\xff"])
+def test_printed_text_that_is_missing_or_damaged_is_printed_again_silently(fresh, pattern, damage):
+    before = digest(1, 1)
+    kept = {path: path.read_bytes() for name in ("kind_*.txt", "network_*.py") for path in fresh.rglob(name)}
+    assert len(kept) == 2
+    (path,) = fresh.rglob(pattern)
+    path.unlink() if damage is None else path.write_bytes(damage)
+    assert digest(1, 1) == before
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_new_definition_of_a_name_is_printed_anew():
+    found = set()
+    for power in (2, 3):
+        register_elementwise("own_test_activation", lambda u, power=power: u**power)
+        found |= {digest(1, 1, 1, activation="own_test_activation") for _ in range(2)}
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize("edited", ["derivation/program.py", "training/network.py"])
+def test_text_that_other_sources_printed_is_not_used(tmp_path, monkeypatch, edited):
+    def found():
+        compilation._derivation_hash.cache_clear()
+        return compilation._derivation_hash()
+
+    package = Path(compilation.__file__).parents[1]
+    shutil.copytree(package, tmp_path / "copy", ignore=shutil.ignore_patterns("*.json", "__pycache__"))
+    before = found()
+    monkeypatch.setattr(compilation, "__file__", str(tmp_path / "copy" / "training" / "compilation.py"))
+    assert found() == before
+    with (tmp_path / "copy" / edited).open("a") as file:
+        file.write("# edited\n")
+    assert found() != before
+    monkeypatch.undo()
+    assert found() == before
 
 
 @pytest.mark.usefixtures("fresh")
