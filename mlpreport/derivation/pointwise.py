@@ -74,22 +74,35 @@ def pointwise(
     varying = _varying(terms, shapes, differing, {derivation.value, *results})
     single = {name for name in terms.keys() - varying - results if differing and shapes[name] == (ONE, ONE)}
     points = (sp.Symbol("n"), POINTS) if differing else (ONE, ONE)
-    held = {name: "work[" if name in varying else "space[" for name in terms if differing and name not in single}
-    layout = Layout(points, varying, {*single, *scalars}, held | dict(parts))
-    called, again = helpers(terms.values(), layout.library), _dependent(terms, [chosen])
+    rooms = (
+        {name: "work[" if name in varying else "space[" for name in terms.keys() - single}
+        if differing
+        else {}
+    )
+    layout = Layout(points, varying, {*single, *scalars}, rooms | dict(parts))
+    called = helpers(terms.values(), layout.library)
     reserved = [*RESERVED, *KERNEL_NAMES, *called, *["N"] * bool(differing)]
     names = code_names(derivation.backward, reserved, [*terms]) | ({"size N": "N"} if differing else {})
-    loops, room = Loops(shapes, names, layout), dict.fromkeys(("work[", "space["), sp.S.Zero)
+    loops = Loops(shapes, names, layout)
+    once, again, room = _printed(loops, terms, _dependent(terms, [chosen]))
+    return Body(once, again, names, called, *map(loops.code, room.values()))
+
+
+def _printed(
+    loops: Loops, terms: Mapping[str, Term], again: set[str]
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, sp.Expr]]:
+    """Print the loops of all terms, those to run again apart, and count the room they take in the workspaces."""
     lines: dict[bool, list[str]] = {False: [], True: []}
+    room: dict[str, sp.Expr] = {"work[": sp.S.Zero, "space[": sp.S.Zero}
     for name, term in terms.items():
-        target, place = lines[name in again], layout.parts.get(name)
+        target, place = lines[name in again], loops.layout.parts.get(name)
         if place in room:
-            target.append(f"{names[name]} = {loops.code(room[place])}")
-            room[place] += term.shape[1] * (ONE if name in varying else term.shape[0])
-        elif not differing:
-            target.append(f"{names[name]} = np.empty(({', '.join(map(loops.code, term.shape))}))")
+            target.append(f"{loops.names[name]} = {loops.code(room[place])}")
+            room[place] += term.shape[1] * (ONE if name in loops.layout.varying else term.shape[0])
+        elif place is None and name not in loops.layout.scalars:
+            target.append(f"{loops.names[name]} = np.empty(({', '.join(map(loops.code, term.shape))}))")
         target += loops.lines(name, term)
-    return Body(tuple(lines[False]), tuple(lines[True]), names, called, *map(loops.code, room.values()))
+    return tuple(lines[False]), tuple(lines[True]), room
 
 
 def _varying(

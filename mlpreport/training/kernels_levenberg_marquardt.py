@@ -76,17 +76,29 @@ def damp(normal: Matrix, size: int, damping: float, matrix: Matrix) -> None:
 
 
 @inner
-def solve(
-    normal: Matrix, size: int, damping: float, matrix: Matrix, inverses: Vector, descent: Vector
+def take_step(
+    normal: Matrix,
+    damping: float,
+    parameters: Vector,
+    matrix: Matrix,
+    inverses: Vector,
+    descent: Vector,
+    point: Vector,
 ) -> float:
-    """Solve (normal + damping · I) descent = half the gradient; return the predicted decrease, NaN if singular."""
+    """Solve (normal + damping · I) descent = half the gradient, and set point = parameters - descent.
+
+    Return the decrease that the linearised residuals predict; NaN if the system is singular, and then the step is
+    the last one.
+    """
+    size, predicted = parameters.size, math.nan
     damp(normal, size, damping, matrix)
-    if not eliminate(matrix, size, inverses):
-        return math.nan
-    substitute(matrix, size, inverses, descent)
-    predicted = 0.0
+    if eliminate(matrix, size, inverses):
+        substitute(matrix, size, inverses, descent)
+        predicted = 0.0
+        for i in range(size):
+            predicted += descent[i] * (damping * descent[i] + normal[i, size])
     for i in range(size):
-        predicted += descent[i] * (damping * descent[i] + normal[i, size])
+        point[i] = parameters[i] - descent[i]
     return predicted
 
 
@@ -129,9 +141,7 @@ def levenberg_marquardt(
             return iteration, NOT_FINITE
         if norm <= options[GRADIENT_TOLERANCE]:
             return iteration, CONVERGED
-        predicted = solve(normal, size, damping, matrix, inverses, descent)
-        for i in range(size):
-            point[i] = parameters[i] - descent[i]
+        predicted = take_step(normal, damping, parameters, matrix, inverses, descent, point)
         residual_function(point, problem, systems)
         new_value = objective(point, penalty, systems)
         gain = (value - new_value) / predicted
