@@ -157,6 +157,7 @@ class Program:
     inputs: Mapping[str, Shape]
     definitions: dict[str, Term]
     assumptions: tuple[str, ...] = ()
+    source: str = ""
 
     @cached_property
     def shapes(self) -> dict[str, Shape]:

@@ -199,7 +199,7 @@ def trace(
     inputs = {name: _shape(name, shape) for name, shape in shapes.items()}
     scope = {name: build("var", name, *shape) for name, shape in inputs.items()}
     definitions = Reader(source, scope).read_assignments()
-    program = Program(inputs, definitions, (assume,) if isinstance(assume, str) else tuple(assume))
+    program = Program(inputs, definitions, (assume,) if isinstance(assume, str) else tuple(assume), source)
     for assumption in program.assumptions:
         kind, _, name = assumption.partition(":")
         program.variable(name)
