@@ -11,6 +11,7 @@ from mlpreport.data import Dataset
 from mlpreport.derivation.symmetries import symmetries
 from mlpreport.results import EnsembleRecord
 from mlpreport.training import Architecture, Restart
+from mlpreport.training.symmetry import turned
 
 Parameters = Mapping[str, Float64[np.ndarray, "..."]]
 
@@ -36,23 +37,20 @@ def forms(restart: Restart) -> tuple[Restart, ...]:
     """
     reflection = symmetries(restart.architecture.activation).reflection
     orders = permutations(range(restart.architecture.hidden[0]))
-    turns = ((1.0, -1.0) if reflection else (1.0,),) * restart.architecture.hidden[0]
-    s, c = reflection or (1.0, 0.0)
+    turns = product((False, True) if reflection else (False,), repeat=restart.architecture.hidden[0])
     return tuple(
-        replace(restart, parameters=_form(restart.parameters, list(order), np.array(signs), s, c))
-        for order, signs in product(orders, product(*turns))
+        replace(restart, parameters=_form(restart.parameters, list(order), np.array(units), reflection))
+        for order, units in product(orders, turns)
     )
 
 
-def _form(p: Parameters, order: list[int], signs: np.ndarray, s: float, c: float) -> dict[str, np.ndarray]:
-    turned = (signs < 0)[:, None]
-    W2 = p["W2"][order]
-    return {
-        "W1": p["W1"][:, order] * signs,
-        "b1": p["b1"][order] * signs,
-        "W2": np.where(turned, s * W2, W2),
-        "b2": p["b2"] - np.sum(np.where(turned, s * c * W2, 0.0), axis=0),
-    }
+def _form(
+    p: Parameters, order: list[int], units: np.ndarray, reflection: tuple[float, float] | None
+) -> dict[str, np.ndarray]:
+    layer = p["W1"][:, order], p["b1"][order], p["W2"][order], p["b2"]
+    return dict(
+        zip(("W1", "b1", "W2", "b2"), turned(reflection, units, layer) if reflection else layer, strict=True)
+    )
 
 
 @dataclass(frozen=True, eq=False)

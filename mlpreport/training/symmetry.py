@@ -7,13 +7,16 @@ be turned; if f(ku) = kᵖ f(u), they may be scaled. Which of these hold is foun
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from mlpreport.derivation.symmetries import Symmetries, symmetries
 from mlpreport.errors import ShapeError
 from mlpreport.training.architecture import Architecture
 
 Parameters = dict[str, Float64[np.ndarray, "..."]]
+
+Layer = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Weights (in, unit) and biases (unit,) of a hidden layer, weights (unit, out) and biases (out,) behind it."""
 
 
 def canonical(architecture: Architecture, parameters: Mapping[str, Float64[np.ndarray, "..."]]) -> Parameters:
@@ -64,20 +67,25 @@ def checked_parameters(architecture: Architecture, parameters: Mapping[str, obje
 
 def _layer(
     known: Symmetries, weights: np.ndarray, biases: np.ndarray, out: np.ndarray, out_biases: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+) -> Layer:
     """Bring one hidden layer, and what leaves it, into the representative form."""
     if known.degree is not None:
         norms = np.sqrt((weights**2).sum(axis=0) + biases**2)
         norms = np.where(norms > 0, norms, 1.0)
         weights, biases, out = weights / norms, biases / norms, out * norms[:, None] ** known.degree
     if known.reflection is not None:
-        s, c = known.reflection
-        turned = _signs(weights, biases) < 0
-        out_biases = out_biases - s * c * out[turned].sum(axis=0)
-        signs = np.where(turned, -1.0, 1.0)
-        weights, biases, out = weights * signs, biases * signs, np.where(turned[:, None], s * out, out)
+        units = _signs(weights, biases) < 0
+        weights, biases, out, out_biases = turned(known.reflection, units, (weights, biases, out, out_biases))
     order = np.lexsort((*out.T[::-1], biases, *weights[::-1]))
     return weights[:, order], biases[order], out[order], out_biases
+
+
+def turned(reflection: tuple[float, float], units: Bool[np.ndarray, " unit"], layer: Layer) -> Layer:
+    """Turn the signs of some units of a layer whose activation has f(-u) = c + s f(u); `reflection` is (s, c)."""
+    (s, c), (weights, biases, out, out_biases) = reflection, layer
+    signs = np.where(units, -1.0, 1.0)
+    out_biases = out_biases - s * c * out[units].sum(axis=0)
+    return weights * signs, biases * signs, np.where(units[:, None], s * out, out), out_biases
 
 
 def _signs(weights: np.ndarray, biases: np.ndarray) -> np.ndarray:
