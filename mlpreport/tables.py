@@ -189,6 +189,17 @@ def atlas(atlases: Iterable[Atlas]) -> Table:
     return table(header, rows)
 
 
+def best_seen(atlases: Iterable[Atlas]) -> Table:
+    """Tabulate the lowest restart of each atlas: restarts it was found among, both errors, and norm of parameters."""
+    header = ("network", "restarts", "training MSE", "test MSE", "parameter norm")
+    lowest = [(part, part.entries[0].certificate) for part in atlases]
+    rows = (
+        (part.architecture.label, part.restarts, found.loss, found.test_loss, found.parameter_norm)
+        for part, found in lowest
+    )
+    return table(header, rows)
+
+
 def _entry(entry: Entry) -> tuple[str, ...]:
     low, high = (100 * bound for bound in entry.interval)
     share = f"{100 * entry.share:.1f}\N{NO-BREAK SPACE}%"

@@ -12,6 +12,7 @@ from mlpreport.derivation import trace
 from mlpreport.experiments import function_curve
 from mlpreport.programs import worked_example
 from mlpreport.results import Result
+from mlpreport.training.atlas import load_atlas
 
 
 def drawn(axes):
@@ -40,6 +41,14 @@ def test_optima_are_drawn_lowest_first_with_their_share():
     assert "0.1000" in titles[0]
     assert "13.3 % of restarts" in titles[0]
     assert "83.3 % of restarts" in titles[1]
+
+
+def test_the_best_seen_are_drawn_with_both_errors():
+    found = [load_atlas(units).entries[0].certificate for units in (10, 100)]
+    figure = figures.best_seen(trained(), found)
+    for axes, certificate in zip(figure.axes, found, strict=True):
+        assert shows(axes, certificate.predict(trained().grid[:, None])[:, 0])
+        assert f"train {certificate.loss:.2g}" in axes.get_title()
 
 
 def test_hidden_units_are_drawn_raw_and_scaled_and_their_sum_lies_on_the_fit():

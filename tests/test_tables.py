@@ -1,6 +1,8 @@
+import pytest
 from examples import optimum, record, result, trained
 
 from mlpreport import tables
+from mlpreport.training.atlas import load_atlas
 
 
 def test_a_table_is_markdown_in_a_page_and_columns_in_a_terminal():
@@ -37,3 +39,12 @@ def test_one_architecture_is_compared_across_results():
     long = result("a", record("1-50-1 sigmoid", [0.2, 0.1], [5, 9]))
     shown = tables.compare({"long": long}, "1-50-1 sigmoid")
     assert shown.rows == (("long", "0.1000", "9.000", "7.000"),)
+
+
+def test_the_best_seen_is_listed_with_the_restarts_it_is_the_lowest_of():
+    atlas = load_atlas(50)
+    ((network, restarts, loss, test_loss, _norm),) = tables.best_seen([atlas]).rows
+    assert (network, restarts) == ("1-50-1 sigmoid", str(atlas.restarts))
+    found = atlas.entries[0].certificate
+    assert float(loss) == pytest.approx(found.loss, rel=1e-3)
+    assert float(test_loss) == pytest.approx(found.test_loss, rel=1e-3)

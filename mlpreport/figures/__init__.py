@@ -14,6 +14,7 @@ from mlpreport.figures.distributions import (
 from mlpreport.figures.fits import (
     activation_fits,
     activations,
+    best_seen,
     errors_by_width,
     hidden_units,
     optima,
@@ -29,6 +30,7 @@ __all__ = [
     "approaches",
     "arms",
     "bench",
+    "best_seen",
     "chances",
     "computation_graph",
     "descent",

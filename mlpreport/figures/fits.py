@@ -77,6 +77,18 @@ def _certified(axes: Axes, result: Result, certificate: Certificate) -> None:
         axes.plot(result.grid, limit, color=VERMILION, lw=1.2, ls="--", label="its limit")
 
 
+def best_seen(result: Result, certificates: Sequence[Certificate]) -> Figure:
+    """The networks of certificates on the data of a Result, narrowest first; what leaves the frame is cut off."""
+    figure, panels = make_panels(len(certificates), 1, height=1.9)
+    for axes, certificate in zip(panels, certificates, strict=True):
+        _data(axes, result, test=False)
+        curve = certificate.predict(result.grid[:, None])[:, 0]
+        axes.plot(result.grid, curve, color=BLUE, lw=1.2, label="network")
+        errors = f"train {certificate.loss:.2g}   test {_short(certificate.test_loss)}"
+        axes.set_title(f"{certificate.architecture.hidden[0]} hidden units\n{errors}", fontsize=9)
+    return _finish(figure, panels, len(certificates))
+
+
 def _finish(figure: Figure, panels: Sequence[Axes], used: int) -> Figure:
     for axes in panels[used:]:
         axes.set_axis_off()

@@ -18,7 +18,7 @@ from mlpreport.training.architecture import Architecture
 from mlpreport.training.judging import SAME_FUNCTION, as_network, free_coordinates, judge
 from mlpreport.training.limits import Limit
 from mlpreport.training.objective import Objective, Vector, network_objective
-from mlpreport.training.problem import Problem, checked_problem
+from mlpreport.training.problem import Problem, checked_points, checked_problem, unit_values
 from mlpreport.training.stationary import PROVABLE, RADII, descend, measure, newton
 from mlpreport.training.symmetry import canonical, checked_parameters
 
@@ -75,6 +75,11 @@ class Certificate:
     radius: float
     limit: Limit | None
     because: str
+
+    def predict(self, x: Float64[np.ndarray, "n inputs"]) -> Float64[np.ndarray, "n outputs"]:
+        """Compute the outputs of the network at points x."""
+        flat = np.concatenate([values.ravel() for values in self.parameters.values()])
+        return unit_values(self.architecture, flat, checked_points("x", x, self.architecture.sizes[0]))[-1]
 
 
 def certify(

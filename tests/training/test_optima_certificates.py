@@ -257,3 +257,9 @@ def test_bad_input_is_refused():
         certify(Architecture((1, 2, 1), "sigmoid"), DATA, {})
     with pytest.raises(InvalidInputError, match="Dataset"):
         certify(Architecture((1, 2, 1), "sigmoid"), None, {})
+
+
+def test_a_certificate_predicts_what_its_loss_says():
+    certificate = load_atlas(3).entries[0].certificate
+    errors = certificate.predict(DATA.train.x) - DATA.train.y
+    assert np.mean(errors**2) == pytest.approx(certificate.loss, rel=1e-12)
