@@ -43,7 +43,7 @@ def _errors(part: Baseline | EnsembleRecord | OptimumRecord) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.4f}" if value < 1 else f"{value:.3g}"
+    return f"{value:.4f}" if value < 1 else f"{value:.3g}" if value < 1000 else f"{value:.0f}"  # noqa: PLR2004
 
 
 def optima(
@@ -86,7 +86,9 @@ def best_seen(result: Result, certificates: Sequence[Certificate]) -> Figure:
         axes.plot(result.grid, curve, color=BLUE, lw=1.2, label="network")
         errors = f"train {certificate.loss:.2g}   test {_short(certificate.test_loss)}"
         axes.set_title(f"{certificate.architecture.hidden[0]} hidden units\n{errors}", fontsize=9)
-    return _finish(figure, panels, len(certificates))
+    panels[-1].set_xlabel("x")
+    legend(figure, panels[0], columns=3)
+    return figure
 
 
 def _finish(figure: Figure, panels: Sequence[Axes], used: int) -> Figure:
