@@ -1,0 +1,73 @@
+"""What the room prints, in full, for three programs; run this file to print it anew, and proof-read the difference."""
+
+from functools import cache
+from pathlib import Path
+
+from derivation.programs import NETWORK, NETWORK_SHAPES
+
+from mlpreport.derivation import trace, value_and_grad
+from mlpreport.derivation.latex import written
+from mlpreport.derivation.loops import loops_of
+
+FOLDER = Path(__file__).with_suffix("")
+PROGRAMS = {
+    "report": (NETWORK, NETWORK_SHAPES, ()),
+    "softmax": (
+        "p = softmax(x @ W)\nl = -mean(sum(y*log(p), axis=1))",
+        {"x": ("N", "D"), "W": ("D", "C"), "y": ("N", "C")},
+        "rows_sum_to_one:y",
+    ),
+    "mixture": (
+        """c = x - mean(x, axis=1)
+r = (mean(c**2, axis=1) + 1)**0.5
+a = relu(c / r) + u * 0
+unused = tanh(u)
+l = sum(a * w.T) - sum(exp(-x))**3 + 2*log(N)""",
+        {"x": ("N", "D"), "w": ("D", 1), "u": ("N", "D")},
+        (),
+    ),
+}
+
+
+@cache
+def derived(name):
+    """Derivation of one of the programs."""
+    source, shapes, assume = PROGRAMS[name]
+    return trace(source, assume=assume, **shapes).vjp()
+
+
+def steps(name, form):
+    """All steps, as `mlpreport derive` writes them."""
+    return "\n\n".join(written(derived(name), variable, form) for variable, _ in derived(name).items()) + "\n"
+
+
+def tangents(name):
+    """All lines of the forward derivation, and a Jacobian between the ends."""
+    program = derived(name).program
+    lines = [f"{v}: {line.rule}: {line.because}" for v, step in program.jvp().items() for line in step.lines]
+    first, *_ = program.inputs
+    ends = program.jacobian(program.loss, first), program.jacobian(first, program.loss)
+    return "\n".join([*lines, *(line._repr_markdown_() for line in ends)])
+
+
+TRANSCRIPTS = {
+    **{f"{name}.txt": (steps, name, "text") for name in PROGRAMS},
+    "report.tex.txt": (steps, "report", "latex"),
+    "mixture.md.txt": (steps, "mixture", "markdown"),
+    "softmax.tangents.txt": (tangents, "softmax"),
+    "report.numpy.txt": (lambda name: value_and_grad(derived(name)).source, "report"),
+    "mixture.numpy.txt": (lambda name: value_and_grad(derived(name)).source, "mixture"),
+    "softmax.torch.txt": (lambda name: value_and_grad(derived(name), "torch").source, "softmax"),
+    "softmax.numba.txt": (lambda name: loops_of(derived(name)), "softmax"),
+}
+
+
+def transcript(name):
+    """Print one transcript."""
+    function, *arguments = TRANSCRIPTS[name]
+    return function(*arguments)
+
+
+if __name__ == "__main__":
+    for name in TRANSCRIPTS:
+        (FOLDER / name).write_text(transcript(name), "utf-8")
