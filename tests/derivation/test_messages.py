@@ -205,6 +205,8 @@ def test_a_request_that_cannot_be_met_is_said(network, request_, message):
         ("f", lambda u: u + sp.Symbol("w"), f"{DEFINITION}; it returned u + w"),
         ("f", lambda u: sp.I * u, f"{DEFINITION}; it returned I*u"),
         ("f", lambda u: u / 0, f"{DEFINITION}; it returned zoo*u"),
+        ("f", lambda u: u * sp.oo, f"{DEFINITION}; it returned oo*u"),
+        ("f", lambda u: u * 0 / sp.S(0), f"{DEFINITION}; it returned nan"),
     ],
 )
 def test_a_definition_that_cannot_be_used_is_said(name, definition, message):
