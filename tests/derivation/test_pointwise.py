@@ -69,3 +69,33 @@ def test_the_body_for_one_point_gives_every_points_jacobian():
         assert scope["values"][0, n] == pytest.approx(value, rel=1e-13)
         expected = np.concatenate([grads[name].ravel() for name in PARAMETERS])
         assert error(scope["jacobian"][:, n], expected) < 1e-13
+
+
+DEEP = """z = x @ W + b
+h = sigmoid(z)
+g = gelu(h @ V)
+r = g - y
+"""
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "l = mean(r**2)",
+        "l = sum(r**2)/2 + decay*sum(W**2)/N",
+        "l = sum(h) - sum(y*g) + decay*sum(V)",
+        "l = mean(r**2)*decay + sum(b*b)",
+    ],
+)
+def test_bodies_of_other_networks_agree_with_autograd_and_use_their_rows(loss):
+    source = DEEP + loss
+    derivation = of_parameters(source, x=("N", "D"), y=("N", "C"), decay=(1, 1))
+    parts = dict.fromkeys(PARAMETERS, "parameters[") | dict.fromkeys(derivation.results.values(), "gradient[")
+    body = pointwise(derivation, differing=("x", "y"), scalars=("decay",), parts=parts)
+    inputs = draw(derivation.program, **SIZES)
+    scope = run(body, body.once, derivation.results, inputs | {"decay": inputs["decay"].item()})
+    value, grads = autograd(source, SIZES, **inputs)
+    assert scope[body.names["l"]] == pytest.approx(value, rel=1e-13)
+    expected = np.concatenate([grads[name].ravel() for name in PARAMETERS])
+    assert error(scope["gradient"], expected) < 1e-13
+    assert np.isfinite(scope["work"]).all()  # no row too many
