@@ -52,10 +52,9 @@ def program_of(names):
     return "\n".join([*lines, "l = sum({0} * {0}) + mean(exp({1})) + sum({1})".format(*before)])
 
 
-@pytest.mark.parametrize("names", [OWN, OWN[::-1]])
-def test_variables_may_be_called_like_parts_of_the_code(names):
-    program = trace(program_of(names), x=("N", "D"), W=("D", "D"))
-    plain = program_of([f"v{n}" for n, _ in enumerate(names)]).replace("log(N)", repr(math.log(4)))
+def test_variables_may_be_called_like_parts_of_the_code():
+    program = trace(program_of(OWN), x=("N", "D"), W=("D", "D"))
+    plain = program_of([f"v{n}" for n, _ in enumerate(OWN)]).replace("log(N)", repr(math.log(4)))
     inputs, derivation = draw(program, **SIZES), program.vjp()
     value, expected = autograd(plain, SIZES, **inputs)
     numpy, torch = (value_and_grad(derivation, backend)(**inputs) for backend in ("numpy", "torch"))

@@ -145,8 +145,6 @@ def test_the_sizes_of_a_counterexample_have_the_smallest_product():
     program = trace("l = sum(x**2)", x=("N", "D"))
     claim = "2*x + (D-1)*x + (N-1)*(N-2)*x"  # right for D = 1 with N = 1 or 2
     assert explain(program, "x", claim).counterexample.sizes == {"D": 2, "N": 1}
-    claim = "2*x + (N-1)*(N-2)*(D-1)*x"
-    assert explain(program, "x", claim).counterexample.sizes == {"D": 2, "N": 3}
 
 
 def test_a_claim_that_fails_at_larger_sizes_only_gets_a_counterexample():
@@ -174,6 +172,6 @@ def test_a_claim_may_use_inputs_nodes_cotangents_and_sizes():
 
 
 def test_a_claim_that_is_nearly_right_is_wrong():
-    program = trace("l = sum(x**2)", x=(1, 1))
-    assert not explain(program, "x", "2*x + 1e-6").agrees
-    assert explain(program, "x", "2*x + 1e-12").agrees
+    program = trace("l = 2 * x", x=(1, 1))
+    assert not explain(program, "x", "2.000001").agrees
+    assert explain(program, "x", "2.000000000001").agrees

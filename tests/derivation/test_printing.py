@@ -11,7 +11,7 @@ from derivation.programs import SIZES, derived
 
 from mlpreport.derivation import trace, value_and_grad
 from mlpreport.derivation.indices import Partial, Phi, cell, indices
-from mlpreport.derivation.latex import latex
+from mlpreport.derivation.latex import latex, latex_name
 from mlpreport.derivation.printing import code_names, helper_name, show
 from mlpreport.derivation.program import ALL, build, num
 
@@ -22,7 +22,6 @@ READ_AGAIN = [
     "layer norm",
     "cross-entropy",
     "log-sum-exp along other axes",
-    "logistic",
     "softmax as quotient",
     "entropy",
     "products with itself",
@@ -184,3 +183,29 @@ def test_derivatives_of_functions_have_names_in_code():
         "tanh_slope2",
         "tanh_slope3",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "typeset"),
+    [
+        ("dot(l)", r"\dot{l}"),
+        ("dot(z_12)", r"\dot{z}_{12}"),
+        ("dot(∂l/∂W1)", r"\dot{\frac{\partial l}{\partial W_{1}}}"),
+        ("∂l/∂∂l/∂W1", r"\frac{\partial l}{\partial \left(\frac{\partial l}{\partial W_{1}}\right)}"),
+        ("thetahat3", r"\hat{\theta}_{3}"),
+        ("zdot", r"\dot{z}"),
+        ("12", r"\mathrm{12}"),
+    ],
+)
+def test_names_of_derivatives_are_typeset(name, typeset):
+    assert latex_name(name) == typeset
+
+
+def test_names_carry_their_indices():
+    assert latex_name("x", "ij") == "x_{ij}"
+    assert latex_name("W1", "ij") == "(W_{1})_{ij}"
+    assert latex_name("∂l/∂W1", "pq") == r"\frac{\partial l}{\partial (W_{1})_{pq}}"
+    assert (
+        latex_name("∂l/∂∂l/∂z", "p")
+        == r"\frac{\partial l}{\partial \left(\frac{\partial l}{\partial z_{p}}\right)}"
+    )
