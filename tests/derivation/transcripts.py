@@ -1,5 +1,6 @@
 """What the room prints, in full, for three programs; run this file to print it anew, and proof-read the difference."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -29,6 +30,18 @@ l = sum(a * w.T) - sum(exp(-x))**3 + 2*log(N)""",
 }
 
 
+LOSSES = (
+    "l = 2*sum(x) + 1",
+    "h = 2*(x @ W) - 1\nl = sum(h)",
+    "l = sum(x*x)*s/2 - sum(x)",
+    "l = log(sum(exp(x)))",
+    "l = sum(log(sum(exp(x), axis=0))) + log(N)",
+    "l = sum(softmax(x)**2)",
+    "l = sum(sum(x, axis=0)*v.T)",
+    "h = 1/(1+exp(-x))\nl = mean(h * tanh(x))",
+)
+
+
 @cache
 def derived(name):
     """Derivation of one of the programs."""
@@ -50,6 +63,13 @@ def tangents(name):
     return "\n".join([*lines, *(line._repr_markdown_() for line in ends)])
 
 
+def loops(*sources):
+    """Loops that compute losses alone."""
+    shapes = {"x": ("N", "D"), "W": ("D", "H"), "v": ("D", 1), "s": (1, 1)}
+    derivations = [replace(trace(source, **shapes).vjp(), results={}) for source in sources]
+    return "\n".join(f"# {source!r}\n{loops_of(d)}" for source, d in zip(sources, derivations, strict=True))
+
+
 TRANSCRIPTS = {
     **{f"{name}.txt": (steps, name, "text") for name in PROGRAMS},
     "report.tex.txt": (steps, "report", "latex"),
@@ -58,6 +78,7 @@ TRANSCRIPTS = {
     "report.numpy.txt": (lambda name: value_and_grad(derived(name)).source, "report"),
     "mixture.numpy.txt": (lambda name: value_and_grad(derived(name)).source, "mixture"),
     "softmax.torch.txt": (lambda name: value_and_grad(derived(name), "torch").source, "softmax"),
+    "losses.numba.txt": (loops, *LOSSES),
     "softmax.numba.txt": (lambda name: loops_of(derived(name)), "softmax"),
 }
 
