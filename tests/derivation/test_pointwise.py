@@ -9,7 +9,7 @@ from derivation.oracle import autograd, draw, error
 from mlpreport.derivation import trace
 from mlpreport.derivation.pointwise import pointwise
 
-SIZES = {"N": 4, "D": 3, "H": 2, "C": 2}
+SIZES = {"N": 5, "D": 3, "H": 2, "C": 2}
 PARAMETERS = {"W": ("D", "H"), "b": (1, "H"), "V": ("H", "C")}
 ROWS = {"row_product": np.dot, "row_total": np.sum}
 NETWORK = "h = tanh(x @ W + b)\nr = h @ V - y\n"
@@ -31,10 +31,10 @@ def run(body, lines, results, inputs):
     exec("import math\n" + "\n".join(body.helpers.values()), scope)
     parameters = np.concatenate([inputs[name].ravel() for name in PARAMETERS])
     scope |= {"parameters": parameters, "gradient": np.full(start, np.nan)}
-    scope |= {"jacobian": np.full((start, 4), np.nan), "values": np.full((1, 4), np.nan)}
+    scope |= {"jacobian": np.full((start, SIZES["N"]), np.nan), "values": np.full((1, SIZES["N"]), np.nan)}
     scope |= {names[name]: inputs[name].T for name in ("x", "y")}
     scope |= {names[name]: inputs[name] for name in ("e", "decay") if name in inputs}
-    exec("\n".join([f"work = np.full(({body.rows}, 4), np.nan)", *lines]), scope)
+    exec("\n".join([f"work = np.full(({body.rows}, {SIZES['N']}), np.nan)", *lines]), scope)
     return scope
 
 
@@ -52,8 +52,9 @@ def test_the_body_for_all_points_agrees_with_autograd():
     assert error(scope["gradient"], expected) < 1e-14
 
 
-def test_the_body_for_one_point_gives_every_points_jacobian():
-    source = NETWORK + "l = sum(r * e)"
+@pytest.mark.parametrize("name", ["r", "N", "n", "i", "work", "exponential"])
+def test_the_body_for_one_point_gives_every_points_jacobian(name):
+    source = NETWORK.replace("r =", f"{name} =") + f"l = sum({name} * e)"
     derivation = of_parameters(source, x=(1, "D"), y=(1, "C"), e=(1, "C"))
     parts = dict.fromkeys(PARAMETERS, "parameters[") | dict.fromkeys(derivation.results.values(), "jacobian[")
     body = pointwise(derivation, differing=("x", "y"), parts=parts | {"l": "values["}, chosen="e")
@@ -63,7 +64,7 @@ def test_the_body_for_one_point_gives_every_points_jacobian():
     scope = run(
         body, [f"{body.names['l']} = 0", *body.once, *body.again], derivation.results, inputs | points
     )
-    for n in range(4):
+    for n in range(SIZES["N"]):
         one = inputs | {name: points[name][n : n + 1] for name in points}
         value, grads = autograd(source, SIZES, **one)
         assert scope["values"][0, n] == pytest.approx(value, rel=1e-13)
