@@ -4,9 +4,16 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import sympy as sp
 from derivation.programs import NETWORK, NETWORK_SHAPES
 
-from mlpreport.derivation import trace, value_and_grad
+from mlpreport.derivation import (
+    elementwise_names,
+    register_elementwise,
+    scalar_source,
+    trace,
+    value_and_grad,
+)
 from mlpreport.derivation.latex import written
 from mlpreport.derivation.loops import loops_of
 
@@ -41,6 +48,23 @@ LOSSES = (
     "h = 1/(1+exp(-x))\nl = mean(h * tanh(x))",
 )
 
+FUNCTIONS = {
+    "swish": lambda u: u / (1 + sp.exp(-u)),
+    "leaky": lambda u: sp.Piecewise((0.01 * u, u <= 0), (u, True)),
+    "bell": lambda u: sp.exp(-(u**2)),
+    "pole": lambda u: 1 / (2 - sp.exp(u)),
+    "wave": lambda u: sp.exp(sp.sin(u)),
+    "reciprocal": lambda u: sp.exp(1 / (2 + u**2)),
+    "root": lambda u: sp.sqrt(1 + u**2) - 1,
+    "logsigmoid": lambda u: sp.log(1 / (1 + sp.exp(-u))),
+    "logrest": lambda u: sp.log(1 - 1 / (1 + sp.exp(-u))),
+    "window": lambda u: sp.Piecewise((u**2, (u > -1) & (u < 1)), (sp.Abs(u), True)),
+    "large": lambda u: u * 2**60 + sp.Rational(1, 3),
+    "quotient": lambda u: sp.sinh(u) / sp.cosh(u),
+    "mish": lambda u: u * sp.tanh(sp.log(1 + sp.exp(u))),
+    "numbers": lambda u: sp.E * u + sp.pi + sp.exp(1 + u),
+}
+
 
 @cache
 def derived(name):
@@ -70,7 +94,15 @@ def loops(*sources):
     return "\n".join(f"# {source!r}\n{loops_of(d)}" for source, d in zip(sources, derivations, strict=True))
 
 
+def scalars():
+    """The scalar code of all functions, those that come built in and a reader's."""
+    for name, definition in FUNCTIONS.items():
+        register_elementwise(name, definition)
+    return "\n".join(f"# {name}\n{scalar_source(name)}" for name in elementwise_names())
+
+
 TRANSCRIPTS = {
+    "scalars.txt": (scalars,),
     **{f"{name}.txt": (steps, name, "text") for name in PROGRAMS},
     "report.tex.txt": (steps, "report", "latex"),
     "mixture.md.txt": (steps, "mixture", "markdown"),
