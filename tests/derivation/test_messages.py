@@ -279,3 +279,37 @@ def test_a_function_redefined_since_is_named():
     with pytest.raises(InvalidInputError) as caught:
         prove(derivation)
     assert str(caught.value) == "tanh was redefined after this derivation; derive the program again"
+
+
+@pytest.mark.parametrize(
+    "source", ["l = x\0", f"l = sum({'-' * 50_000}x)", f"l = {'(' * 300}x{')' * 300}", "\ufeffl = sum(x)"]
+)
+def test_a_text_that_python_cannot_parse_is_refused(source):
+    with pytest.raises(ProgramError, match=r"^line 1: not Python syntax"):
+        trace(source, x=("N", "D"))
+
+
+def test_a_program_in_two_lines_may_end_with_any_line_break():
+    program = trace("h = x * 2\r\nl = sum(h)\r\n", x=("N", "D"))
+    assert [equation.name for equation in program.equations] == ["h", "l"]
+
+
+def test_a_declaration_may_stand_anywhere_and_be_repeated():
+    text = "# shapes: x=(N,3,), W = (3 , 2)\n#shapes:y = (N, 2)\n# a remark: shapes are declared\n"
+    program = read_program(
+        f"{text}h = x @ W\n  # assume: rows_sum_to_one:y, rows_sum_to_one:x  \nl = sum(h * y)"
+    )
+    assert {name: tuple(map(str, shape)) for name, shape in program.inputs.items()} == {
+        "x": ("N", "3"),
+        "W": ("3", "2"),
+        "y": ("N", "2"),
+    }
+    assert program.assumptions == ("rows_sum_to_one:y", "rows_sum_to_one:x")
+    assert program.source.startswith("# shapes: x=(N,3,)")
+
+
+@pytest.mark.parametrize("line", ["# shapes:", "# shapes: x = (N)", "# shapes: x = (N, D),, W = (D, 1)"])
+def test_a_declaration_is_read_whole_or_refused(line):
+    with pytest.raises(ProgramError) as caught:
+        read_program(f"{line}\nl = sum(x)")
+    assert str(caught.value) == f"{DECLARATION.replace('2', '1', 1)}\n    {line}\n    {'^' * len(line)}"

@@ -87,6 +87,12 @@ def tangents(name):
     return "\n".join([*lines, *(line._repr_markdown_() for line in ends)])
 
 
+def curvature(source):
+    """The code of a Hessian-vector product and of a tangent."""
+    program = trace(source, x=("N", "D"), w=("D", 1))
+    return "\n".join(value_and_grad(derivation).source for derivation in (program.hvp("w"), program.jvp()))
+
+
 def loops(*sources):
     """Loops that compute losses alone."""
     shapes = {"x": ("N", "D"), "W": ("D", "H"), "v": ("D", 1), "s": (1, 1)}
@@ -107,6 +113,7 @@ TRANSCRIPTS = {
     "report.tex.txt": (steps, "report", "latex"),
     "mixture.md.txt": (steps, "mixture", "markdown"),
     "softmax.tangents.txt": (tangents, "softmax"),
+    "curvature.numpy.txt": (curvature, "h = tanh(x @ w)\nl = sum(h**2)/N"),
     "report.numpy.txt": (lambda name: value_and_grad(derived(name)).source, "report"),
     "mixture.numpy.txt": (lambda name: value_and_grad(derived(name)).source, "mixture"),
     "softmax.torch.txt": (lambda name: value_and_grad(derived(name), "torch").source, "softmax"),
