@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from mlpreport.derivation import register_elementwise, trace
+from mlpreport.derivation import prove, register_elementwise, trace, value_and_grad
 from mlpreport.derivation.domains import FLOATS, GRAIN, PRIME, SYMBOLS, field
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.evaluation import POINTS, entries, evaluate, forward, frame_of
@@ -139,3 +139,12 @@ def test_entries_are_those_of_the_matrix():
     sizes = dict(zip(program.inputs["x"], (2, 3), strict=True))
     frame = forward(program, frame_of(program, FLOATS, sizes), {"x": x})
     assert np.array_equal(entries(program.definitions["h"], frame), 2 * x.T)
+
+
+def test_an_absolute_value_has_slope_zero_at_zero_as_in_torch():
+    register_elementwise("size", lambda u: 3 * sp.Abs(u))
+    derivation = trace("l = sum(size(x))", x=(1, 3)).vjp()
+    for backend in ("numpy", "torch"):
+        _, grads = value_and_grad(derivation, backend)(x=[[-2.0, 0.0, 5.0]])
+        assert grads["x"].tolist() == [[-3, 0, 3]]
+    assert prove(derivation)
