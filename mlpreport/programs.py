@@ -10,7 +10,7 @@ from mlpreport.checks import POSITIVE, checked_whole
 from mlpreport.derivation import Derivation, Program, trace, value_and_grad
 from mlpreport.derivation.backward import cotangent
 from mlpreport.derivation.printing import code_names, show
-from mlpreport.derivation.program import Equation, show_shape
+from mlpreport.derivation.program import show_shape
 from mlpreport.derivation.reading import Reader
 from mlpreport.errors import ShapeError
 from mlpreport.results import GraphNode, GraphRecord
@@ -102,9 +102,8 @@ def tampered(derivation: Derivation, name: str, wrong: str) -> Derivation:
         found = show_shape(term.shape)
         message = f"{wrong} has shape {found}; a wrong cotangent of {name} has its shape, {show_shape(shape)}"
         raise ShapeError(message)
-    equations = tuple(Equation(e.name, term if e.name == target else e.term) for e in backward.equations)
     return replace(
         derivation,
         steps={**derivation.steps, name: replace(derivation[name], cotangent=term)},
-        backward=replace(backward, equations=equations),
+        backward=replace(backward, definitions={**backward.definitions, target: term}),
     )

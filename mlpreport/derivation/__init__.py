@@ -14,7 +14,7 @@ from mlpreport.derivation.explain import Counterexample, Explanation, explain
 from mlpreport.derivation.indices import Line
 from mlpreport.derivation.program import Program
 from mlpreport.derivation.proof import Check, Proof, prove
-from mlpreport.derivation.tracing import read_program, trace
+from mlpreport.derivation.reading import read_program, trace
 
 __all__ = [
     "Check",

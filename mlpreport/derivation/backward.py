@@ -12,7 +12,7 @@ import sympy as sp
 from mlpreport.derivation.elementwise import Elementwise, elementwise, nearest
 from mlpreport.derivation.indices import Line, Partial, beside, collapse, edge, entry, fresh, line, over
 from mlpreport.derivation.matrices import COTANGENT, recognise, tidy, whole
-from mlpreport.derivation.program import Equation, Program, Shape, Term, build, cost, nodes, num, variables
+from mlpreport.derivation.program import Program, Shape, Term, build, cost, nodes, num, variables
 from mlpreport.errors import ProgramError
 
 
@@ -90,10 +90,10 @@ def derivation_of(
     program: Program, steps: Mapping[str, Step], names: Mapping[str, str], results: Mapping[str, str]
 ) -> Derivation:
     """Put steps together: `names` says what each computes in the extended program."""
-    added = tuple(Equation(names[name], step.cotangent) for name, step in steps.items())
-    extended = replace(program, equations=program.equations + added)
-    called = {node.name for e in program.equations for node in nodes(e.term) if node.op == "call"}
-    functions = tuple(elementwise(name) for name in sorted(called - {"exp", "log"}))
+    added = {names[name]: step.cotangent for name, step in steps.items()}
+    extended = replace(program, definitions={**program.definitions, **added})
+    called = {t.name for term in program.definitions.values() for t in nodes(term) if t.op == "call"}
+    functions = tuple(map(elementwise, sorted(called)))
     return Derivation(program, steps, extended, results, program.loss, functions)
 
 
@@ -169,7 +169,7 @@ def _fused(program: Program, formula: sp.Expr, users: list[str], steps: Mapping[
     """Insert the only user's own cotangent into a formula; None if that is no elementwise expression."""
     term = steps[users[0]].cotangent
     operations = {node.op for root in (term, program.definitions[users[0]]) for node in nodes(root)}
-    elementwise_parts = operations & {"call", "softmax", "logsumexp", "**", "/", "*"}
+    elementwise_parts = operations & {"call", "exp", "log", "softmax", "logsumexp", "**", "/", "*"}
     if len(users) > 1 or cost(term) == 0 or "@" in operations or not elementwise_parts:
         return None
     name = cotangent(program.loss, users[0])

@@ -5,33 +5,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import elementwise
-from mlpreport.derivation.functions import helpers, sizes_read
-from mlpreport.derivation.loops import compiled_loops
+from mlpreport.derivation.lowering import exponentials, helpers, is_number, lowered, sizes_read
+from mlpreport.derivation.pointwise import compiled_loops
 from mlpreport.derivation.printing import code_names, show
-from mlpreport.derivation.program import Shape, Term, needed, nodes, show_shape, variables
-from mlpreport.derivation.rewriting import faster, is_number, shared, stabilised
+from mlpreport.derivation.program import Shape, Term, nodes, show_shape, variables
 from mlpreport.errors import InvalidInputError, ShapeError
 
 _LIBRARIES = {"numpy": "np", "torch": "torch", "numba": "numba"}
-_FORMS = {
-    "np": {
-        "imports": "import numpy as np",
-        "copy": "{}.copy()",
-        "full": "np.full((1, 1), float({}))",
-    },
-    "torch": {
-        "imports": "import torch",
-        "copy": "{}.clone()",
-        "full": "torch.full((1, 1), float({}), dtype=torch.float64)",
-    },
-}
+_IMPORTS = {"np": "import numpy as np", "torch": "import torch"}
 
 
 @dataclass(frozen=True)
@@ -57,24 +45,22 @@ class ValueAndGrad:
             values = [self.as_array(arrays[name], self.dtype) for name in self.inputs]
             shapes = tuple([array.shape for array in values])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            self._refuse(arrays, error)
+            self._check(arrays, (), error)
         if len(arrays) != len(values) or shapes not in self.fitting:
-            self._check(arrays, shapes)
+            self._check(arrays, shapes, None)
         value, derivatives = self.compiled(*values)
         return float(value), derivatives
 
-    def _refuse(self, arrays: Mapping[str, Any], error: Exception) -> NoReturn:
-        self._check(arrays, ())
-        message = f"an input is no array of real numbers ({error})"
-        raise InvalidInputError(message) from error
-
-    def _check(self, arrays: Mapping[str, Any], shapes: tuple[Any, ...]) -> None:
-        """Refuse missing and unknown inputs and shapes that do not fit; remember shapes that do."""
+    def _check(self, arrays: Mapping[str, Any], shapes: tuple[Any, ...], failure: Exception | None) -> None:
+        """Refuse missing and unknown inputs, no arrays, and shapes that do not fit; remember shapes that do."""
         if arrays.keys() != self.inputs.keys():
             missing, extra = self.inputs.keys() - arrays.keys(), arrays.keys() - self.inputs.keys()
             known = ", ".join(self.inputs)
             message = f"inputs are {known}; missing: {sorted(missing)}, unknown: {sorted(extra)}"
             raise InvalidInputError(message)
+        if failure:
+            message = f"an input is no array of real numbers ({failure})"
+            raise InvalidInputError(message) from failure
         sizes: dict[sp.Expr, int] = {}
         for (name, declared), found in zip(self.inputs.items(), shapes, strict=False):
             _check_shape(name, declared, found, sizes)
@@ -131,7 +117,7 @@ def value_and_grad(
     wanted = {name: key for name, key in results.items() if wrt is None or name in wrt}
     derivation = replace(derivation, results=wanted)
     source, function = (compiled_loops if backend == "numba" else partial(_executed, backend))(derivation)
-    inputs = {name if name.isidentifier() else names[name]: s for name, s in program.inputs.items()}
+    inputs = {names[name]: shape for name, shape in program.inputs.items()}
     return ValueAndGrad(source, inputs, function, *_converter(backend))
 
 
@@ -161,17 +147,13 @@ def check_current(derivation: Derivation) -> None:
 def source_of(derivation: Derivation, library: str) -> str:
     """Print a derivation as a Python module for `np` or `torch`."""
     program, results, value = derivation.backward, set(derivation.results.values()), derivation.value
-    named: dict[sp.Expr, str] = {}
-    definitions = {n: stabilised(t, program.definitions, named) for n, t in program.definitions.items()}
-    if library == "np":
-        definitions = {name: faster(term) for name, term in definitions.items()}
-    terms = shared(needed(definitions, [value, *results]))
+    terms = lowered(derivation, library)
     functions = helpers(terms.values(), library)
     names = code_names(program, ["math", "np", "torch", "erf", "value_and_grad", *functions], [*terms])
-    codes = {name: _code(name, term, names, library, results) for name, term in terms.items()}
+    codes = {name: show(term, names, library) for name, term in terms.items()}
     returned = f"{names[value]}[0, 0]"
     used = {*results, *(other for term in terms.values() for other in variables(term))}
-    if value not in used and terms[value].op != "num" and is_number(terms[value]):
+    if value not in used and is_number(terms[value]):
         codes[value], returned = codes[value].replace(".reshape(1, 1)", ""), names[value]
     pairs = ", ".join(f"{key!r}: {names[name]}" for key, name in derivation.results.items())
     lines = [
@@ -184,21 +166,16 @@ def source_of(derivation: Derivation, library: str) -> str:
     return "\n\n\n".join([imports("\n".join(texts), library), *texts]) + "\n"
 
 
-def _code(name: str, term: Term, names: Mapping[str, str], library: str, results: set[str]) -> str:
-    """Print one right-hand side; numbers become arrays, and a result is never another variable's array."""
-    form = "full" if term.op == "num" else "copy" if term.op == "var" and name in results else ""
-    return _FORMS[library].get(form, "{}").format(show(term, names, library))
-
-
 def imports(text: str, library: str) -> str:
     """Import what printed code needs; `math` has the functions of sizes."""
     with_math, with_erf = bool(re.search(r"\bmath\.", text)), library == "np" and "erf(" in text
     erf = "\nfrom scipy.special import erf" * with_erf
-    return "import math\n\n" * with_math + _FORMS[library]["imports"] + erf
+    return "import math\n\n" * with_math + _IMPORTS[library] + erf
 
 
 def run(term: Term, arrays: Mapping[str, Any], sizes: Mapping[sp.Expr, int], library: str) -> Any:
     """Value of a term on arrays or tensors, its functions as they were defined."""
+    term = exponentials(term, library)
     functions = helpers([term], library, lambda formula, _: formula)
     scope = {"arrays_": arrays, **{f"size_{s}": n for s, n in sizes.items()}}
     names = {name: f"arrays_[{name!r}]" for name in arrays} | {f"size {s}": f"size_{s}" for s in sizes}
@@ -209,4 +186,6 @@ def run(term: Term, arrays: Mapping[str, Any], sizes: Mapping[sp.Expr, int], lib
 
 def _sizes(terms: Iterable[Term]) -> set[sp.Basic]:
     """Sizes that terms mention as numbers."""
-    return {s for term in terms for t in nodes(term) if t.op in {"num", "ones"} for s in t.free_symbols}
+    return {
+        s for term in terms for t in nodes(term) if t.op in {"num", "ones", "full"} for s in t.free_symbols
+    }

@@ -1,30 +1,70 @@
-"""Values of index formulas at every index at once, in floating point or exactly in a finite field.
-
-In the field a sum of symbolic size is a weighted sum over a few points, with random weights that add up to the size:
-what holds for random entries and weights holds for all sizes. By Schwartz and Zippel an accident has a probability
-below 1e-14.
-"""
+"""Values of index formulas at every index at once, in one of several kinds of numbers."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import lru_cache, reduce
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial, reduce
+from importlib import import_module
 from operator import add, mul
+from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from mlpreport.derivation.domains import FLOATS, PRIME, SYMBOLS, Array, Domain, each
+from mlpreport.derivation.backward import name_of
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.indices import Partial, Phi, entry, outer_sum, phi_formula
 from mlpreport.derivation.program import ONE, Program, Shape, Term
 
-POINTS = 3
-"""Points over which a sum of symbolic size runs in the field."""
+Array = Any
+"""A NumPy array of floats, complex numbers, expressions or field elements, or a scalar of one of these."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Numbers with + and *: how to represent one, raise to a power, apply functions, find signs."""
+
+    number: Callable[[sp.Expr], Array]
+    power: Callable[[Array, sp.Rational], Array]
+    exp: Callable[[Array, sp.Rational], Array]
+    call: Callable[[str, Array], Array]
+    sign: Callable[[Array], Array]
+
+
+def each(function: Callable[[Any], Any], values: Array) -> Array:
+    """Apply a function to every element."""
+    return np.frompyfunc(function, 1, 1)(values)
+
+
+def _float_call(name: str, argument: Array) -> Array:
+    # Imported late: only erf needs SciPy, which takes longer to load than a derivation takes.
+    return getattr(np if hasattr(np, name) else import_module("scipy.special"), name)(argument)
+
+
+FLOATS = Domain(
+    number=float,
+    power=lambda base, exponent: base ** (int(exponent) if exponent.is_Integer else float(exponent)),
+    exp=lambda argument, factor: np.exp(float(factor) * argument),
+    call=_float_call,
+    sign=lambda value: np.sign(np.real(value)),
+)
+"""Double precision, complex where a complex step needs it."""
+
+SYMBOLS = Domain(
+    number=lambda value: value,
+    power=lambda base, exponent: base**exponent,
+    exp=lambda argument, factor: each(sp.exp, factor * argument),
+    call=lambda name, argument: each(getattr(sp, name), argument),
+    sign=partial(each, sp.sign),
+)
+"""SymPy expressions; registered functions stay as they are."""
+
+
+_COMPARE = {"<=": np.less_equal, "<": np.less, ">=": np.greater_equal, ">": np.greater}
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What names mean: values of sizes and symbols, arrays, the grid and weights of each index, how to do `Partial`."""
+    """What names mean: values of symbols, arrays, the weights and the grid of each index, how to do `Partial`."""
 
     domain: Domain
     symbols: Mapping[sp.Basic, Array]
@@ -32,7 +72,7 @@ class Frame:
     arrays: Mapping[str, Array]
     grids: Mapping[sp.Basic, tuple[Array, Array]]
     partial: Callable[["Frame", sp.Expr], Array] | None = None
-    memo: dict[sp.Expr, Array] | None = None
+    memo: dict[sp.Expr, Array] = field(default_factory=dict, init=False)
 
     def with_index(self, k: sp.Basic, size: sp.Expr) -> "Frame":
         """Add an index on a new leading axis."""
@@ -53,36 +93,42 @@ class Frame:
         """Lengths of the axes of an array."""
         return tuple(len(self.weights[size]) for size in shape)
 
+    def value(self, e: sp.Expr) -> Array:
+        """Value of a formula; free indices run over their grids."""
+        if e not in self.memo:
+            self.memo[e] = _value(e, self)
+        return self.memo[e]
 
-def frame_of(program: Program, domain: Domain, sizes: Mapping[sp.Expr, int] | None) -> Frame:
-    """Make a frame in which sums run over all entries, for sizes with values; without, sizes stay symbolic."""
-    used = sorted({ONE, *(size for shape in program.shapes.values() for size in shape)}, key=str)
-    weights = {
-        size: _weights(size, domain)
-        if sizes is None and size != 1
-        else np.ones(int((sizes or {}).get(size, size)), dtype=float if domain is FLOATS else object)
-        for size in used
-    }
-    symbols = {size: domain.reduced(sum(weights[size])) for size in used if size.is_Symbol}
-    return Frame(domain, symbols, weights, {}, {})
+    def values(self, formula: sp.Expr, at: Shape, shape: Shape) -> Array:
+        """All values of a formula with the free indices `at`."""
+        inner = self.with_index(at[1], shape[1]).with_index(at[0], shape[0])
+        return np.broadcast_to(inner.value(formula), self.shape(shape))
 
-
-def _weights(size: sp.Expr, field: Domain) -> Array:
-    value = field.number(size) if size.is_Integer else field.draw("size", str(size))
-    first = [field.draw("weight", str(size), n) for n in range(POINTS - 1)]
-    return np.array([*first, (value - sum(first)) % PRIME], dtype=object)
+    def entries(self, term: Term) -> Array:
+        """All entries of a term."""
+        return self.values(*_formula(term), term.shape)
 
 
-def evaluate(e: sp.Expr, frame: Frame) -> Array:
-    """Value of a formula; free indices run over their grids."""
-    if frame.memo is None:
-        return _evaluated(e, frame)
-    if e not in frame.memo:
-        frame.memo[e] = _evaluated(e, frame)
-    return frame.memo[e]
+@lru_cache(maxsize=4096)
+def _formula(term: Term) -> tuple[sp.Expr, Shape]:
+    at = sp.Dummy("i"), sp.Dummy("j")
+    return entry(term, *at), at
 
 
-def _evaluated(e: sp.Expr, frame: Frame) -> Array:
+def frame_of(program: Program, domain: Domain, weigh: Callable[[sp.Expr], Array]) -> Frame:
+    """Make a frame in which a sum over a size is weighted; a size is the sum of its weights."""
+    sizes = sorted({ONE, *(size for shape in program.shapes.values() for size in shape)}, key=str)
+    weights = {size: weigh(size) for size in sizes}
+    return Frame(domain, {size: sum(weights[size]) for size in sizes if size.is_Symbol}, weights, {}, {})
+
+
+def plain(program: Program, domain: Domain, sizes: Mapping[sp.Expr, int]) -> Frame:
+    """Make a frame in which every entry counts once, for sizes with values."""
+    one = domain.number(sp.S.One)
+    return frame_of(program, domain, lambda size: np.full(int(sizes.get(size, size)), one))
+
+
+def _value(e: sp.Expr, frame: Frame) -> Array:
     domain = frame.domain
     if isinstance(e, sp.Indexed):
         return frame.arrays[str(e.base.label)][frame.place(e.indices[0]), frame.place(e.indices[1])]
@@ -91,17 +137,17 @@ def _evaluated(e: sp.Expr, frame: Frame) -> Array:
     if e.is_Symbol:
         return frame.symbols[e]
     if e.is_Add or e.is_Mul:
-        values = (evaluate(part, frame) for part in e.args)
-        return reduce(lambda a, b: domain.reduced((add if e.is_Add else mul)(a, b)), values)
+        values = (frame.value(part) for part in e.args)
+        return reduce(add if e.is_Add else mul, values)
     if e.is_Pow:
-        return domain.power(evaluate(e.base, frame), e.exp)
+        return domain.power(frame.value(e.base), e.exp)
     if isinstance(e, sp.Sum):
         body, k, size = outer_sum(e)
         inner = frame.with_index(k, size)
-        return domain.reduced((inner.grids[k][1] * evaluate(body, inner)).sum(axis=0))
+        return (inner.grids[k][1] * inner.value(body)).sum(axis=0)
     if isinstance(e, sp.KroneckerDelta):
         (a, weight), (b, _) = (frame.grids[k] for k in e.args)
-        return domain.reduced((a == b) * domain.power(weight, sp.S.NegativeOne))
+        return (a == b) * domain.power(weight, sp.S.NegativeOne)
     return _function(e, frame)
 
 
@@ -112,54 +158,43 @@ def _function(e: sp.Expr, frame: Frame) -> Array:
     if isinstance(e, Phi):
         name, order, argument = e.args
         if domain is SYMBOLS:
-            return each(lambda value: Phi(name, order, value), evaluate(argument, frame))
-        inner = replace(frame, symbols={U: evaluate(argument, frame)}, memo=None)
-        return evaluate(phi_formula(name, order), inner)
+            return each(lambda value: Phi(name, order, value), frame.value(argument))
+        inner = replace(frame, symbols={U: frame.value(argument)})
+        return inner.value(phi_formula(name, order))
     if isinstance(e, sp.Piecewise):
         *cases, (last, _) = e.args
-        return reduce(
-            lambda no, case: _where(case[1], evaluate(case[0], frame), no, frame),
-            cases[::-1],
-            evaluate(last, frame),
-        )
+        holding = [_holds(condition, frame) for _, condition in cases]
+        return np.select(holding, [frame.value(case) for case, _ in cases], frame.value(last))
     if isinstance(e, sp.exp):
         factors = [part.as_coeff_Mul() for part in sp.Add.make_args(sp.expand(e.exp))]
-        powers = (domain.exp(evaluate(rest, frame), factor) for factor, rest in factors)
-        return reduce(lambda a, b: domain.reduced(a * b), powers)
-    return domain.call(type(e).__name__, evaluate(e.args[0], frame))
+        return reduce(mul, (domain.exp(frame.value(rest), factor) for factor, rest in factors))
+    argument = frame.value(e.args[0])
+    if isinstance(e, sp.Abs | sp.sign):  # np.abs of a complex number has no complex step
+        return domain.sign(argument) * (argument if isinstance(e, sp.Abs) else domain.number(sp.S.One))
+    return domain.call(type(e).__name__, argument)
 
 
-def _where(condition: sp.Basic, yes: Array, no: Array, frame: Frame) -> Array:
-    if isinstance(condition, sp.And):
-        return reduce(lambda chosen, part: _where(part, chosen, no, frame), condition.args, yes)
-    if isinstance(condition, sp.Or):
-        return reduce(lambda chosen, part: _where(part, yes, chosen, frame), condition.args, no)
-    return frame.domain.where(condition.rel_op, evaluate(condition.lhs - condition.rhs, frame), yes, no)
-
-
-def entries(term: Term, frame: Frame) -> Array:
-    """All entries of a term."""
-    formula, at = _formula(term)
-    return entries_at(formula, at, term.shape, frame)
-
-
-@lru_cache(maxsize=4096)
-def _formula(term: Term) -> tuple[sp.Expr, Shape]:
-    i, j = sp.Dummy("i"), sp.Dummy("j")
-    return entry(term, i, j), (i, j)
-
-
-def entries_at(formula: sp.Expr, at: Shape, shape: Shape, frame: Frame) -> Array:
-    """All values of a formula with the free indices `at`."""
-    value = evaluate(formula, frame.with_index(at[1], shape[1]).with_index(at[0], shape[0]))
-    array = np.broadcast_to(value, frame.shape(shape))
-    return array if frame.domain is FLOATS else array.astype(object)
+def _holds(condition: sp.Basic, frame: Frame) -> Array:
+    if isinstance(condition, sp.And | sp.Or):
+        join = np.logical_and if isinstance(condition, sp.And) else np.logical_or
+        return reduce(join, (_holds(part, frame) for part in condition.args))
+    return _COMPARE[condition.rel_op](frame.domain.sign(frame.value(condition.lhs - condition.rhs)), 0)
 
 
 def forward(program: Program, frame: Frame, start: Mapping[str, Array]) -> Frame:
     """Compute every equation; `start` gives inputs, and nodes whose value is to be taken instead of computed."""
     frame = replace(frame, arrays=dict(start))
-    for equation in program.equations:
-        if equation.name not in start:
-            frame = frame.with_array(equation.name, entries(equation.term, frame))
+    for name, term in program.definitions.items():
+        if name not in start:
+            frame = frame.with_array(name, frame.entries(term))
     return frame
+
+
+def drawn(program: Program, frame: Frame, draw: Callable[[str, tuple[int, ...]], Array]) -> dict[str, Array]:
+    """Draw inputs, by name and shape, that keep the program's assumptions."""
+    arrays = {name: draw(name, frame.shape(shape)) for name, shape in program.inputs.items()}
+    for name in map(name_of, program.assumptions):
+        array, weights = arrays[name], frame.weights[program.shapes[name][1]]
+        rest = 1 - (array[:, :-1] * weights[:-1]).sum(axis=1)
+        array[:, -1] = rest * frame.domain.power(weights[-1:], sp.S.NegativeOne)
+    return arrays

@@ -1,27 +1,25 @@
 """A reader's own gradient, judged: right or wrong, what is wrong with it, and the smallest numbers that show it."""
 
-import ast
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, product
 
 import numpy as np
-from sympy import prime
+import sympy as sp
 
 from mlpreport.derivation.backward import Derivation, cotangent
-from mlpreport.derivation.changes import variants
-from mlpreport.derivation.domains import FLOATS, Array
-from mlpreport.derivation.evaluation import Frame, entries, frame_of
-from mlpreport.derivation.oracles import autograd
+from mlpreport.derivation.evaluation import FLOATS, Array, Frame, drawn, plain
 from mlpreport.derivation.printing import code_names, show
-from mlpreport.derivation.program import Program, build, num, show_shape
-from mlpreport.derivation.proof import assume
+from mlpreport.derivation.program import ALL, ONE, Program, Term, build, num, show_shape, variables
+from mlpreport.derivation.proof import autograd, close
 from mlpreport.derivation.reading import Reader
 from mlpreport.errors import ProgramError, ShapeError
 
-_TOLERANCE = 1e-9
 _LARGEST = 3
+
+Change = tuple[str, Term]
+"""What was changed about a claim, and the changed claim."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +28,8 @@ class Counterexample:
 
     sizes: Mapping[str, int]
     inputs: Mapping[str, Array]
-    claimed: Array | None
     correct: Array
+    claimed: Array | None
     problem: str
 
     def __str__(self) -> str:
@@ -72,29 +70,28 @@ class Explanation:
 
 @dataclass(frozen=True)
 class _Judge:
-    """A program at fixed sizes with drawn inputs: what names mean in a claim, and the true gradient."""
+    """Values of everything at some sizes and drawn inputs, and the true gradient."""
 
-    sizes: Mapping[str, int]
-    frame: Frame
-    scope: Mapping[str, object]
+    sizes: Mapping[sp.Expr, int]
     inputs: Mapping[str, Array]
     truth: Array
+    frame: Frame
 
-    def value(self, claim: str) -> Array:
-        """Value of a claim; one whose shapes do not fit is a ShapeError."""
-        return entries(Reader(claim, dict(self.scope)).read_expression(), self.frame)  # type: ignore[arg-type]
-
-    def accepts(self, claim: str) -> bool:
-        """Whether a claim has the gradient's shape and value."""
+    def value(self, claim: Term) -> tuple[Array | None, str]:
+        """Value of a claim, or why it has none of the gradient's shape."""
+        at = claim.xreplace({size: sp.Integer(n) for size, n in self.sizes.items()})
         try:
-            value = self.value(claim)
-        except (ShapeError, ProgramError):  # a change may leave the language
-            return False
-        return value.shape == self.truth.shape and _close(value, self.truth)
+            shape = at.shape
+        except ShapeError as error:
+            return None, f"wrong shape: {error}"
+        if shape != self.truth.shape:
+            return None, f"wrong shape: {show_shape(shape)} instead of {self.truth.shape}"
+        return self.frame.entries(at), ""
 
-
-def _close(found: Array, expected: Array) -> bool:
-    return bool(np.all(np.abs(found - expected) <= _TOLERANCE * max(1.0, np.abs(expected).max())))
+    def accepts(self, claim: Term) -> bool:
+        """Whether a claim has the gradient's shape and value."""
+        value, _ = self.value(claim)
+        return value is not None and close(value, self.truth)
 
 
 def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
@@ -122,105 +119,117 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
     derivation = program if isinstance(program, Derivation) else program.vjp()
     program = derivation.program
     program.variable(wrt)
-    names = code_names(derivation.backward)
-    own = names[cotangent(program.loss, wrt)]
-    sizes = sorted({str(s) for shape in program.inputs.values() for s in shape if s.is_Symbol})
-    # 5, 7, 11, …: no size looks like a factor
-    exposing = {name: int(prime(n)) for n, name in enumerate(sizes, 3)}
-    # odd, so that no size looks like a factor 2
-    judges = [_judge(derivation, wrt, exposing, seed, names) for seed in (1, 2)]
-    text = _parsed(claim, judges[0], own)
-    correct = f"{own} = {show(derivation[wrt].cotangent, names)}"
-    if all(judge.accepts(text) for judge in judges):
-        return Explanation(wrt, claim, True, correct, "", None)
-    smallest = _smallest(derivation, wrt, text, judges, names)
-    return Explanation(wrt, claim, False, correct, _diagnosis(text, judges, sizes), smallest)
-
-
-def _parsed(claim: str, judge: _Judge, own: str) -> str:
-    with suppress(ShapeError):
-        judge.value(claim)
-    tree = ast.parse(claim.strip(), mode="eval").body
-    if own in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}:
+    backward, key = derivation.backward, cotangent(program.loss, wrt)
+    names = code_names(backward)
+    scope = {code: backward.variable(name) for name, code in names.items() if name in backward.shapes}
+    term = Reader(claim, scope, fitting=False).read_expression()
+    if key in variables(term):
         remedy = "write it with other cotangents"
-        message = f"line 1: {own} is the gradient that the claim is to give; {remedy}\n    {claim}"
+        message = f"line 1: {names[key]} is the gradient that the claim is to give; {remedy}\n    {claim}"
         raise ProgramError(message)
-    return ast.unparse(tree)
+    sizes = sorted({s for shape in program.inputs.values() for s in shape if s.is_Symbol}, key=str)
+    # 5, 7, 11, …: no size looks like a factor 2
+    exposing = {size: int(sp.prime(n)) for n, size in enumerate(sizes, 3)}
+    judges = [_judge(derivation, wrt, exposing, seed) for seed in (1, 2)]
+    correct = f"{names[key]} = {show(derivation[wrt].cotangent, names)}"
+    if all(judge.accepts(term) for judge in judges):
+        return Explanation(wrt, claim, True, correct, "", None)
+    diagnosis = _diagnosis(term, judges, partial(show, names=names))
+    return Explanation(wrt, claim, False, correct, diagnosis, _smallest(derivation, wrt, term, judges))
 
 
-def _judge(
-    derivation: Derivation, wrt: str, sizes: Mapping[str, int], seed: int, names: Mapping[str, str]
-) -> _Judge:
-    program = derivation.program
-    values = {s: sizes[str(s)] for shape in program.inputs.values() for s in shape if s.is_Symbol}
-    frame = frame_of(program, FLOATS, values)
-    stream = np.random.default_rng(seed)
-    shapes = {name: tuple(len(frame.weights[s]) for s in shape) for name, shape in program.shapes.items()}
-    drawn = {
-        name: stream.integers(1, 6, size=shapes[name]) * stream.choice([-0.5, 0.5], size=shapes[name])
-        for name in program.inputs
-    }
-    inputs = assume(program, drawn, frame)
-    arrays, found = autograd(program, inputs)
-    arrays |= {cotangent(program.loss, n): array for n, array in found.items()}
-    named = {
-        identifier: build("var", key, *array.shape)
-        for key, array in arrays.items()
-        if (identifier := names.get(key))
-    }
-    numbers = {name: num(value) for name, value in sizes.items() if name not in named}
-    frame = Frame(
-        FLOATS, {}, {n: np.ones(int(n)) for n in {1, *(k for s in shapes.values() for k in s)}}, arrays, {}
-    )
-    return _Judge(sizes, frame, {**numbers, **named}, inputs, found[wrt])
+def _judge(derivation: Derivation, wrt: str, sizes: Mapping[sp.Expr, int], seed: int) -> _Judge:
+    program, stream = derivation.program, np.random.default_rng(seed)
+    frame = plain(program, FLOATS, sizes)
+
+    def halves(_: str, shape: tuple[int, ...]) -> Array:
+        return stream.integers(1, 6, size=shape) * stream.choice([-0.5, 0.5], size=shape)
+
+    inputs = drawn(program, frame, halves)
+    arrays, gradients = autograd(program, inputs)
+    arrays |= {cotangent(program.loss, name): array for name, array in gradients.items()}
+    weights = {sp.Integer(len(each)): each for each in frame.weights.values()}
+    return _Judge(sizes, inputs, gradients[wrt], replace(frame, arrays=arrays, weights=weights))
 
 
-def _smallest(
-    derivation: Derivation, wrt: str, claim: str, judges: list[_Judge], names: Mapping[str, str]
-) -> Counterexample:
+def _smallest(derivation: Derivation, wrt: str, claim: Term, judges: list[_Judge]) -> Counterexample:
     """Find the smallest sizes at which the claim fails."""
     sizes = list(judges[0].sizes)
     choices = sorted(product(range(1, _LARGEST + 1), repeat=len(sizes)), key=lambda c: (np.prod(c), c))
-    small = (_judge(derivation, wrt, dict(zip(sizes, chosen, strict=True)), 1, names) for chosen in choices)
+    small = (_judge(derivation, wrt, dict(zip(sizes, chosen, strict=True)), 1) for chosen in choices)
     judge = next(judge for judge in chain(small, judges) if not judge.accepts(claim))
-    try:
-        value = judge.value(claim)
-    except ShapeError as error:
-        return Counterexample(
-            judge.sizes, judge.inputs, None, judge.truth, f"the claim cannot be computed ({_first(error)})"
-        )
-    if value.shape == judge.truth.shape:
-        return Counterexample(judge.sizes, judge.inputs, value, judge.truth, "")
-    problem = f"the claim has shape {show_shape(value.shape)} instead of {show_shape(judge.truth.shape)}"
-    return Counterexample(judge.sizes, judge.inputs, None, judge.truth, problem)
+    named = {str(size): n for size, n in judge.sizes.items()}
+    return Counterexample(named, judge.inputs, judge.truth, *judge.value(claim))
 
 
-def _first(error: ShapeError) -> str:
-    return str(error).splitlines()[0].removeprefix("line 1: ")
-
-
-def _diagnosis(claim: str, judges: list[_Judge], sizes: list[str]) -> str:
+def _diagnosis(claim: Term, judges: list[_Judge], text: Callable[[Term], str]) -> str:
     """Find the smallest change that makes the claim right."""
-    once = list(variants(claim, sizes))
-    twice = ((f"{what}, and {more}", new) for what, changed in once for more, new in variants(changed, sizes))
-    for changes in (once, twice):
-        right = [(what, new) for what, new in changes if all(judge.accepts(new) for judge in judges)]
+    sizes = list(map(num, judges[0].sizes))
+    once = list(_changes(claim, sizes, text))
+    twice = ((f"{what}, and {more}", new) for what, old in once for more, new in _changes(old, sizes, text))
+    for found in (once, twice):
+        right = [(what, text(new)) for what, new in found if all(judge.accepts(new) for judge in judges)]
         if right:
-            return "{}: {}.".format(*min(right, key=lambda found: len(found[1])))
+            return "{}: {}.".format(*min(right, key=lambda change: len(change[1])))
     return _other(claim, judges)
 
 
-def _other(claim: str, judges: list[_Judge]) -> str:
-    try:
-        values = [judge.value(claim) for judge in judges]
-    except ShapeError as error:
-        return f"wrong shape: {_first(error)}."
-    if values[0].shape != judges[0].truth.shape:
-        return f"wrong shape: {show_shape(values[0].shape)} instead of {show_shape(judges[0].truth.shape)}."
-    ratios = [
-        judge.truth[value != 0] / value[value != 0] for value, judge in zip(values, judges, strict=True)
-    ]
+def _other(claim: Term, judges: list[_Judge]) -> str:
+    ratios = []
+    for judge in judges:
+        value, problem = judge.value(claim)
+        if value is None:
+            return f"{problem}."
+        ratios.append(judge.truth[value != 0] / value[value != 0])
     every = np.concatenate(ratios)
-    if every.size and _close(every, np.full(every.shape, every[0])):
+    if every.size and close(every, every[0]):
         return f"wrong factor: multiply by {every[0]:.6g}."
     return "the shape is right, the values are not."
+
+
+def _changes(claim: Term, sizes: Iterable[Term], show: Callable[[Term], str]) -> Iterator[Change]:
+    """Yield changes of a whole claim and of its parts, likeliest first; `show` prints a part."""
+    yield "the sign is wrong", -claim
+    yield "a factor 2 is missing", num(2) * claim
+    yield "there is a factor 2 too many", claim / num(2)
+    for size in sizes:
+        yield f"a division by {show(size)} is missing", claim / size
+        yield f"there is a division by {show(size)} too many", claim * size
+    yield "the result must be transposed", claim.T
+    yield "the sum over the batch (axis 0) is missing", build("sum", claim, 0)
+    yield "a sum over columns (axis 1) is missing", build("sum", claim, ONE)
+    yield "a sum over all entries is missing", build("sum", claim, ALL)
+    yield from _inside(claim, show)
+
+
+def _inside(term: Term, show: Callable[[Term], str]) -> Iterator[Change]:
+    yield from _here(term, show)
+    for n, part in enumerate(term.args):
+        if isinstance(part, Term):
+            for what, new in _inside(part, show):
+                yield what, Term(*term.args[:n], new, *term.args[n + 1 :])
+
+
+def _here(term: Term, show: Callable[[Term], str]) -> Iterator[Change]:
+    match term:
+        case Term("var"):
+            yield f"a transpose of {show(term)} is missing", term.T
+        case Term("T", (inner,)):
+            yield f"{show(inner)} must not be transposed", inner
+        case Term("neg", (inner,)):
+            yield "the sign is wrong", inner
+        case Term("num", (value,)) if value.could_extract_minus_sign():
+            yield "the sign is wrong", num(-value)
+        case Term("sum", (inner, _)):
+            yield "the sum must run over the batch (axis 0) only", build("sum", inner, 0)
+        case Term("@" | "*", (a, b)):
+            if term.op == "@":
+                yield "the factors stand in the wrong order", b @ a
+                yield "the product must be taken entry by entry", a * b
+            else:
+                yield "this must be a matrix product", a @ b
+            for one, other in ((a, b), (b, a)):
+                if one.op != "T":
+                    moved = f"the transpose {show(one.T)} must stand on the {{}} of a matrix product"
+                    yield moved.format("left"), one.T @ other
+                    yield moved.format("right"), other @ one.T

@@ -9,8 +9,8 @@ import sympy as sp
 from mlpreport.derivation.backward import INSERT, Derivation, Step, chain_rule, derivation_of, vjp
 from mlpreport.derivation.indices import Line, Partial, beside, fresh, line
 from mlpreport.derivation.matrices import recognise, whole
-from mlpreport.derivation.program import ALL, Equation, Program, build, needed, variables
-from mlpreport.derivation.reading import simple
+from mlpreport.derivation.program import ALL, Program, build, needed, variables
+from mlpreport.derivation.splitting import simple
 from mlpreport.errors import ProgramError
 
 
@@ -21,16 +21,16 @@ def direction(name: str) -> str:
 
 def jvp(program: Program) -> Derivation:
     """Derive the tangent of every equation; the directions of the inputs are further inputs `v…`."""
-    steps = {equation.name: _tangent(program, equation) for equation in program.equations}
+    steps = {name: _tangent(program, name) for name in program.definitions}
     names = {name: direction(name) for name in program.shapes}
     found = derivation_of(program, steps, names, {program.loss: names[program.loss]})
     inputs = {**program.inputs, **{names[name]: shape for name, shape in program.inputs.items()}}
     return replace(found, backward=replace(found.backward, inputs=inputs))
 
 
-def _tangent(program: Program, equation: Equation) -> Step:
-    name, operands = equation.name, variables(equation.term)
-    value = fresh(name, equation.term.shape, "ij")
+def _tangent(program: Program, name: str) -> Step:
+    operands, shape = variables(program.definitions[name]), program.shapes[name]
+    value = fresh(name, shape, "ij")
     lhs = beside(value, direction(name))
     targets = [fresh(operand, program.shapes[operand], "pq") for operand in operands]
     weights = [beside(target, direction(str(target.base))) for target in targets]
@@ -39,7 +39,7 @@ def _tangent(program: Program, equation: Equation) -> Step:
     chain = line(lhs, partials, "chain rule", name, f"is computed from {', '.join(operands)}")
     term = recognise(formula, lhs)
     lines = [chain, *lines, line(lhs, formula, "substitution", INSERT), line(whole(lhs), term, "matrix form")]
-    return Step(name, equation.term.shape, tuple(lines), term)
+    return Step(name, shape, tuple(lines), term)
 
 
 def hvp(program: Program, wrt: str | tuple[str, ...]) -> Derivation:
@@ -58,14 +58,9 @@ def hvp(program: Program, wrt: str | tuple[str, ...]) -> Derivation:
     gradients = [first.backward.variable(first.results[name]) for name in names]
     slopes = [build("sum", g * v, ALL) for g, v in zip(gradients, directions, strict=True)]
     slope = direction(program.loss)
-    equations = simple({**first.backward.definitions, slope: reduce(add, slopes)}, program.shapes)
-    wanted = needed({e.name: e.term for e in equations}, [program.loss, slope])
-    paired = replace(
-        program,
-        inputs={**program.inputs, **shapes},
-        equations=tuple(e for e in equations if e.name in wanted),
-    )
-    second = vjp(paired)
+    definitions = simple({**first.backward.definitions, slope: reduce(add, slopes)}, program.shapes)
+    wanted = needed(definitions, [program.loss, slope])
+    second = vjp(replace(program, inputs={**program.inputs, **shapes}, definitions=wanted))
     results = {name: second.results[name] for name in names}
     return replace(second, results=results, value=program.loss, of=program)
 

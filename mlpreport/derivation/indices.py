@@ -9,28 +9,25 @@ from itertools import product
 import sympy as sp
 
 from mlpreport.derivation.elementwise import H, U, by_value, elementwise
-from mlpreport.derivation.program import ARITHMETIC, ONE, Program, Shape, Term
+from mlpreport.derivation.program import ONE, OPERATIONS, Program, Shape, Term
 
+_OUTERMOST = "differentiate the outer operation, then what is inside"
 REASONS = {
     "seed": "the derivative of a variable with respect to itself is 1",
     "no path": "{} does not enter {}, so its gradient is 0",
-    "definition": "{}",
-    "power rule": "differentiate the outer operation, then what is inside",
-    "product rule": "differentiate the outer operation, then what is inside",
-    "outer function": "differentiate the outer operation, then what is inside",
-    "inner derivative": "{}",
+    "power rule": _OUTERMOST,
+    "product rule": _OUTERMOST,
+    "outer function": _OUTERMOST,
     "coordinate rule": "two entries of {} depend on each other only if they are the same",
     "collapse": "a sum over a Kronecker delta keeps one term",
     "derivative of a function": "differentiating the definition of {}{}",
     "own value": "written with {}, which is known already",
     "chain rule": "{} {}",
-    "substitution": "{}",
     "fusion": "insert the cotangent of {}, which is known, and simplify",
     "assumption": "assumed: the rows of {} sum to 1",
     "matrix form": "for all entries at once",
-    "Jacobian": "{}",
 }
-"""Every rule, with the reason why a line may use it."""
+"""Why a line may use a rule; rules that are not here are given their reason where they are used."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Line:
 
 def line(lhs: sp.Basic, rhs: sp.Basic, rule: str, *about: str) -> Line:
     """Write a line; its reason is that of the rule, about what is named."""
-    return Line(lhs, rhs, rule, REASONS[rule].format(*about))
+    return Line(lhs, rhs, rule, REASONS.get(rule, "{}").format(*about))
 
 
 class Phi(sp.Function):  # type: ignore[misc]
@@ -134,12 +131,9 @@ def entry(term: Term, i: sp.Expr, j: sp.Expr) -> sp.Expr:
         k, _ = indices(size, "kk")
         return over(entry(parts[0], i, k) * entry(parts[1], k, j), (k, ONE), size)
     if op in {"sum", "mean", "softmax", "logsumexp"}:
-        return _reduction(op, parts[0], ONE if op == "softmax" else parts[1], i, j)
+        return _reduction(op, parts[0], parts[1], i, j)
     values = [entry(operand, i, j) for operand in term.operands]
-    if op != "call":
-        return ARITHMETIC[op](*values)
-    named = {"exp": sp.exp, "log": sp.log}.get(term.name)
-    return named(*values) if named else Phi(sp.Symbol(term.name), parts[1], *values)
+    return Phi(sp.Symbol(term.name), parts[1], *values) if op == "call" else OPERATIONS[op](*values)
 
 
 def _reduction(op: str, inner: Term, axis: sp.Integer, i: sp.Expr, j: sp.Expr) -> sp.Expr:

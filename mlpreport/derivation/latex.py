@@ -13,20 +13,20 @@ from mlpreport.derivation.program import show_shape
 from mlpreport.errors import InvalidInputError
 
 _ROWS: dict[str, Row] = {
-    "+": (1, (1, 1), "{} + {}"),
-    "-": (1, (1, 2), "{} - {}"),
+    "+": (0, (0, 0), "{} + {}"),
+    "-": (0, (0, 2), "{} - {}"),
     "neg": (1, (2,), "-{}"),
-    "*": (2, (2, 3), r"{} \circ {}"),
-    "product": (2, (2, 3), "{} {}"),
-    "scale": (2, (2, 3), r"{} \, {}"),
-    "@": (2, (2, 3), r"{} \, {}"),
+    "*": (2, (1, 3), r"{} \circ {}"),
+    "product": (2, (1, 3), "{} {}"),
+    "scale": (2, (1, 3), r"{} \, {}"),
+    "@": (2, (1, 3), r"{} \, {}"),
     "/": (4, (0, 0), r"\frac{{{}}}{{{}}}"),
     "**": (4, (5, 0), "{}^{{{}}}"),
     "sqrt": (5, (0, 0), r"\sqrt{{{}}}"),
     "T": (4, (5,), r"{}^{{\mathsf{{T}}}}"),
-    "sum": (1, (2,), "{op} {}"),
-    "sum of rows": (1, (2,), r"{op}_{{\text{{rows}}}} {}"),
-    "sum of columns": (1, (2,), r"{op}_{{\text{{columns}}}} {}"),
+    "sum": (0, (2,), "{op} {}"),
+    "sum of rows": (0, (2,), r"{op}_{{\text{{rows}}}} {}"),
+    "sum of columns": (0, (2,), r"{op}_{{\text{{columns}}}} {}"),
     "logsumexp": (6, (7,), r"\operatorname{{logsumexp}}{}"),
     "ones": (6, (0, 0), r"\mathbf{{1}}_{{{} \times {}}}"),
     "Σ": (3, (2, 0, 0), r"\sum_{{{1}=1}}^{{{2}}} {0}"),
@@ -43,7 +43,7 @@ _WIDTH = 100
 _SHORT = 3
 
 
-def latex_name(name: str, at: str = "") -> str:
+def latex_name(name: str, at: Sequence[str] = ()) -> str:
     """Typeset a variable: W1 as W with index 1, yhat with a hat, ∂l/∂W1 as a fraction; `at` are its indices."""
     if name.startswith("∂"):
         top, _, bottom = name[1:].partition("/∂")
@@ -51,8 +51,8 @@ def latex_name(name: str, at: str = "") -> str:
         below = rf"\left({below}\right)" if bottom.startswith("∂") else below
         return rf"\frac{{\partial {latex_name(top)}}}{{\partial {below}}}"
     if at:
-        plain = latex_name(name)
-        return rf"({plain})_{{{at}}}" if "_" in plain else rf"{plain}_{{{at}}}"
+        plain, places = latex_name(name), "".join(at)
+        return rf"({plain})_{{{places}}}" if "_" in plain else rf"{plain}_{{{places}}}"
     if name.startswith("dot("):
         inner = latex_name(name[4:-1])
         head, mark, tail = inner.partition("_{") if not inner.startswith("\\frac") else (inner, "", "")
@@ -81,9 +81,7 @@ def _number(value: sp.Expr) -> str:
     return str(sp.latex(value, symbol_names={s: latex_name(s.name) for s in value.free_symbols}))
 
 
-_LATEX = Dialect(
-    latex_name, lambda name, at: latex_name(name, "".join(at)), _number, _function, r"\left({}\right)", _ROWS
-)
+_LATEX = Dialect(latex_name, _number, _function, r"\left({}\right)", _ROWS)
 
 
 def latex(*sides: sp.Basic) -> str:

@@ -4,27 +4,22 @@ Arrays are stored as they are written, or, for a layout with points, with the po
 inner loop runs over contiguous points.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
-from types import FunctionType
-from typing import Any
 
 import sympy as sp
 
-from mlpreport.derivation.backward import Derivation
-from mlpreport.derivation.contractions import loop_terms
-from mlpreport.derivation.functions import helpers, sizes_read
 from mlpreport.derivation.indices import Phi, entry, indices
-from mlpreport.derivation.printing import code_names, helper_name
-from mlpreport.derivation.program import ALL, ONE, Shape, Term, nodes
+from mlpreport.derivation.printing import helper_name
+from mlpreport.derivation.program import ONE, Shape, Term, build
 from mlpreport.derivation.stable import code
 
 Axis = tuple[sp.Expr, sp.Expr]
 """An index with the number of its values."""
 
-RESERVED = ("i", "j", "k", "n", "total", *(f"{name}{n}" for name in ("k", "total") for n in range(1, 9)))
-"""What loops call their indices and sums."""
+_BUILT_IN = ("abs", "max", "min", "range")
+RESERVED = (*"ijkn", "total", *_BUILT_IN, *(f"{name}{n}" for name in ("k", "total") for n in range(1, 9)))
+"""What loops call their indices and sums, and which functions of Python they use."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +55,9 @@ class Loops:
 
     def lines(self, name: str, term: Term) -> list[str]:
         """Print the loops that fill the array of a variable with the value of its term."""
-        at = indices(term.shape, "ij")
-        formula = entry(term.operands[0] if term.op == "map" else term, *at)
+        at, peak = indices(term.shape, "ij"), term.op == "max"
+        summed = build("sum", *term.parts) if peak else term
+        formula = entry(term.operands[0] if term.op == "map" else summed, *at)
         formula, axes = self._lettered(formula, self.layout.axes(name, term.shape, at))
         if term.op == "map":
             formula = sp.Symbol(f"{term.name}({self.code(formula)})")
@@ -69,11 +65,11 @@ class Loops:
         sums = {part: sp.Dummy() for part in sorted(_outer_sums(formula), key=sp.default_sort_key)}
         rest, totals = formula.xreplace(sums), list[str]()
         *outer, inner = axes
-        added = [part for part in sums if inner[1] != 1 and not self._over_points(part)]
+        added = [part for part in sums if inner[1] != 1 and not peak and not self._over_points(part)]
         for number, (part, mark) in enumerate(sums.items()):
             if part not in added:
                 total = f"total{number or ''}"
-                totals += self._total(total, part)
+                totals += self._total(total, part, peak=peak)
                 rest = rest.xreplace({mark: sp.Symbol(total)})
         start = rest.xreplace({sums[part]: sp.S.Zero for part in added})
         body = self._nested([inner], [*totals, f"{target} = {self.code(start)}"])
@@ -121,14 +117,18 @@ class Loops:
     def _over_points(self, part: sp.Sum) -> bool:
         return self.layout.points[1] in [size for _, _, size in part.limits]
 
-    def _total(self, name: str, part: sp.Sum) -> list[str]:
-        """Print the loops that add up a sum in a local variable; sums over points are inner products of rows."""
-        body = f"{name} += {self.code(part.function)}"
+    def _total(self, name: str, part: sp.Sum, *, peak: bool) -> list[str]:
+        """Print the loops that add up a sum in a local variable; sums over points are inner products of rows.
+
+        Or, for a peak, those that find the largest of what would be summed.
+        """
+        value = self.code(part.function)
+        body = f"{name} = max({name}, {value})" if peak else f"{name} += {value}"
         loops = _limits(part)
         if self._over_points(part):
             loops = [(k, size) for k, size in loops if size != self.layout.points[1]]
             body = f"{name} += {self._product_of_rows(part.function)}"
-        return [f"{name} = 0.0", *self._nested(loops, [body])]
+        return [f"{name} = {'-math.inf' if peak else '0.0'}", *self._nested(loops, [body])]
 
     def _product_of_rows(self, body: sp.Expr) -> str:
         factors = [factor.as_base_exp() for factor in sp.Mul.make_args(body)]
@@ -158,62 +158,3 @@ def _outer_sums(formula: sp.Expr) -> set[sp.Sum]:
     if isinstance(formula, sp.Sum):
         return {formula}
     return set().union(*map(_outer_sums, formula.args))
-
-
-def loops_of(derivation: Derivation) -> str:
-    """Print a derivation as a Python module of loops: `value_and_grad` returns the value and a tuple of results."""
-    terms, results = loop_terms(derivation), set(derivation.results.values())
-    program, called = derivation.backward, helpers(terms.values(), "math")
-    names = code_names(program, ["math", "np", "value_and_grad", *RESERVED, *called], [*terms])
-    loops = Loops({**program.shapes, **{name: term.shape for name, term in terms.items()}}, names)
-    lines = [f"def value_and_grad({', '.join(names[name] for name in program.inputs)}):"]
-    sizes = sizes_read(program.inputs, _sizes(terms.values()), names)
-    lines += [f"    {line}" for line in (*sizes, *_all(loops, terms, results))]
-    found = "".join(f"{names[name]}, " for name in derivation.results.values())
-    lines.append(f"    return {names[derivation.value]}[0, 0], ({found.removesuffix(' ')})")
-    return "\n\n\n".join(["import math\n\nimport numpy as np", *called.values(), "\n".join(lines)]) + "\n"
-
-
-def _all(loops: Loops, terms: Mapping[str, Term], results: set[str]) -> Iterator[str]:
-    for name, term in terms.items():
-        left = loops.names[name]
-        if term.op == "var":
-            yield f"{left} = {loops.names[term.name]}{'.copy()' * (name in results)}"
-        elif term.op == "logsumexp":
-            yield f"{left} = {_logsumexp(term, loops.names)}"
-        else:
-            rows, columns = map(loops.code, term.shape)
-            yield f"{left} = np.empty(({rows}, {columns}))"
-            yield from loops.lines(name, term)
-
-
-def _logsumexp(term: Term, names: Mapping[str, str]) -> str:
-    """Call the helper for rows on the rows, the columns, or all entries as one row."""
-    array = names[term.operands[0].name]
-    form = {ONE: "logsumexp({})", sp.S.Zero: "logsumexp({}.T).T", ALL: "logsumexp({}.reshape(1, -1))"}
-    return form[term.parts[1]].format(array)
-
-
-def _sizes(terms: Iterable[Term]) -> set[sp.Basic]:
-    """Sizes that loops run over, or mention as numbers."""
-    every = [t for term in terms for t in nodes(term)]
-    return {s for t in every for part in (t, *t.shape) for s in part.free_symbols}
-
-
-def compiled_loops(derivation: Derivation) -> tuple[str, Callable[..., tuple[float, dict[str, Any]]]]:
-    """Print a derivation as loops and compile them into a function of float64 arrays that names its results."""
-    numba: Any = import_module("numba")
-    source, scope, names = loops_of(derivation), dict[str, Any](), tuple(derivation.results)
-    exec(source, scope)  # noqa: S102 (the text is printed from a checked program, never taken from outside)
-    function = scope.pop("value_and_grad")
-    for name, value in scope.items():
-        if isinstance(value, FunctionType):
-            scope[name] = numba.njit(nogil=True, error_model="numpy")(value)
-    signature = (numba.types.Array(numba.float64, 2, "C"),) * function.__code__.co_argcount
-    compiled = numba.njit(signature, nogil=True, error_model="numpy")(function)
-
-    def value_and_grad(*arrays: Any) -> tuple[float, dict[str, Any]]:
-        value, found = compiled(*arrays)
-        return value, dict(zip(names, found, strict=True))
-
-    return source, value_and_grad

@@ -72,8 +72,12 @@ def _matrix(e: sp.Expr, r: sp.Expr, c: sp.Expr) -> Term:
         return _fraction(e, r, c)
     if e.is_Pow:
         return build("**", _matrix(e.base, r, c), num(e.exp))
-    name, order, argument = e.args if isinstance(e, Phi) else (type(e).__name__, 0, e.args[0])
-    return build("call", str(name), order, _matrix(argument, r, c))
+    argument = _matrix(e.args[-1], r, c)
+    return (
+        build("call", str(e.args[0]), e.args[1], argument)
+        if isinstance(e, Phi)
+        else build(e.func.__name__, argument)
+    )
 
 
 def _variable(e: sp.Indexed, r: sp.Expr, c: sp.Expr) -> Term:

@@ -1,23 +1,25 @@
 """A derivation as the body of a kernel: loops over contiguous points, in arrays of a given workspace."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from types import FunctionType
+from typing import Any
 
 import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
-from mlpreport.derivation.contractions import loop_terms
-from mlpreport.derivation.functions import helpers
 from mlpreport.derivation.loops import RESERVED, Layout, Loops
+from mlpreport.derivation.lowering import helpers, lowered, sizes_read
 from mlpreport.derivation.printing import code_names
-from mlpreport.derivation.program import Shape, Term, variables
+from mlpreport.derivation.program import ONE, Term, variables
 
 POINTS = sp.Symbol("N", integer=True, positive=True)
 """The number of points; in a program for one point, the points are an axis behind its variables' own."""
 
 KERNEL_NAMES = (
     *("problem", "parameters", "sizes", "work", "rows", "gradient", "residuals", "jacobian", "values"),
-    *("forward", "objective", "output", "scale"),
+    *("forward", "objective", "output", "scale", "math", "np", "exponential", "row_product", "row_total"),
 )
 """What the kernel around the lines may call its own things."""
 
@@ -48,8 +50,8 @@ class Body:
 def pointwise(
     derivation: Derivation,
     *,
-    differing: Iterable[str],
-    scalars: Iterable[str] = (),
+    differing: tuple[str, ...],
+    scalars: tuple[str, ...] = (),
     parts: Mapping[str, str],
     chosen: str = "",
 ) -> Body:
@@ -65,53 +67,31 @@ def pointwise(
     parts
         Variables, the value and the results among them, that are parts of flat arrays, as in `Layout`.
     """
-    terms, inputs = loop_terms(derivation), derivation.program.inputs
-    shapes = {**inputs, **{name: term.shape for name, term in terms.items()}}
-    wanted = [derivation.value, *derivation.results.values()]
-    batched = any(shapes[name][0] == POINTS for name in differing)
-    layout = _layout(derivation, terms, shapes, differing, scalars, parts)
+    terms, results = lowered(derivation, "math"), set(derivation.results.values())
+    shapes = {**derivation.backward.inputs, **{name: term.shape for name, term in terms.items()}}
+    batched, varying = any(shapes[name][0] == POINTS for name in differing), _dependent(terms, differing)
+    if batched:
+        varying = {name for name in varying if shapes[name][0] == POINTS}
+    elif differing:
+        varying |= {derivation.value, *results}
+    single = {name for name in terms.keys() - varying - results if differing and shapes[name] == (ONE, ONE)}
+    points = (sp.Symbol("n"), POINTS) if differing else (ONE, ONE)
+    held = dict.fromkeys(terms.keys() & varying, "work[") | dict(parts)
+    layout = Layout(points, frozenset(varying), frozenset({*single, *scalars}), held)
     called = helpers(terms.values(), "math")
-    names = _identifiers(derivation, terms, called, batched=batched)
+    reserved = [*RESERVED, *KERNEL_NAMES, *called, *["N"] * bool(differing and not batched)]
+    names = {"size N": "N"} | code_names(derivation.backward, reserved, [*terms])
     loops, again, rows = Loops(shapes, names, layout), _dependent(terms, [chosen]), sp.S.Zero
     lines: dict[bool, list[str]] = {False: [], True: []}
     for name, term in terms.items():
         target = lines[name in again]
-        if name in wanted or name in layout.scalars:
-            target += loops.lines(name, term)
-        elif name in layout.varying:
-            target += [f"{names[name]} = {loops.code(rows)}", *loops.lines(name, term)]
+        if name in varying and name not in parts:
+            target.append(f"{names[name]} = {loops.code(rows)}")
             rows += term.shape[1]
-        else:
-            shape = ", ".join(map(loops.code, term.shape))
-            target += [f"{names[name]} = np.empty(({shape}))", *loops.lines(name, term)]
+        elif name not in layout.scalars and name not in parts:
+            target.append(f"{names[name]} = np.empty(({', '.join(map(loops.code, term.shape))}))")
+        target += loops.lines(name, term)
     return Body(tuple(lines[False]), tuple(lines[True]), names, called, loops.code(rows))
-
-
-def _identifiers(
-    derivation: Derivation, terms: Iterable[str], called: Iterable[str], *, batched: bool
-) -> dict[str, str]:
-    reserved = [*RESERVED, "math", "np", "exponential", "row_product", "row_total", *KERNEL_NAMES, *called]
-    return {"size N": "N"} | code_names(derivation.backward, [*reserved, *["N"] * (not batched)], [*terms])
-
-
-def _layout(  # noqa: PLR0913, PLR0917 - what `pointwise` knows
-    derivation: Derivation,
-    terms: Mapping[str, Term],
-    shapes: Mapping[str, Shape],
-    differing: Iterable[str],
-    scalars: Iterable[str],
-    parts: Mapping[str, str],
-) -> Layout:
-    """Find out what varies from point to point, what is a number, and what is held in which flat array."""
-    results, varying = derivation.results.values(), _dependent(terms, differing)
-    if any(shapes[name][0] == POINTS for name in differing):
-        varying = {name for name in varying if shapes[name][0] == POINTS}
-    else:
-        varying |= {derivation.value, *results}
-    single = {name for name in terms.keys() - varying if shapes[name] == (1, 1)} - set(results)
-    held = {name: "work[" for name in terms if name in varying}
-    points = (sp.Symbol("n"), POINTS)
-    return Layout(points, frozenset(varying), frozenset(single | set(scalars)), held | dict(parts))
 
 
 def _dependent(terms: Mapping[str, Term], names: Iterable[str]) -> set[str]:
@@ -121,3 +101,38 @@ def _dependent(terms: Mapping[str, Term], names: Iterable[str]) -> set[str]:
         if not found.isdisjoint(variables(term)):
             found.add(name)
     return found
+
+
+def loops_of(derivation: Derivation) -> str:
+    """Print a derivation as a Python module of loops: `value_and_grad` returns the value and a tuple of results."""
+    program, body = derivation.backward, pointwise(derivation, differing=(), parts={})
+    names = body.names
+    sizes = {size for shape in program.inputs.values() for size in shape if size.is_Symbol}
+    found = "".join(f"{names[name]}, " for name in derivation.results.values())
+    lines = [
+        f"def value_and_grad({', '.join(names[name] for name in program.inputs)}):",
+        *(f"    {line}" for line in (*sizes_read(program.inputs, sizes, names), *body.once)),
+        f"    return {names[derivation.value]}[0, 0], ({found.strip()})",
+    ]
+    return (
+        "\n\n\n".join(["import math\n\nimport numpy as np", *body.helpers.values(), "\n".join(lines)]) + "\n"
+    )
+
+
+def compiled_loops(derivation: Derivation) -> tuple[str, Callable[..., tuple[float, dict[str, Any]]]]:
+    """Print a derivation as loops and compile them into a function of float64 arrays that names its results."""
+    numba: Any = import_module("numba")
+    source, scope, names = loops_of(derivation), dict[str, Any](), tuple(derivation.results)
+    exec(source, scope)  # noqa: S102 (the text is printed from a checked program, never taken from outside)
+    function = scope.pop("value_and_grad")
+    for name, value in scope.items():
+        if isinstance(value, FunctionType):
+            scope[name] = numba.njit(nogil=True, error_model="numpy")(value)
+    signature = (numba.types.Array(numba.float64, 2, "C"),) * function.__code__.co_argcount
+    compiled = numba.njit(signature, nogil=True, error_model="numpy")(function)
+
+    def value_and_grad(*arrays: Any) -> tuple[float, dict[str, Any]]:
+        value, found = compiled(*arrays)
+        return value, dict(zip(names, found, strict=True))
+
+    return source, value_and_grad

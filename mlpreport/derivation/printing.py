@@ -15,14 +15,14 @@ Row = tuple[int, tuple[int, ...], str]
 """How tightly an operation binds, how tightly its operands must, and how it is written."""
 
 _OPERATORS: dict[str, Row] = {
-    "+": (1, (1, 2), "{} + {}"),
-    "-": (1, (1, 2), "{} - {}"),
+    "+": (0, (0, 2), "{} + {}"),
+    "-": (0, (0, 2), "{} - {}"),
     "neg": (1, (2,), "-{}"),
-    "*": (2, (2, 3), "{} * {}"),
-    "scale": (2, (2, 3), "{} * {}"),
-    "product": (2, (2, 3), "{} * {}"),
-    "/": (2, (2, 3), "{} / {}"),
-    "@": (2, (2, 3), "{} @ {}"),
+    "*": (2, (1, 3), "{} * {}"),
+    "scale": (2, (1, 3), "{} * {}"),
+    "product": (2, (1, 3), "{} * {}"),
+    "/": (2, (1, 3), "{} / {}"),
+    "@": (2, (1, 3), "{} @ {}"),
     "**": (4, (5, 5), "{}**{}"),
     "sqrt": (4, (5, 5), "{}**{}"),
     "T": (6, (5,), "{}.T"),
@@ -42,17 +42,23 @@ _ARRAYS = _OPERATORS | {
     "sum": (6, (5,), "{}.{op}().reshape(1, 1)"),
     "sum of rows": (6, (5,), "{}.{op}(axis=0, keepdims=True)"),
     "sum of columns": (6, (5,), "{}.{op}(axis=1, keepdims=True)"),
-    "logsumexp": (6, (0,), "logsumexp({}, {axis})"),
 }
 _ROWS = {
     "": _FORWARD,
     "np": _ARRAYS
     | {
         "ones": (6, (0, 0), "np.ones(({}, {}))"),
+        "full": (6, (0,), "np.full((1, 1), float({}))"),
+        "copy": (6, (6,), "{}.copy()"),
         "dot": (6, (0, 0), "np.dot({}, {})"),  # for rows and columns quicker than @
         "vdot": (6, (0, 0), "np.vdot({}, {}).reshape(1, 1)"),
     },
-    "torch": _ARRAYS | {"ones": (6, (0, 0), "torch.ones(({}, {}), dtype=torch.float64)")},
+    "torch": _ARRAYS
+    | {
+        "ones": (6, (0, 0), "torch.ones(({}, {}), dtype=torch.float64)"),
+        "full": (6, (0,), "torch.full((1, 1), float({}), dtype=torch.float64)"),
+        "copy": (6, (6,), "{}.clone()"),
+    },
 }
 _AXES = {ALL: ("sum", None), sp.S.Zero: ("sum of rows", 0), sp.S.One: ("sum of columns", 1)}
 
@@ -66,9 +72,8 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a language writes names, entries, numbers, functions, brackets, and each operation."""
+    """How a language writes variables and their entries, numbers, functions, brackets, and each operation."""
 
-    name: Callable[[str], str]
     cell: Callable[[str, Sequence[str]], str]
     number: Callable[[sp.Expr], str]
     function: Callable[[str, int], str]
@@ -92,11 +97,8 @@ class Dialect:
 def code_dialect(names: Mapping[str, str], library: str) -> Dialect:
     """Make the dialect of `np` or `torch`, or of the forward language (""), with names of variables and sizes."""
 
-    def name(key: str) -> str:
-        return names.get(key, key)
-
     def cell(key: str, at: Sequence[str]) -> str:
-        return name(key) + (f"[{','.join(at)}]" if at else "")
+        return names.get(key, key) + (f"[{','.join(at)}]" if at else "")
 
     def number(value: sp.Expr) -> str:
         renamed = {s: sp.Symbol(names.get(f"size {s}", str(s))) for s in value.free_symbols}
@@ -107,7 +109,7 @@ def code_dialect(names: Mapping[str, str], library: str) -> Dialect:
             return key + "'" * order
         return f"{library}.{key}" if key in {"exp", "log"} else helper_name(key, order)
 
-    return Dialect(name, cell, number, function, "({})", _ROWS[library])
+    return Dialect(cell, number, function, "({})", _ROWS[library])
 
 
 def helper_name(name: str, order: int) -> str:
@@ -124,11 +126,11 @@ def term_text(term: Term, d: Dialect) -> Text:
     """Print a term."""
     op, parts = term.op, term.parts
     if op == "var":
-        return _fraction_or_name(d.name(term.name))
+        return _fraction_or_name(d.cell(term.name, ()))
     if op == "num":
         return _number(parts[0], d)
     operands = [term_text(part, d) for part in term.operands] or [_number(size, d) for size in parts]
-    if op in {"sum", "mean"}:
+    if op in {"sum", "mean", "max", "amax"}:
         return d.join(_AXES[parts[1]][0], *operands, op=d.function(op, 0))
     if op == "logsumexp":
         return d.join(op, *operands, axis=_AXES[parts[1]][1])
@@ -148,7 +150,7 @@ def _fraction_or_name(text: str) -> Text:
 
 def _number(value: sp.Expr, d: Dialect) -> Text:
     if value.is_Add or value.could_extract_minus_sign():
-        return Text(d.number(value), 1)
+        return Text(d.number(value), 1 if value.is_Integer else 0)
     if value.is_Mul or value.is_Pow or not (value.is_Symbol or value.is_Integer):
         return Text(d.number(value), 4 if value.is_Pow and value.exp.is_positive else 2)
     return Text(d.number(value))

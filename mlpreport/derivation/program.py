@@ -25,7 +25,7 @@ ONE = sp.Integer(1)
 ALL = sp.Integer(-1)
 """The axis of a sum over rows and columns."""
 
-ARITHMETIC: dict[str, Callable[..., Any]] = {
+OPERATIONS: dict[str, Callable[..., Any]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
@@ -33,11 +33,13 @@ ARITHMETIC: dict[str, Callable[..., Any]] = {
     "**": operator.pow,
     "neg": operator.neg,
     "@": operator.matmul,
+    "exp": sp.exp,
+    "log": sp.log,
 }
-"""Operations that Python has."""
+"""Operations that numbers have."""
 
-ELEMENTWISE = frozenset(ARITHMETIC) - {"@"}
-"""Operations that act entry by entry, broadcasting sizes of 1."""
+ELEMENTWISE = frozenset(OPERATIONS) - {"@"} | {"call"}
+"""Operations that act entry by entry, broadcasting sizes of 1; `call` is that of a registered function."""
 
 
 def _operator(op: str) -> Callable[..., "Term"]:
@@ -77,7 +79,11 @@ class Term(sp.Basic):  # type: ignore[misc]
     @property
     def T(self) -> "Term":  # noqa: N802 (NumPy's name)
         """Transpose, undoing a transpose."""
-        return self.operands[0] if self.op == "T" else self if self.shape == (1, 1) else build("T", self)
+        return self.operands[0] if self.op == "T" else build("T", self)
+
+    def rewritten(self, rewrite: Callable[["Term"], "Term"]) -> "Term":
+        """Rewrite every operand."""
+        return Term(*(rewrite(part) if isinstance(part, Term) else part for part in self.args))
 
     __neg__, __add__, __sub__, __mul__ = map(_operator, ("neg", "+", "-", "*"))
     __truediv__, __matmul__ = map(_operator, "/@")
@@ -88,10 +94,8 @@ class Term(sp.Basic):  # type: ignore[misc]
 
 
 def build(op: str, *parts: sp.Basic | str | int) -> Term:
-    """Make a term; operands whose shapes do not fit are a ShapeError."""
-    term = Term(Str(op), *(Str(part) if isinstance(part, str) else sp.sympify(part) for part in parts))
-    _shape(term)
-    return term
+    """Make a term; whether shapes fit is seen when its own is asked for."""
+    return Term(Str(op), *(Str(part) if isinstance(part, str) else sp.sympify(part) for part in parts))
 
 
 def num(value: sp.Expr | float) -> Term:
@@ -123,12 +127,12 @@ def _shape(term: Term) -> Shape:
     op, parts = term.op, term.parts
     if op in {"var", "ones"}:
         return parts[-2], parts[-1]
-    if op in {"num", "vdot"}:
+    if op in {"num", "vdot", "full"}:
         return ONE, ONE
-    if op in ARITHMETIC and len(parts) > 1:
+    if op in OPERATIONS and len(parts) > 1:
         return _joined(op, parts[0].shape, parts[1].shape)
     rows, cols = term.operands[0].shape
-    if op in {"sum", "mean", "logsumexp"}:
+    if op in {"sum", "mean", "max", "amax", "logsumexp"}:
         return rows if parts[1] == 1 else ONE, cols if parts[1] == 0 else ONE
     return (cols, rows) if op == "T" else (rows, cols)
 
@@ -147,44 +151,31 @@ def _joined(op: str, left: Shape, right: Shape) -> Shape:
 
 
 @dataclass(frozen=True)
-class Equation:
-    """One assignment `name = term`."""
-
-    name: str
-    term: Term
-
-
-@dataclass(frozen=True)
 class Program:
-    """Inputs with their shapes, and equations in order of computation; the last one is the loss."""
+    """Inputs with their shapes, and what defines the others, in order of computation; the last one is the loss."""
 
     inputs: Mapping[str, Shape]
-    equations: tuple[Equation, ...]
+    definitions: dict[str, Term]
     assumptions: tuple[str, ...] = ()
     source: str = ""
 
     @cached_property
     def shapes(self) -> dict[str, Shape]:
         """Shape of every input and of every equation's value."""
-        return {**self.inputs, **{equation.name: equation.term.shape for equation in self.equations}}
-
-    @cached_property
-    def definitions(self) -> dict[str, Term]:
-        """Right-hand side of every equation, by name."""
-        return {equation.name: equation.term for equation in self.equations}
+        return {**self.inputs, **{name: term.shape for name, term in self.definitions.items()}}
 
     @cached_property
     def users(self) -> dict[str, tuple[str, ...]]:
         """For every variable the equations that use it, in order."""
         found: dict[str, tuple[str, ...]] = dict.fromkeys(self.shapes, ())
-        for equation in self.equations:
-            found |= {name: (*found[name], equation.name) for name in variables(equation.term)}
+        for user, term in self.definitions.items():
+            found |= {name: (*found[name], user) for name in variables(term)}
         return found
 
     @property
     def loss(self) -> str:
         """Name of the last equation."""
-        return self.equations[-1].name
+        return list(self.definitions)[-1]
 
     def variable(self, name: str) -> Term:
         """Return the variable `name` as a term; an unknown name is an error that suggests the nearest."""

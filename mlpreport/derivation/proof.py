@@ -5,34 +5,146 @@ derivative of the fully expanded loss. Numeric: the compiled code against torch.
 every line of every step at every index.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
 
 import numpy as np
 import sympy as sp
 
-from mlpreport.derivation.backward import Derivation, cotangent, name_of
-from mlpreport.derivation.codegen import check_current
-from mlpreport.derivation.domains import FLOATS, SYMBOLS, Array, Domain, NoRootError, field
-from mlpreport.derivation.evaluation import (
-    Frame,
-    entries,
-    entries_at,
-    evaluate,
-    forward,
-    frame_of,
-)
+from mlpreport.derivation.backward import Derivation, cotangent
+from mlpreport.derivation.codegen import check_current, run, value_and_grad
+from mlpreport.derivation.elementwise import U
+from mlpreport.derivation.evaluation import FLOATS, Array, Frame, drawn, forward, plain
+from mlpreport.derivation.exact import entrywise, symbolic_sizes
 from mlpreport.derivation.forward import direction
-from mlpreport.derivation.indices import cell, entry, indices, over
-from mlpreport.derivation.oracles import compiled_code, every_line
-from mlpreport.derivation.program import Program
+from mlpreport.derivation.indices import Line, entry
+from mlpreport.derivation.printing import code_names
+from mlpreport.derivation.program import Program, Term
 from mlpreport.errors import InvalidInputError
 
 Sizes = Mapping[sp.Expr, int]
 
-_NUMERIC = {
-    "numeric": (compiled_code, "compiled code against torch.autograd and the complex step"),
-    "lines": (every_line, "both sides of every line at every index"),
+TOLERANCE = 1e-11
+"""Relative error allowed where both sides are computed in double precision."""
+
+STEP = 1e-30
+"""Length of a complex step; its error is its square."""
+
+
+def close(found: Array, expected: Array) -> bool:
+    """Compare arrays within the tolerance."""
+    return bool(np.all(np.abs(found - expected) <= TOLERANCE * max(1.0, np.abs(expected).max())))
+
+
+def autograd(
+    program: Program, inputs: Mapping[str, Array], along: Mapping[str, Array] | None = None
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Value and cotangent of every variable by torch, the program's own formulas run on tensors.
+
+    With directions `along`, second derivatives: those of the loss's slope along the directions.
+    """
+    torch = import_module("torch")
+    tensors: dict[str, Array] = {}
+    sizes: dict[sp.Expr, int] = {}
+    for name, shape in program.inputs.items():
+        tensors[name] = torch.tensor(inputs[name], dtype=torch.float64, requires_grad=True)
+        sizes |= dict(zip(shape, inputs[name].shape, strict=True))
+    for name, term in program.definitions.items():
+        # The sum makes tensors of numbers, and two tensors where an equation a = b would make one.
+        lengths = [int(size.subs(sizes)) for size in term.shape]
+        value = torch.zeros(lengths, dtype=torch.float64) + run(term, tensors, sizes, "torch")
+        tensors[name] = value if value.requires_grad else value.requires_grad_()
+    scalar = tensors[program.loss].sum()
+    if along:
+        moving = [tensors[name] for name in along]
+        first = torch.autograd.grad(scalar, moving, create_graph=True, materialize_grads=True)
+        slopes = zip(first, along.values(), moving, strict=True)
+        scalar = sum((g * torch.tensor(v) + 0 * leaf).sum() for g, v, leaf in slopes)
+    found = torch.autograd.grad(scalar, list(tensors.values()), materialize_grads=True)
+    values = {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+    return values, {name: g.numpy() for name, g in zip(tensors, found, strict=True)}
+
+
+def _slopes(array: Array, compute: Callable[[Array], Array]) -> Iterator[tuple[tuple[int, ...], Array]]:
+    """Derivatives of what is computed from an array by each of its entries in turn, by the complex step."""
+    for at in np.ndindex(array.shape):
+        moved = array.astype(complex)
+        moved[at] += STEP * 1j
+        yield at, np.imag(compute(moved)) / STEP
+
+
+def _example(program: Program, sizes: Sizes) -> tuple[dict[str, Array], Frame]:
+    """Draw inputs and compute the program at them."""
+    frame, stream = plain(program, FLOATS, sizes), np.random.default_rng(1)
+    inputs = drawn(program, frame, lambda _, shape: stream.uniform(0.2, 0.9, size=shape))
+    return inputs, forward(program, frame, inputs)
+
+
+def _numeric(derivation: Derivation, sizes: Sizes) -> tuple[int, list[str]]:
+    """Compare the compiled code with torch.autograd and with the complex step."""
+    program, names = derivation.program, code_names(derivation.backward)
+    inputs, frame = _example(program, sizes)
+    value, found = value_and_grad(derivation)(**{names[name]: array for name, array in inputs.items()})
+    along = {name: inputs[direction(name)] for name in found if derivation.of}
+    _, truth = autograd(derivation.of or program, inputs, along)
+    failures = [] if close(np.array(value), frame.arrays[derivation.value]) else [derivation.value]
+
+    def loss(name: str, moved: Array) -> Array:
+        return forward(program, frame, {**inputs, name: moved}).arrays[program.loss].item()
+
+    for name, gradient in found.items():
+        stepped = [slope for _, slope in _slopes(inputs[name], partial(loss, name))]
+        if not close(gradient.ravel(), np.array(stepped)) or not close(gradient, truth[name]):
+            failures.append(name)
+    return 1 + 2 * sum(gradient.size for gradient in found.values()), failures
+
+
+def _lines(derivation: Derivation, sizes: Sizes) -> tuple[int, list[str]]:
+    """Evaluate both sides of every line at every index, derivatives by the complex step."""
+    inputs, frame = _example(derivation.program, sizes)
+    program, failures, count = derivation.program, [], 0
+    _, truth = autograd(program, inputs)
+    for name, array in truth.items():
+        frame = frame.with_array(cotangent(program.loss, name), array)
+    symbols = {**frame.symbols, U: np.linspace(-2.0, 2.0, 9)}
+    frame = replace(frame, symbols=symbols, partial=partial(_stepped, program))
+    for name, step in derivation.steps.items():
+        for line in step.lines:
+            left, right = _sides(line, frame)
+            count += max(np.size(left), np.size(right))
+            if not close(left, right):
+                failures.append(f"{name} ({line.rule})")
+    return count, failures
+
+
+def _sides(line: Line, frame: Frame) -> tuple[Array, Array]:
+    if isinstance(line.lhs, Term):
+        return frame.entries(line.lhs), frame.entries(line.rhs)
+    for e in sorted(line.lhs.atoms(sp.Indexed) | line.rhs.atoms(sp.Indexed), key=sp.default_sort_key):
+        for k, size in zip(e.indices, e.base.shape, strict=True):
+            if k in line.lhs.free_symbols | line.rhs.free_symbols and k not in frame.grids:
+                frame = frame.with_index(k, size)
+    return frame.value(line.lhs), frame.value(line.rhs)
+
+
+def _stepped(program: Program, frame: Frame, derivative: sp.Expr) -> Array:
+    """Differentiate a formula, or one equation, by every entry of a variable in turn."""
+    formula, target = derivative.args
+    name, places = str(target.base), [frame.place(k) for k in target.indices]
+    if isinstance(formula, sp.Indexed) and formula.base != target.base:
+        formula = entry(program.definitions[str(formula.base)], *formula.indices)
+    slopes = _slopes(frame.arrays[name], lambda moved: frame.with_array(name, moved).value(formula))
+    return sum(slope * ((places[0] == at[0]) & (places[1] == at[1])) for at, slope in slopes)
+
+
+_FORMS = "matrix forms against the {}, exact in a finite field"
+_LAYERS: dict[str, tuple[str, Callable[[Derivation, Sizes], tuple[int, Iterable[str]]]]] = {
+    "symbolic sizes": (_FORMS.format("raw chain rule, sizes symbolic"), symbolic_sizes),
+    "entrywise": (_FORMS.format("derivative of the fully expanded loss"), entrywise),
+    "numeric": ("compiled code against torch.autograd and the complex step", _numeric),
+    "lines": ("both sides of every line at every index", _lines),
 }
 
 
@@ -91,125 +203,15 @@ def prove(derivation: Derivation, **sizes: int) -> Proof:
     if cotangent(program.loss, program.loss) not in derivation.backward.definitions:
         message = "prove takes the derivation of a vjp or hvp; these steps are tangents"
         raise InvalidInputError(message)
-    values = _values(program, sizes)
-    frame = frame_of(program, FLOATS, values)
-    stream = np.random.default_rng(1)
-    drawn = {name: stream.uniform(0.2, 0.9, size=frame.shape(s)) for name, s in program.inputs.items()}
-    inputs = assume(program, drawn, frame)
-    frame = forward(program, frame, inputs)
-    checks = [_symbolic(derivation), _entrywise(derivation, values)]
-    for layer, (check, what) in _NUMERIC.items():
-        count, failures = check(derivation, inputs, frame)
-        checks.append(Check(layer, what, count, tuple(failures)))
-    return Proof(tuple(checks))
-
-
-def _values(program: Program, sizes: Mapping[str, int]) -> Sizes:
     symbols = {str(s): s for shape in program.inputs.values() for s in shape if s.is_Symbol}
     for name, value in sizes.items():
         if name not in symbols or not isinstance(value, int) or value < 1:
             known = ", ".join(sorted(symbols))
             message = f"{name}={value!r}: give positive whole numbers for sizes of the program ({known})"
             raise InvalidInputError(message)
-    return {symbol: sizes.get(name, 2) for name, symbol in symbols.items()}
-
-
-def assume(program: Program, arrays: dict[str, Array], frame: Frame) -> dict[str, Array]:
-    """Make the inputs keep the program's assumptions."""
-    for name in map(name_of, program.assumptions):
-        array, weights, domain = arrays[name], frame.weights[program.shapes[name][1]], frame.domain
-        rest = 1 - (array[:, :-1] * weights[:-1]).sum(axis=1)
-        array[:, -1] = domain.reduced(rest * domain.power(weights[-1:], sp.S.NegativeOne))
-    return arrays
-
-
-def _in_field(attempt: Callable[[Domain], list[str]]) -> tuple[str, ...]:
-    """Try at random elements until every square root exists."""
-    for seed in range(10_000):
-        try:
-            return tuple(dict.fromkeys(attempt(field(seed))))
-        except NoRootError:
-            continue
-    return ("no point with all square roots",)
-
-
-def _field_inputs(program: Program, frame: Frame) -> dict[str, Array]:
-    arrays = {}
-    for name, shape in program.inputs.items():
-        rows, cols = map(range, frame.shape(shape))
-        drawn = [[frame.domain.draw(name, i, j) for j in cols] for i in rows]
-        arrays[name] = np.array(drawn, dtype=object)
-    return assume(program, arrays, frame)
-
-
-def _symbolic(derivation: Derivation) -> Check:
-    """Compare matrix forms with the chain rule's raw sums for sizes that stay symbols."""
-    program = derivation.program
-
-    def attempt(domain: Domain) -> list[str]:
-        frame, failures = frame_of(program, domain, None), []
-        frame = forward(program, frame, _field_inputs(program, frame))
-        for name, step in derivation.steps.items():
-            expected = _chained(program, name, frame)
-            if np.any(entries(step.cotangent, frame) != expected):
-                failures.append(name)
-            frame = frame.with_array(cotangent(program.loss, name), expected)
-        return failures
-
-    what = "matrix forms against the raw chain rule, sizes symbolic, exact in a finite field"
-    return Check("symbolic sizes", what, len(derivation.steps), _in_field(attempt))
-
-
-def _chained(program: Program, name: str, frame: Frame) -> Array:
-    """Cotangent of a variable by the chain rule, with nothing collapsed, rewritten or recognised."""
-    shape, loss = program.shapes[name], program.loss
-    to = indices(shape, "pq")
-    formula = sp.Integer(name == loss)
-    for user in program.users[name]:
-        key, outer = cotangent(loss, user), program.shapes[user]
-        if key in frame.arrays:
-            at = indices(outer, "ij")
-            local = sp.diff(entry(program.definitions[user], *at), cell(name, shape, *to))
-            formula += over(cell(key, outer, *at) * local, at, outer)
-    return entries_at(formula, to, shape, frame)
-
-
-def _entrywise(derivation: Derivation, sizes: Sizes) -> Check:
-    """Compare matrix forms with SymPy's derivative of the loss, written out in the symbols of all entries."""
-    program = derivation.program
-    frame = frame_of(program, SYMBOLS, sizes)
-    leaves = {name: _symbol_array(name, frame.shape(shape)) for name, shape in program.shapes.items()}
-    inputs = {name: leaves[name] for name in program.inputs}
-    frame, pairs = forward(program, frame, inputs), []
-    for name, step in derivation.steps.items():
-        written = dict(zip(leaves[name].flat, frame.arrays[name].flat, strict=True))
-        scalar = _scalar(derivation, name, frame, leaves)
-        expected = [sp.diff(scalar, leaf).xreplace(written) for leaf in leaves[name].flat]
-        found = entries(step.cotangent, frame)
-        frame = frame.with_array(cotangent(program.loss, name), found)
-        pairs += [(name, *pair) for pair in zip(found.flat, expected, strict=True)]
-
-    def attempt(domain: Domain) -> list[str]:
-        drawn = _field_inputs(program, frame_of(program, domain, sizes))
-        point = {s: v for name in inputs for s, v in zip(leaves[name].flat, drawn[name].flat, strict=True)}
-        at = Frame(domain, point, {}, {}, {}, memo={})
-        return [name for name, found, expected in pairs if evaluate(found, at) != evaluate(expected, at)]
-
-    what = "matrix forms against the derivative of the fully expanded loss, exact in a finite field"
-    return Check("entrywise", what, len(pairs), _in_field(attempt))
-
-
-def _scalar(derivation: Derivation, name: str, frame: Frame, leaves: Mapping[str, Array]) -> sp.Expr:
-    """Write out what a step differentiates: the loss, or for an `hvp` the loss's slope along the directions."""
-    program, of = derivation.program, derivation.of
-    start = {key: leaves[key] for key in (*program.inputs, name)}
-    if of is None or name not in program.inputs:
-        return forward(program, frame, start).arrays[program.loss][0, 0]
-    loss = forward(of, frame, start).arrays[of.loss][0, 0]
-    moving = ((leaves[key].flat, leaves[direction(key)].flat) for key in derivation.results)
-    return sp.Add(*(sp.diff(loss, leaf) * v for pair in moving for leaf, v in zip(*pair, strict=True)))
-
-
-def _symbol_array(name: str, shape: tuple[int, ...]) -> Array:
-    symbols = [sp.Symbol(f"{name}[{i},{j}]", real=True) for i, j in np.ndindex(shape)]
-    return np.array(symbols, dtype=object).reshape(shape)
+    values = {symbol: sizes.get(name, 2) for name, symbol in symbols.items()}
+    checks = []
+    for layer, (what, check) in _LAYERS.items():
+        count, failures = check(derivation, values)
+        checks.append(Check(layer, what, count, tuple(failures)))
+    return Proof(tuple(checks))

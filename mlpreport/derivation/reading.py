@@ -1,48 +1,45 @@
 """Reading ordinary array code: a whitelist of Python's syntax is interpreted, nothing is executed."""
 
 import ast
-from collections.abc import Container, Mapping
+import re
 from dataclasses import dataclass
-from itertools import count
 from typing import Any, NoReturn
 
 import sympy as sp
-from sympy.core.symbol import Str
 
 from mlpreport.derivation.elementwise import elementwise_names, nearest
 from mlpreport.derivation.indices import Phi, entry
-from mlpreport.derivation.program import ALL, ELEMENTWISE, ONE, Equation, Term, build, num, show_shape
+from mlpreport.derivation.program import ALL, ONE, Program, Shape, Term, build, num, show_shape
+from mlpreport.derivation.splitting import simple
 from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**"}
-_LIBRARIES = frozenset({"np", "numpy", "torch", "jnp"})
+_LIBRARIES = {"np", "numpy", "torch", "jnp"}
 _DEEPEST = 150
 _SUM = {"None": ALL, "0": sp.S.Zero, "-2": sp.S.Zero, "1": ONE, "-1": ONE}
 _AXES = {"sum": _SUM, "mean": _SUM, "softmax": {"1": ONE, "-1": ONE}}
+_DECLARED = re.compile(r"\s*(\w+)\s*=\s*\(\s*(\w+)\s*,\s*(\w+)\s*,?\s*\)\s*(?:,|$)")
 _TORCH = {"dim": "axis", "keepdim": "keepdims"}
-_ROOT, _LINEAR, _PLAIN, _ATOM = range(4)
 
 
 @dataclass
 class Reader:
-    """Reads source text into terms; `scope` says what names mean."""
+    """Reads source text into terms; `scope` says what names mean, `fitting` whether shapes must fit."""
 
     source: str
     scope: dict[str, Term]
+    fitting: bool = True
 
-    def read_assignments(self) -> tuple[Equation, ...]:
+    def read_assignments(self) -> dict[str, Term]:
         """Read a whole program into simple equations."""
-        statements = self._parse("exec").body
-        definitions = dict(self._assignment(statement) for statement in statements)
-        if not definitions:
-            self.fail(
-                ast.Pass(lineno=1, col_offset=0), "the program is empty; its last line assigns the loss"
-            )
-        *_, (loss, term) = definitions.items()
-        if term.shape != (1, 1):
+        if not (statements := self._parse("exec").body):
+            self.fail(_place(1, 1), "the program is empty; its last line assigns the loss")
+        definitions = dict(map(self._assignment, statements))
+        loss, term = definitions.popitem()
+        if term.shape != (ONE, ONE):
             problem = f"the loss {loss} has shape {show_shape(term.shape)}; wrap it in mean(…) or sum(…)"
             self.fail(statements[-1], problem, ShapeError)
-        return simple(definitions, self._known())
+        return simple({**definitions, loss: term}, self._known())
 
     def read_expression(self) -> Term:
         """Read one expression."""
@@ -62,8 +59,7 @@ class Reader:
         try:
             tree = ast.parse(self.source, mode=mode)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            row, column = getattr(error, "lineno", None) or 1, getattr(error, "offset", None) or 1
-            place = ast.Pass(lineno=row, col_offset=column - 1)
+            place = _place(getattr(error, "lineno", None) or 1, getattr(error, "offset", None) or 1)
             self.fail(place, f"not Python syntax ({getattr(error, 'msg', error)})")
         level: list[ast.AST] = [tree]
         for _ in range(_DEEPEST):
@@ -89,14 +85,6 @@ class Reader:
         return {str(size): num(size) for size in sizes} | self.scope
 
     def _expression(self, node: ast.expr) -> Term:
-        try:
-            return self._interpret(node)
-        except ShapeError as error:
-            if str(error).startswith("line "):
-                raise
-            self.fail(node, str(error), ShapeError)
-
-    def _interpret(self, node: ast.expr) -> Term:
         match node:
             case ast.Constant(value) if type(value) in (int, float):
                 return self._number(node, sp.nsimplify(value, rational=True))
@@ -134,6 +122,10 @@ class Reader:
     def _operation(self, node: ast.expr, op: str, *parts: sp.Basic | str | int) -> Term:
         """Build an operation; one on numbers alone becomes a number."""
         term = build(op, *parts)
+        try:
+            _ = self.fitting and term.shape
+        except ShapeError as error:
+            self.fail(node, str(error), ShapeError)
         if any(operand.op != "num" for operand in term.operands):
             return _recognised(term)
         if op == "@":
@@ -154,9 +146,9 @@ class Reader:
         if len(arguments) != 1:
             self.fail(node, f"{name} takes one array")
         operand = self._expression(arguments[0])
-        if name in _AXES:
-            return self._operation(node, name, operand, *(() if name == "softmax" else (axis,)))
-        return self._operation(node, "call", name, 0, operand)
+        if name in elementwise_names():
+            return self._operation(node, "call", name, 0, operand)
+        return self._operation(node, name, operand, *[axis] * (name in _AXES))
 
     def _axis(self, node: ast.Call, name: str, arguments: list[ast.expr]) -> sp.Integer:
         """Read the axis, by position or name; sizes of 1 are always kept."""
@@ -171,50 +163,88 @@ class Reader:
         return axis
 
 
+def _place(row: int, column: int) -> ast.AST:
+    return ast.Pass(lineno=row, col_offset=column - 1)
+
+
 def _recognised(term: Term) -> Term:
     """Replace log(sum(exp(a))) and exp(a) / sum(exp(a), axis=1) by the operations that cannot overflow."""
     match term:
-        case Term(
-            "call", (Str(name="log"), _, Term("sum", (Term("call", (Str(name="exp"), _, inner)), axis)))
-        ):
+        case Term("log", (Term("sum", (Term("exp", (inner,)), axis)),)):
             return build("logsumexp", inner, axis)
-        case Term("/", (top, Term("sum", (Term("call", (Str(name="exp"), _, inner)) as below, axis)))):
-            return build("softmax", inner) if top == below and axis == ONE else term
+        case Term("/", (top, Term("sum", (Term("exp", (inner,)) as below, sp.S.One)))) if top == below:
+            return build("softmax", inner, ONE)
     return term
 
 
-def simple(definitions: Mapping[str, Term], taken: Container[str]) -> tuple[Equation, ...]:
-    """Name parts of right-hand sides t1, t2, … (but none that is taken) until every equation is simple.
+def trace(
+    source: str, /, *, assume: tuple[str, ...] | str = (), **shapes: tuple[str | int, str | int]
+) -> Program:
+    """Read a forward program written in the NumPy subset, given the shapes of its inputs.
 
-    Simple is: a function of a variable, or a sum with constant factors of products `a @ b` of variables, of sums and
-    means of elementwise expressions, and of elementwise expressions.
+    Parameters
+    ----------
+    source
+        Assignments, one a line; the last one is the loss, of shape (1, 1).
+    assume
+        Assumptions such as "rows_sum_to_one:y", used as visible steps.
+    **shapes
+        For each input (rows, cols); a size is a name such as "N" or a whole number.
+
+    Raises
+    ------
+    ProgramError, ShapeError
+        If the source leaves the language or shapes do not fit; the message marks the source line.
     """
-    equations: list[Equation] = []
-    fresh = (name for n in count(1) if (name := f"t{n}") not in taken)
-
-    def simplified(term: Term, level: int = _ROOT) -> Term:
-        if term.op == "var" or (term.op in {"num", "ones"} and level < _ATOM):
-            return term
-        inner = _operand_level(term, level)
-        if inner is not None:
-            return Term(*(simplified(part, inner) if isinstance(part, Term) else part for part in term.args))
-        root = simplified(term)
-        equations.append(Equation(next(fresh), root))
-        return build("var", equations[-1].name, *term.shape)
-
-    for name, term in definitions.items():
-        equations.append(Equation(name, simplified(term)))
-    return tuple(equations)
+    inputs = {name: _shape(name, shape) for name, shape in shapes.items()}
+    scope = {name: build("var", name, *shape) for name, shape in inputs.items()}
+    definitions = Reader(source, scope).read_assignments()
+    program = Program(inputs, definitions, (assume,) if isinstance(assume, str) else tuple(assume), source)
+    for assumption in program.assumptions:
+        kind, _, name = assumption.partition(":")
+        program.variable(name)
+        if kind != "rows_sum_to_one":
+            message = f"assumption {assumption!r} is unknown; write 'rows_sum_to_one:{name}'"
+            raise ProgramError(message)
+    return program
 
 
-def _operand_level(term: Term, level: int) -> int | None:
-    """How simple the operands of a term must be where the term stands; None if it may not stand there."""
-    op = term.op
-    if op == "T" or (op == "@" and level <= _LINEAR):
-        return _ATOM
-    if op in {"softmax", "logsumexp"} or (op == "call" and term.name not in {"exp", "log"}):
-        return _ATOM if level == _ROOT else None
-    if level <= _LINEAR:
-        scaled = op in {"*", "/"} and "num" in {operand.op for operand in term.operands}
-        return _LINEAR if scaled or op in {"+", "-", "neg"} else _PLAIN
-    return _PLAIN if level == _PLAIN and (op in ELEMENTWISE or op == "call") else None
+def _shape(name: str, shape: Any) -> Shape:
+    """Turn a declared shape into sizes: positive whole numbers or symbols."""
+    given = shape if isinstance(shape, tuple | list) else ()
+    sizes = [
+        sp.Symbol(size, integer=True, positive=True) if isinstance(size, str) else sp.Integer(size)
+        for size in given
+        if (size.isidentifier() if isinstance(size, str) else type(size) is int and size > 0)
+    ]
+    if not len(given) == len(sizes) == 2:  # noqa: PLR2004
+        remedy = 'write (rows, cols) of names or positive whole numbers, such as ("N", 1)'
+        message = f"shape of {name} is {shape!r}: {remedy}"
+        raise ShapeError(message)
+    return sizes[0], sizes[1]
+
+
+def read_program(text: str) -> Program:
+    """Read a program file: forward code whose comment lines declare shapes and assumptions.
+
+    `# shapes: x = (N, D), W1 = (D, H)` declares inputs, `# assume: rows_sum_to_one:y` an assumption; both may be
+    repeated. Everything else is as in `trace`.
+
+    Raises
+    ------
+    ProgramError, ShapeError
+        As for `trace`, and for a declaration that cannot be read.
+    """
+    shapes, assume = dict[str, Any](), list[str]()
+    for row, line in enumerate(text.splitlines(), 1):
+        found = re.fullmatch(r"\s*#\s*(shapes|assume)\s*:\s*(.*?)\s*", line)
+        kind, rest = found.groups() if found else ("", "")
+        if kind == "assume":
+            assume += re.split(r"[,\s]+", rest)
+        elif kind and (not rest or _DECLARED.sub("", rest)):
+            rule = f"line {row}: write '# shapes: x = (N, D), W1 = (D, H)'"
+            message = f"{rule}\n    {line}\n    {'^' * len(line)}"
+            raise ProgramError(message)
+        for name, *sizes in _DECLARED.findall(rest) if kind == "shapes" else ():
+            shapes[name] = tuple(int(size) if size.isdigit() else size for size in sizes)
+    return trace(text, assume=tuple(assume), **shapes)

@@ -40,11 +40,8 @@ def _in_sigmoid(expression: sp.Expr, u: sp.Symbol) -> sp.Expr | None:
     replaced = expression.subs(powers)
     if not replaced.is_rational_function(mark):
         return None
-    step, rational = _common_power(sp.cancel(sp.together(replaced)), mark)
-    form = sp.cancel(rational.subs(mark, s / (1 - s)))
-    if not _finite(sp.denom(form), s):
-        return None
-    return sp.factor_terms(form).subs(s, Sigmoid(sp.expand(step * unit)))
+    form = sp.cancel(replaced.subs(mark, s / (1 - s)))
+    return sp.factor_terms(form).subs(s, Sigmoid(sp.expand(unit))) if _finite(sp.denom(form), s) else None
 
 
 def _stable_log(inner: sp.Expr, u: sp.Symbol) -> sp.Expr:
@@ -60,18 +57,6 @@ def _stable_log(inner: sp.Expr, u: sp.Symbol) -> sp.Expr:
 
 def _affine(exponent: sp.Expr, u: sp.Symbol) -> bool:
     return bool(exponent.is_polynomial(u) and sp.degree(exponent, u) == 1)
-
-
-def _common_power(rational: sp.Expr, mark: sp.Symbol) -> tuple[sp.Integer, sp.Expr]:
-    numerator, denominator = (sp.Poly(part, mark) for part in sp.fraction(rational))
-    step = (
-        sp.gcd([sp.Integer(power) for part in (numerator, denominator) for (power,) in part.monoms()])
-        or sp.S.One
-    )
-    shrunk = [
-        sum(c * mark ** (power / step) for (power,), c in part.terms()) for part in (numerator, denominator)
-    ]
-    return step, shrunk[0] / shrunk[1]
 
 
 def _finite(denominator: sp.Expr, s: sp.Symbol) -> bool:

@@ -82,9 +82,9 @@ def test_the_counterexample_is_as_small_as_it_can_be(network):
     lost_sum = explain(network, "b1", "dz2").counterexample
     assert lost_sum.sizes == {"D": 1, "H": 1, "N": 2}
     assert lost_sum.claimed is None
-    assert "shape (2, 1) instead of (1, 1)" in lost_sum.problem
+    assert lost_sum.problem == "wrong shape: (2, 1) instead of (1, 1)"
     misfit = explain(network, "x", "dz1 @ W1").counterexample
-    assert "cannot be computed" in misfit.problem
+    assert misfit.problem.startswith("wrong shape: @ needs as many columns")
     wrong = explain(network, "b1", "2*sum(dz2, axis=0)").counterexample
     assert (2 * wrong.correct == wrong.claimed).all()
     assert "the claim gives" in str(wrong)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from strategies import programs
 
 from mlpreport.derivation import register_elementwise, trace, value_and_grad
-from mlpreport.derivation.loops import loops_of
+from mlpreport.derivation.pointwise import loops_of
 from mlpreport.errors import InvalidInputError, ShapeError
 
 

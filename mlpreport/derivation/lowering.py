@@ -1,30 +1,46 @@
-"""Terms rewritten for machines: nothing overflows, nothing is computed twice."""
+"""Equations for machines, in which nothing overflows or is computed twice, and what printed code needs before them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 
 import sympy as sp
 
+from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import U
-from mlpreport.derivation.indices import Phi, entry
-from mlpreport.derivation.program import ALL, ELEMENTWISE, Term, build, cost, num
-from mlpreport.derivation.stable import Sigmoid, Softplus, stable
+from mlpreport.derivation.indices import Phi, entry, phi_formula
+from mlpreport.derivation.printing import helper_name
+from mlpreport.derivation.program import ALL, ELEMENTWISE, Shape, Term, build, cost, needed, nodes, num
+from mlpreport.derivation.splitting import contracted, unused
+from mlpreport.derivation.stable import Sigmoid, Softplus, python_code, stable
 
 
-def stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term:
+def lowered(derivation: Derivation, library: str) -> dict[str, Term]:
+    """Equations that compute a derivation's value and results, for `np`, `torch` or loops (`math`)."""
+    program, named = derivation.backward, dict[sp.Expr, str]()
+    outputs = [derivation.value, *derivation.results.values()]
+    terms = {name: _stabilised(t, program.definitions, named) for name, t in program.definitions.items()}
+    terms = {name: exponentials(term, library) for name, term in terms.items()}
+    if library == "np":
+        terms = {name: _faster(term) for name, term in terms.items()}
+    terms = _shared(needed(terms, outputs))
+    if library == "math":
+        return needed(contracted(_unaliased(terms)), outputs)
+    return {name: _stored(term, result=name in outputs) for name, term in terms.items()}
+
+
+def _stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term:
     """Replace what would overflow: the logarithm of a softmax, and functions of one variable rational in exp."""
-    if term.op == "call" and term.name == "log" and term.operands[0].op == "var":
+    if term.op == "log" and term.operands[0].op == "var":
         inner = definitions.get(term.operands[0].name)
         if inner is not None and inner.op == "softmax":
-            return build("log_softmax", inner.operands[0])
+            return build("log_softmax", *inner.parts)
     if term.op == "/" and term.operands[1].op == "num":
         term = _scaled(term.operands[0], term.operands[1].parts[0]) or term
     mapped = _one_variable(term, definitions, named)
     if mapped is not None:
         return mapped
-    return Term(
-        *(stabilised(part, definitions, named) if isinstance(part, Term) else part for part in term.args)
-    )
+    return term.rewritten(lambda part: _stabilised(part, definitions, named))
 
 
 def _scaled(term: Term, divisor: sp.Expr) -> Term | None:
@@ -38,8 +54,7 @@ def _scaled(term: Term, divisor: sp.Expr) -> Term | None:
 def _one_variable(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term | None:
     """Write an elementwise term in one variable as one stable function, looking through the variable's definition."""
     found = _function(term)
-    calls = {t.name for t in sp.preorder_traversal(term) if isinstance(t, Term) and t.op == "call"}
-    if found is None or not calls & {"exp", "log"}:
+    if found is None or not {"exp", "log"} & {t.op for t in nodes(term)}:
         return None
     formula, leaf = found
     inner = _function(definitions[leaf.name]) if leaf.name in definitions and formula.has(sp.log) else None
@@ -53,9 +68,9 @@ def _one_variable(term: Term, definitions: Mapping[str, Term], named: dict[sp.Ex
 
 def _function(term: Term) -> tuple[sp.Expr, Term] | None:
     """Read an elementwise term in one variable as an expression in U; None for any other term."""
-    nodes = {t for t in sp.preorder_traversal(term) if isinstance(t, Term)}
-    leaves = [t for t in nodes if t.op == "var"]
-    if len(leaves) != 1 or any(t.op not in ELEMENTWISE | {"var", "num", "call"} for t in nodes):
+    every = set(nodes(term))
+    leaves = [t for t in every if t.op == "var"]
+    if len(leaves) != 1 or any(t.op not in ELEMENTWISE | {"var", "num"} for t in every):
         return None
     i, j = sp.symbols("i j")
     formula = entry(term, i, j).xreplace({entry(leaves[0], i, j): U})
@@ -67,12 +82,12 @@ def _mapped(formula: sp.Expr, operand: Term, named: dict[sp.Expr, str]) -> Term:
     return build("map", named.setdefault(formula, f"stable{len(named) + 1}"), formula, operand)
 
 
-def faster(term: Term) -> Term:
+def _faster(term: Term) -> Term:
     """Write products and sums as NumPy computes them fastest.
 
     Sums of products are `vdot`, sums over rows are products with a row of ones.
     """
-    new = Term(*(faster(part) if isinstance(part, Term) else part for part in term.args))
+    new = term.rewritten(_faster)
     if new.op not in {"sum", "mean"} or new.operands[0].shape == (1, 1):
         return new
     rows, cols = new.operands[0].shape
@@ -92,7 +107,7 @@ def _factors(term: Term) -> tuple[Term, Term]:
     return (term.operands[0], term.operands[1]) if term.op == "*" else (num(1), term)
 
 
-def shared(definitions: Mapping[str, Term]) -> dict[str, Term]:
+def _shared(definitions: Mapping[str, Term]) -> dict[str, Term]:
     """Give every part that occurs more than once a definition of its own; b - a is minus a - b."""
     seen: Counter[Term] = Counter()
 
@@ -109,14 +124,15 @@ def shared(definitions: Mapping[str, Term]) -> dict[str, Term]:
 
     done: dict[Term, Term] = {}
     result: dict[str, Term] = {}
+    names = unused("shared({})", definitions)
 
     def rebuild(term: Term, name: str) -> Term:
         term = upright(term)
         if term in done:
             return done[term]
-        new = _signed(Term(*(rebuild(part, "") if isinstance(part, Term) else part for part in term.args)))
+        new = _signed(term.rewritten(lambda part: rebuild(part, "")))
         if name or (seen[term] > 1 and (cost(term) or term.op == "ones")):
-            key = name or f"shared({sum(map(_is_shared, result)) + 1})"
+            key = name or next(names)
             result[key] = new
             done[term] = build("var", key, *term.shape)
             return done[term]
@@ -143,5 +159,59 @@ def is_number(term: Term) -> bool:
     return term.op in ELEMENTWISE and all(map(is_number, term.operands))
 
 
-def _is_shared(name: str) -> bool:
-    return name.startswith("shared(")
+def _stored(term: Term, *, result: bool) -> Term:
+    """Make an array of a number; a result is never another variable's array."""
+    if term.op == "num":
+        return build("full", *term.parts)
+    return build("copy", term) if term.op == "var" and result else term
+
+
+def exponentials(term: Term, library: str) -> Term:
+    """Write softmaxes and logarithms of sums of exponentials out, with exponents of at most 0."""
+    new = term.rewritten(lambda part: exponentials(part, library))
+    if new.op not in {"softmax", "log_softmax", "logsumexp"}:
+        return new
+    inner, axis = new.parts
+    peak = build("amax" if library == "torch" else "max", inner, axis)
+    shifted = inner - peak
+    total = build("sum", build("exp", shifted), axis)
+    if new.op == "softmax":
+        return build("exp", shifted) / total
+    return shifted - build("log", total) if new.op == "log_softmax" else peak + build("log", total)
+
+
+def _unaliased(definitions: Mapping[str, Term]) -> dict[str, Term]:
+    """Read variables that only rename others from those."""
+    same: dict[Term, Term] = {}
+    result = {}
+    for name, term in definitions.items():
+        result[name] = term.xreplace(same)
+        if term.op == "var":
+            same[build("var", name, *term.shape)] = result[name]
+    return result
+
+
+def helpers(terms: Iterable[Term], library: str, rewrite: Callable[..., sp.Expr] = stable) -> dict[str, str]:
+    """Definitions of the functions that terms call, for `np`, `torch` or `math`, their formulas rewritten."""
+    found: dict[str, str] = {}
+    for term in (node for root in terms for node in nodes(root)):
+        if term.op in {"map", "call"}:
+            name = term.name if term.op == "map" else helper_name(term.name, int(term.parts[1]))
+            formula = term.parts[1] if term.op == "map" else phi_formula(term.name, term.parts[1])
+            found[name] = f"def {name}(u):\n{_body(formula, library, rewrite)}"
+    return found
+
+
+@cache
+def _body(formula: sp.Expr, library: str, rewrite: Callable[..., sp.Expr]) -> str:
+    return python_code(rewrite(formula, U), library)
+
+
+def sizes_read(inputs: Mapping[str, Shape], used: set[sp.Basic], names: Mapping[str, str]) -> Iterator[str]:
+    """Read the used sizes off the inputs' shapes, each once."""
+    found: set[sp.Basic] = set()
+    for name, shape in inputs.items():
+        for axis, size in enumerate(shape):
+            if size in used - found:
+                found.add(size)
+                yield f"{names[f'size {size}']} = {names[name]}.shape[{axis}]"
