@@ -7,7 +7,7 @@ import pytest
 from derivation.oracle import autograd, draw, error
 
 from mlpreport.derivation import explain, trace, value_and_grad
-from mlpreport.derivation.loops import loops_of
+from mlpreport.derivation.pointwise import loops_of
 
 SIZES = {"N": 4, "D": 3}
 OWN = (

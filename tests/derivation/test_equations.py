@@ -43,7 +43,7 @@ SHAPES = {"x": ("N", "D"), "W": ("D", "H"), "b": (1, "H"), "y": ("N", "H"), "v":
 )
 def test_a_program_is_read_into_simple_equations(source, equations):
     program = trace(source, **SHAPES)
-    assert "; ".join(f"{e.name} = {show(e.term, {})}" for e in program.equations) == equations
+    assert "; ".join(f"{name} = {show(term, {})}" for name, term in program.definitions.items()) == equations
 
 
 @pytest.mark.parametrize(

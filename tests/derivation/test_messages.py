@@ -291,7 +291,7 @@ def test_a_text_that_python_cannot_parse_is_refused(source):
 
 def test_a_program_in_two_lines_may_end_with_any_line_break():
     program = trace("h = x * 2\r\nl = sum(h)\r\n", x=("N", "D"))
-    assert [equation.name for equation in program.equations] == ["h", "l"]
+    assert list(program.definitions) == ["h", "l"]
 
 
 def test_a_declaration_may_stand_anywhere_and_be_repeated():

@@ -7,17 +7,15 @@ import sympy as sp
 
 from mlpreport.derivation import prove, trace
 from mlpreport.derivation.backward import cotangent
-from mlpreport.derivation.program import Equation, build, num
+from mlpreport.derivation.program import build, num
 
 
 def with_cotangent(derivation, name, term):
     """Replace one cotangent, in its step and in the backward program."""
     key = cotangent(derivation.program.loss, name)
-    equations = tuple(
-        Equation(e.name, term if e.name == key else e.term) for e in derivation.backward.equations
-    )
+    definitions = {**derivation.backward.definitions, key: term}
     steps = dict(derivation.steps) | {name: replace(derivation[name], cotangent=term)}
-    return replace(derivation, steps=steps, backward=replace(derivation.backward, equations=equations))
+    return replace(derivation, steps=steps, backward=replace(derivation.backward, definitions=definitions))
 
 
 def with_line(derivation, name, rule, **changed):
