@@ -93,7 +93,12 @@ def test_the_field_keeps_the_laws_of_the_exponential():
     assert domain.exp(a, one) == domain.exp(a, one) != domain.exp(b, one)
     assert domain.exp(a, one) * domain.exp(a, one) == domain.exp(a, sp.Integer(2)) == domain.exp(2 * a, one)
     assert domain.exp(a, sp.Rational(1, 3)) ** 3 == domain.exp(a, one)
-    assert domain.exp(a, one) * domain.exp(a, -one) == element(1)
+    assert (
+        domain.exp(a / 3, one) ** 3
+        == domain.exp(a * 2 / 3, one) ** 3 / domain.exp(a, one)
+        == domain.exp(a, one)
+    )
+    assert domain.exp(a, one) * domain.exp(a, -one) == domain.exp(a, one) * domain.exp(-a, one) == element(1)
     assert domain.exp(element(0), one) == element(1)
     assert domain.exp(domain.call("log", a), one) == a
     assert domain.exp(element(1), one) == domain.number(sp.E)

@@ -209,3 +209,10 @@ def test_names_carry_their_indices():
         latex_name("∂l/∂∂l/∂z", "p")
         == r"\frac{\partial l}{\partial \left(\frac{\partial l}{\partial z_{p}}\right)}"
     )
+
+
+def test_sizes_are_typeset_like_variables():
+    derivation = trace("l = mean(x) / beta", x=("batch", "beta")).vjp()
+    text = derivation["x"]._repr_markdown_()
+    assert r"\frac{1}{\mathrm{batch} \beta^{2}}" in text
+    assert r"\sum_{m=1}^{\beta}" in text
