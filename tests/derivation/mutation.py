@@ -1,11 +1,12 @@
 """Change the derivation room in small ways, and report which changes its tests miss; see `nox -s mutation`.
 
-A survivor listed in equivalent_mutants.toml, under its function and the changed line, was judged: no test can tell it
+A survivor listed in equivalent_mutants.toml, under its function and the changed line, was judged: no reader can tell it
 from the original. The others wait for a test or a judgement.
 """
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -26,10 +27,11 @@ CAUGHT = ("killed", "timeout", "segfault", "suspicious")
 
 def results():
     """The exit status of the tests for every mutant, by name; None for one that was not tried."""
-    files = sorted(Path("mutants", ROOM).glob("*.meta"))
+    files = [Path("mutants", f"{file}.meta") for file in sorted(ROOM.glob("*.py"))]
     return {
         name: code
         for file in files
+        if file.exists()
         for name, code in json.loads(file.read_text("utf-8"))["exit_code_by_key"].items()
     }
 
@@ -56,9 +58,18 @@ def place(name):
 
 
 def change(name):
-    """The lines of a mutant that are not those of the original."""
-    lines = get_diff_for_mutant(name, path=ROOM / f"{module(name)}.py").splitlines()
-    return " ".join(line[1:].strip() for line in lines if line.startswith("+") and not line.startswith("+++"))
+    """The line of the original that a mutant changes, and the line as it is then."""
+    lines = get_diff_for_mutant(name, path=ROOM / f"{module(name)}.py").splitlines()[2:]
+    return [" ".join(line[1:].strip() for line in lines if line[0] == sign) for sign in "-+"]
+
+
+def reason(name, judged):
+    """Why a mutant is equivalent; None if nobody judged that it is."""
+    before, after = change(name)
+    for pattern, why in judged["*"].items():  # what makes no difference, whatever the function
+        if re.sub(pattern, "", before) == re.sub(pattern, "", after):
+            return why
+    return judged.get(place(name), {}).get(after)
 
 
 def report(found):
@@ -67,16 +78,18 @@ def report(found):
     for part in sorted({part for part, _ in counts}):
         print(f"{part:<14}{counts[part, True]:>5} caught {counts[part, False]:>4} survived")
     judged = tomllib.loads(EQUIVALENT.read_text("utf-8"))
-    survivors = [name for name in found if found[name] not in CAUGHT]
-    reasons = {name: judged.get(place(name), {}).get(change(name)) for name in survivors}
-    for name, reason in reasons.items():
-        print(f"{found[name]}: {name}\n    {change(name)}\n    {reason or 'unjudged'}")
-    equivalent = sum(reason is not None for reason in reasons.values())
-    caught, total = len(found) - len(survivors), len(found)
+    reasons = {name: reason(name, judged) for name in found if found[name] not in CAUGHT}
+    for name, why in sorted(reasons.items(), key=lambda item: item[1] is None):
+        print(f"{found[name]}: {name}\n    {change(name)[1]}\n    {why or 'unjudged'}")
+    equivalent = sum(why is not None for why in reasons.values())
+    total, caught = len(found), len(found) - len(reasons)
     low, high = wilson(caught, total)
     print(f"{caught} of {total} caught: {caught / total:.1%}, 99 % interval {low:.1%} to {high:.1%}")
-    print(f"survivors: {equivalent} equivalent, {len(survivors) - equivalent} unjudged")
-    print(f"of those that are not equivalent: {caught / (total - equivalent):.1%} caught")
+    print(f"survivors: {equivalent} equivalent, {len(reasons) - equivalent} unjudged")
+    low, high = wilson(caught, total - equivalent)
+    print(
+        f"without the equivalent: {caught / (total - equivalent):.1%}, 99 % interval {low:.1%} to {high:.1%}"
+    )
 
 
 def main():

@@ -59,6 +59,7 @@ FUNCTIONS = {
     "logsigmoid": lambda u: sp.log(1 / (1 + sp.exp(-u))),
     "logrest": lambda u: sp.log(1 - 1 / (1 + sp.exp(-u))),
     "window": lambda u: sp.Piecewise((u**2, (u > -1) & (u < 1)), (sp.Abs(u), True)),
+    "gate": lambda u: u + sp.Piecewise((0, u < 0), (u**2, True)),
     "large": lambda u: u * 2**60 + sp.Rational(1, 3),
     "mish": lambda u: u * sp.tanh(sp.log(1 + sp.exp(u))),
     "numbers": lambda u: sp.E * u + sp.pi + sp.exp(1 + u),
