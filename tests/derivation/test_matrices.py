@@ -90,3 +90,9 @@ DZ = cell("∂l/∂z", (N, M), P, Q)
 def test_products_and_sums_come_in_the_order_of_reading(formula, text):
     shape = (K, K) if "d @ e" in text else (N, M)
     assert show(recognise(formula, cell("r", shape, P, Q)), {}) == text
+
+
+def test_an_identity_may_hold_whatever_a_sum_is():
+    some = sp.Dummy(positive=True)
+    assert vanishes((some + 1) ** 2 - some**2 - 2 * some - 1)
+    assert not vanishes(some - 1)

@@ -9,7 +9,7 @@ import sympy as sp
 from derivation.oracle import draw
 from derivation.programs import SIZES, derived
 
-from mlpreport.derivation import trace, value_and_grad
+from mlpreport.derivation import register_elementwise, trace, value_and_grad
 from mlpreport.derivation.indices import Partial, Phi, cell, indices
 from mlpreport.derivation.latex import latex, latex_name
 from mlpreport.derivation.printing import code_names, helper_name, show
@@ -216,3 +216,9 @@ def test_sizes_are_typeset_like_variables():
     text = derivation["x"]._repr_markdown_()
     assert r"\frac{1}{\mathrm{batch} \beta^{2}}" in text
     assert r"\sum_{m=1}^{\beta}" in text
+
+
+def test_a_function_of_constant_slope_leaves_its_number():
+    register_elementwise("line", lambda u: 3 * u - 1)
+    derivation = trace("h = line(x)\nl = sum(h**2)", x=("N", "D")).vjp()
+    assert show(derivation["x"].cotangent, code_names(derivation.backward)) == "6 * h"
