@@ -12,7 +12,7 @@ import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import elementwise
-from mlpreport.derivation.lowering import exponentials, helpers, is_number, lowered, sizes_read
+from mlpreport.derivation.lowering import exponentials, function_text, helpers, is_number, lowered
 from mlpreport.derivation.pointwise import compiled_loops
 from mlpreport.derivation.printing import code_names, show
 from mlpreport.derivation.program import Shape, Term, nodes, show_shape, variables
@@ -156,13 +156,9 @@ def source_of(derivation: Derivation, library: str) -> str:
     if value not in used and is_number(terms[value]):
         codes[value], returned = codes[value].replace(".reshape(1, 1)", ""), names[value]
     pairs = ", ".join(f"{key!r}: {names[name]}" for key, name in derivation.results.items())
-    lines = [
-        f"def value_and_grad({', '.join(names[name] for name in program.inputs)}):",
-        *(f"    {line}" for line in sizes_read(program.inputs, _sizes(terms.values()), names)),
-        *(f"    {names[name]} = {code}" for name, code in codes.items()),
-        f"    return {returned}, {{{pairs}}}",
-    ]
-    texts = [*functions.values(), "\n".join(lines)]
+    lines = [f"{names[name]} = {code}" for name, code in codes.items()]
+    lines.append(f"return {returned}, {{{pairs}}}")
+    texts = [*functions.values(), function_text(program, names, _sizes(terms.values()), lines)]
     return "\n\n\n".join([imports("\n".join(texts), library), *texts]) + "\n"
 
 

@@ -18,6 +18,8 @@ from mlpreport.derivation.program import ONE, Program, Shape, Term
 Array = Any
 """A NumPy array of floats, complex numbers, expressions or field elements, or a scalar of one of these."""
 
+Arrays = dict[str, Array]
+
 
 @dataclass(frozen=True)
 class Domain:
@@ -190,7 +192,7 @@ def forward(program: Program, frame: Frame, start: Mapping[str, Array]) -> Frame
     return frame
 
 
-def drawn(program: Program, frame: Frame, draw: Callable[[str, tuple[int, ...]], Array]) -> dict[str, Array]:
+def drawn(program: Program, frame: Frame, draw: Callable[[str, tuple[int, ...]], Array]) -> Arrays:
     """Draw inputs, by name and shape, that keep the program's assumptions."""
     arrays = {name: draw(name, frame.shape(shape)) for name, shape in program.inputs.items()}
     for name in map(name_of, program.assumptions):

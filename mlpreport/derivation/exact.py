@@ -6,6 +6,7 @@ random entries and weights holds for all sizes. By Schwartz and Zippel an accide
 
 import random
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -121,10 +122,8 @@ def _power(base: Any, exponent: sp.Rational) -> Any:
 def in_field(attempt: Callable[[Domain, Draw], Iterable[str]]) -> tuple[str, ...]:
     """Try at random elements until every square root exists."""
     for seed in range(10_000):
-        try:
+        with suppress(NoRootError):
             return tuple(dict.fromkeys(attempt(*field(seed))))
-        except NoRootError:
-            continue
     return ("no point with all square roots",)
 
 

@@ -119,14 +119,8 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
     derivation = program if isinstance(program, Derivation) else program.vjp()
     program = derivation.program
     program.variable(wrt)
-    backward, key = derivation.backward, cotangent(program.loss, wrt)
-    names = code_names(backward)
-    scope = {code: backward.variable(name) for name, code in names.items() if name in backward.shapes}
-    term = Reader(claim, scope, fitting=False).read_expression()
-    if key in variables(term):
-        remedy = "write it with other cotangents"
-        message = f"line 1: {names[key]} is the gradient that the claim is to give; {remedy}\n    {claim}"
-        raise ProgramError(message)
+    names, key = code_names(derivation.backward), cotangent(program.loss, wrt)
+    term = _read(claim, derivation.backward, names, key)
     sizes = sorted({s for shape in program.inputs.values() for s in shape if s.is_Symbol}, key=str)
     # 5, 7, 11, …: no size looks like a factor 2
     exposing = {size: int(sp.prime(n)) for n, size in enumerate(sizes, 3)}
@@ -138,6 +132,17 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
     return Explanation(wrt, claim, False, correct, diagnosis, _smallest(derivation, wrt, term, judges))
 
 
+def _read(claim: str, backward: Program, names: Mapping[str, str], key: str) -> Term:
+    """Read a claim, which may not use the cotangent that it is to give."""
+    scope = {code: backward.variable(name) for name, code in names.items() if name in backward.shapes}
+    term = Reader(claim, scope, fitting=False).read_expression()
+    if key in variables(term):
+        remedy = "write it with other cotangents"
+        message = f"line 1: {names[key]} is the gradient that the claim is to give; {remedy}\n    {claim}"
+        raise ProgramError(message)
+    return term
+
+
 def _judge(derivation: Derivation, wrt: str, sizes: Mapping[sp.Expr, int], seed: int) -> _Judge:
     program, stream = derivation.program, np.random.default_rng(seed)
     frame = plain(program, FLOATS, sizes)
@@ -146,7 +151,7 @@ def _judge(derivation: Derivation, wrt: str, sizes: Mapping[sp.Expr, int], seed:
         return stream.integers(1, 6, size=shape) * stream.choice([-0.5, 0.5], size=shape)
 
     inputs = drawn(program, frame, halves)
-    arrays, gradients = autograd(program, inputs)
+    arrays, gradients = autograd(program, inputs, {})
     arrays |= {cotangent(program.loss, name): array for name, array in gradients.items()}
     weights = {sp.Integer(len(each)): each for each in frame.weights.values()}
     return _Judge(sizes, inputs, gradients[wrt], replace(frame, arrays=arrays, weights=weights))

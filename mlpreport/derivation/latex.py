@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import starmap
 
 import sympy as sp
 
@@ -25,8 +26,7 @@ _ROWS: dict[str, Row] = {
     "sqrt": (5, (0, 0), r"\sqrt{{{}}}"),
     "T": (4, (5,), r"{}^{{\mathsf{{T}}}}"),
     "sum": (0, (2,), "{op} {}"),
-    "sum of rows": (0, (2,), r"{op}_{{\text{{rows}}}} {}"),
-    "sum of columns": (0, (2,), r"{op}_{{\text{{columns}}}} {}"),
+    "sum along": (0, (2,), r"{op}_{{\text{{{along}}}}} {}"),
     "logsumexp": (6, (7,), r"\operatorname{{logsumexp}}{}"),
     "ones": (6, (0, 0), r"\mathbf{{1}}_{{{} \times {}}}"),
     "Σ": (3, (2, 0, 0), r"\sum_{{{1}=1}}^{{{2}}} {0}"),
@@ -94,15 +94,14 @@ def _indices(sides: Iterable[sp.Basic]) -> set[sp.Dummy]:
     return set().union(*(side.atoms(sp.Dummy) for side in sides))
 
 
-def _printed(lines: Sequence[Line], d: Dialect, taken: set[str]) -> list[tuple[str, str]]:
-    """Print both sides of every line; an index has the same letter in all lines."""
+def _printed(lines: Sequence[Line], d: Dialect, taken: set[str]) -> Iterator[tuple[str, str, str]]:
+    """Print both sides of every line and its reason; an index has the same letter in all lines."""
     met = Counter(dummy for line in lines for dummy in _indices((line.lhs, line.rhs)))
     common = _assigned((dummy for dummy in met if met[dummy] > 1), taken, {})
-    printed = []
     for line in lines:
         letters = _assigned(_indices((line.lhs, line.rhs)), taken, common)
-        printed.append((formula_text(line.lhs, d, letters).text, formula_text(line.rhs, d, letters).text))
-    return printed
+        left, right = (formula_text(side, d, letters).text for side in (line.lhs, line.rhs))
+        yield left, right, f"{line.rule}: {line.because}"
 
 
 def _assigned(
@@ -119,11 +118,8 @@ def _assigned(
 
 
 def _aligned(lines: Sequence[Line], taken: set[str]) -> list[str]:
-    rows = zip(_printed(lines, _LATEX, taken), lines, strict=True)
-    return [
-        rf"{left} &= {right} && \text{{[{_escaped(f'{line.rule}: {line.because}')}]}}"
-        for (left, right), line in rows
-    ]
+    printed = _printed(lines, _LATEX, taken)
+    return [rf"{left} &= {right} && \text{{[{_escaped(reason)}]}}" for left, right, reason in printed]
 
 
 def _block(rows: Sequence[str]) -> str:
@@ -156,8 +152,7 @@ def written(derivation: Derivation, name: str, form: str) -> str:
     key, shape = cotangent(derivation.program.loss, name), show_shape(step.shape)
     taken = set(names.values())
     if form == "text":
-        sides = _printed(step.lines, code_dialect(names, ""), taken)
-        lines = "\n".join(map(_line, sides, step.lines))
+        lines = "\n".join(starmap(_line, _printed(step.lines, code_dialect(names, ""), taken)))
         return f"{key} = {names[key]}, shape {shape}\n{lines}"
     if form == "markdown":
         return f"## ${latex_name(key)}$, shape {shape}\n\n{markdown(step.lines).rstrip()}"
@@ -167,7 +162,6 @@ def written(derivation: Derivation, name: str, form: str) -> str:
     raise InvalidInputError(message)
 
 
-def _line(sides: tuple[str, str], line: Line) -> str:
-    equality, reason = "  " + " = ".join(sides), f"[{line.rule}: {line.because}]"
-    gap = "  " if len(equality) + len(reason) + 2 <= _WIDTH else "\n      "
-    return equality + gap + reason
+def _line(left: str, right: str, reason: str) -> str:
+    equality, remark = f"  {left} = {right}", f"[{reason}]"
+    return equality + ("  " if len(equality) + len(remark) + 2 <= _WIDTH else "\n      ") + remark

@@ -4,8 +4,8 @@ Arrays are stored as they are written, or, for a layout with points, with the po
 inner loop runs over contiguous points.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
 
 import sympy as sp
 
@@ -30,10 +30,10 @@ class Layout:
     `parts` is a part of a flat array, whose name with the bracket is given; its own name is the place of its start.
     """
 
-    points: Axis = (ONE, ONE)
-    varying: frozenset[str] = frozenset()
-    scalars: frozenset[str] = frozenset()
-    parts: Mapping[str, str] = field(default_factory=dict)
+    points: Axis
+    varying: Container[str]
+    scalars: Container[str]
+    parts: Mapping[str, str]
 
     def axes(self, name: str, shape: Shape, at: Iterable[sp.Expr]) -> list[Axis]:
         """Pairs of index and size, in the order in which the entry `at` of a variable is stored."""
@@ -51,7 +51,7 @@ class Loops:
 
     shapes: Mapping[str, Shape]
     names: Mapping[str, str]
-    layout: Layout = Layout()
+    layout: Layout
 
     def lines(self, name: str, term: Term) -> list[str]:
         """Print the loops that fill the array of a variable with the value of its term."""

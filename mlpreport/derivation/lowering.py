@@ -1,7 +1,7 @@
 """Equations for machines, in which nothing overflows or is computed twice, and what printed code needs before them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 
 import sympy as sp
@@ -10,7 +10,7 @@ from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.indices import Phi, entry, phi_formula
 from mlpreport.derivation.printing import helper_name
-from mlpreport.derivation.program import ALL, ELEMENTWISE, Shape, Term, build, cost, needed, nodes, num
+from mlpreport.derivation.program import ALL, ELEMENTWISE, Program, Term, build, cost, needed, nodes, num
 from mlpreport.derivation.splitting import contracted, unused
 from mlpreport.derivation.stable import Sigmoid, Softplus, python_code, stable
 
@@ -207,11 +207,14 @@ def _body(formula: sp.Expr, library: str, rewrite: Callable[..., sp.Expr]) -> st
     return python_code(rewrite(formula, U), library)
 
 
-def sizes_read(inputs: Mapping[str, Shape], used: set[sp.Basic], names: Mapping[str, str]) -> Iterator[str]:
-    """Read the used sizes off the inputs' shapes, each once."""
-    found: set[sp.Basic] = set()
-    for name, shape in inputs.items():
+def function_text(
+    program: Program, names: Mapping[str, str], sizes: set[sp.Basic], lines: Iterable[str]
+) -> str:
+    """Print the function of a program's inputs that reads sizes off their shapes, each once, and runs lines."""
+    text, missing = f"def value_and_grad({', '.join(names[name] for name in program.inputs)}):", set(sizes)
+    for name, shape in program.inputs.items():
         for axis, size in enumerate(shape):
-            if size in used - found:
-                found.add(size)
-                yield f"{names[f'size {size}']} = {names[name]}.shape[{axis}]"
+            if size in missing:
+                missing.remove(size)
+                text += f"\n    {names[f'size {size}']} = {names[name]}.shape[{axis}]"
+    return "\n    ".join([text, *lines])

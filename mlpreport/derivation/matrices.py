@@ -72,12 +72,8 @@ def _matrix(e: sp.Expr, r: sp.Expr, c: sp.Expr) -> Term:
         return _fraction(e, r, c)
     if e.is_Pow:
         return build("**", _matrix(e.base, r, c), num(e.exp))
-    argument = _matrix(e.args[-1], r, c)
-    return (
-        build("call", str(e.args[0]), e.args[1], argument)
-        if isinstance(e, Phi)
-        else build(e.func.__name__, argument)
-    )
+    operation = ("call", str(e.args[0]), e.args[1]) if isinstance(e, Phi) else (e.func.__name__,)
+    return build(*operation, _matrix(e.args[-1], r, c))
 
 
 def _variable(e: sp.Indexed, r: sp.Expr, c: sp.Expr) -> Term:

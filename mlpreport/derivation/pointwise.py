@@ -10,9 +10,9 @@ import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.loops import RESERVED, Layout, Loops
-from mlpreport.derivation.lowering import helpers, lowered, sizes_read
+from mlpreport.derivation.lowering import function_text, helpers, lowered
 from mlpreport.derivation.printing import code_names
-from mlpreport.derivation.program import ONE, Term, variables
+from mlpreport.derivation.program import ONE, Shape, Term, variables
 
 POINTS = sp.Symbol("N", integer=True, positive=True)
 """The number of points; in a program for one point, the points are an axis behind its variables' own."""
@@ -60,8 +60,7 @@ def pointwise(
     Parameters
     ----------
     derivation
-        Of a program whose inputs `differing` have N rows, or one row for one point; in the latter case value and
-        results are wanted for each point.
+        Of a program whose inputs `differing` have N rows, or one row: then results are wanted for each point.
     differing, scalars, chosen
         Inputs that differ from point to point, that are numbers and no arrays, and that takes several values.
     parts
@@ -69,18 +68,13 @@ def pointwise(
     """
     terms, results = lowered(derivation, "math"), set(derivation.results.values())
     shapes = {**derivation.backward.inputs, **{name: term.shape for name, term in terms.items()}}
-    batched, varying = any(shapes[name][0] == POINTS for name in differing), _dependent(terms, differing)
-    if batched:
-        varying = {name for name in varying if shapes[name][0] == POINTS}
-    elif differing:
-        varying |= {derivation.value, *results}
+    varying = _varying(terms, shapes, differing, {derivation.value, *results})
     single = {name for name in terms.keys() - varying - results if differing and shapes[name] == (ONE, ONE)}
     points = (sp.Symbol("n"), POINTS) if differing else (ONE, ONE)
     held = dict.fromkeys(terms.keys() & varying, "work[") | dict(parts)
-    layout = Layout(points, frozenset(varying), frozenset({*single, *scalars}), held)
-    called = helpers(terms.values(), "math")
-    reserved = [*RESERVED, *KERNEL_NAMES, *called, *["N"] * bool(differing and not batched)]
-    names = {"size N": "N"} | code_names(derivation.backward, reserved, [*terms])
+    layout, called = Layout(points, varying, {*single, *scalars}, held), helpers(terms.values(), "math")
+    reserved = [*RESERVED, *KERNEL_NAMES, *called, *["N"] * bool(differing)]
+    names = code_names(derivation.backward, reserved, [*terms]) | ({"size N": "N"} if differing else {})
     loops, again, rows = Loops(shapes, names, layout), _dependent(terms, [chosen]), sp.S.Zero
     lines: dict[bool, list[str]] = {False: [], True: []}
     for name, term in terms.items():
@@ -92,6 +86,16 @@ def pointwise(
             target.append(f"{names[name]} = np.empty(({', '.join(map(loops.code, term.shape))}))")
         target += loops.lines(name, term)
     return Body(tuple(lines[False]), tuple(lines[True]), names, called, loops.code(rows))
+
+
+def _varying(
+    terms: Mapping[str, Term], shapes: Mapping[str, Shape], differing: tuple[str, ...], outputs: set[str]
+) -> set[str]:
+    """Names of what differs from point to point; in a program for one point, the outputs do."""
+    varying = _dependent(terms, differing)
+    if any(shapes[name][0] == POINTS for name in differing):
+        return {name for name in varying if shapes[name][0] == POINTS}
+    return varying | outputs if differing else varying
 
 
 def _dependent(terms: Mapping[str, Term], names: Iterable[str]) -> set[str]:
@@ -106,17 +110,11 @@ def _dependent(terms: Mapping[str, Term], names: Iterable[str]) -> set[str]:
 def loops_of(derivation: Derivation) -> str:
     """Print a derivation as a Python module of loops: `value_and_grad` returns the value and a tuple of results."""
     program, body = derivation.backward, pointwise(derivation, differing=(), parts={})
-    names = body.names
-    sizes = {size for shape in program.inputs.values() for size in shape if size.is_Symbol}
+    names, sizes = body.names, {size for shape in program.inputs.values() for size in shape if size.is_Symbol}
     found = "".join(f"{names[name]}, " for name in derivation.results.values())
-    lines = [
-        f"def value_and_grad({', '.join(names[name] for name in program.inputs)}):",
-        *(f"    {line}" for line in (*sizes_read(program.inputs, sizes, names), *body.once)),
-        f"    return {names[derivation.value]}[0, 0], ({found.strip()})",
-    ]
-    return (
-        "\n\n\n".join(["import math\n\nimport numpy as np", *body.helpers.values(), "\n".join(lines)]) + "\n"
-    )
+    lines = [*body.once, f"return {names[derivation.value]}[0, 0], ({found.strip()})"]
+    texts = ["import math\n\nimport numpy as np", *body.helpers.values()]
+    return "\n\n\n".join([*texts, function_text(program, names, sizes, lines)]) + "\n"
 
 
 def compiled_loops(derivation: Derivation) -> tuple[str, Callable[..., tuple[float, dict[str, Any]]]]:

@@ -29,8 +29,7 @@ _OPERATORS: dict[str, Row] = {
 }
 _FORWARD = _OPERATORS | {
     "sum": (6, (0,), "{op}({})"),
-    "sum of rows": (6, (0,), "{op}({}, axis=0)"),
-    "sum of columns": (6, (0,), "{op}({}, axis=1)"),
+    "sum along": (6, (0,), "{op}({}, axis={axis})"),
     "logsumexp": (6, (0,), "log(sum(exp({}), axis={axis}))"),
     "ones": (6, (0, 0), "ones({}, {})"),
     "Σ": (4, (7, 0, 0), "Σ_{1} {0}"),
@@ -40,8 +39,7 @@ _FORWARD = _OPERATORS | {
 }
 _ARRAYS = _OPERATORS | {
     "sum": (6, (5,), "{}.{op}().reshape(1, 1)"),
-    "sum of rows": (6, (5,), "{}.{op}(axis=0, keepdims=True)"),
-    "sum of columns": (6, (5,), "{}.{op}(axis=1, keepdims=True)"),
+    "sum along": (6, (5,), "{}.{op}(axis={axis}, keepdims=True)"),
 }
 _ROWS = {
     "": _FORWARD,
@@ -60,7 +58,7 @@ _ROWS = {
         "copy": (6, (6,), "{}.clone()"),
     },
 }
-_AXES = {ALL: ("sum", None), sp.S.Zero: ("sum of rows", 0), sp.S.One: ("sum of columns", 1)}
+_AXES = {ALL: (None, "all"), sp.S.Zero: (0, "rows"), sp.S.One: (1, "columns")}
 
 
 class Text(NamedTuple):
@@ -130,10 +128,10 @@ def term_text(term: Term, d: Dialect) -> Text:
     if op == "num":
         return _number(parts[0], d)
     operands = [term_text(part, d) for part in term.operands] or [_number(size, d) for size in parts]
-    if op in {"sum", "mean", "max", "amax"}:
-        return d.join(_AXES[parts[1]][0], *operands, op=d.function(op, 0))
-    if op == "logsumexp":
-        return d.join(op, *operands, axis=_AXES[parts[1]][1])
+    if op in {"sum", "mean", "max", "amax", "logsumexp"}:
+        axis, along = _AXES[parts[1]]
+        row = op if op == "logsumexp" else "sum" if axis is None else "sum along"
+        return d.join(row, *operands, op=d.function(op, 0), axis=axis, along=along)
     numbers = [part.parts[0] for part in term.operands if part.op == "num"]
     if (op == "*" and numbers) or (op == "**" and numbers[-1] == sp.S.Half):
         return d.join("scale" if op == "*" else "sqrt", *operands)

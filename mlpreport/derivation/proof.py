@@ -16,7 +16,7 @@ import sympy as sp
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.codegen import check_current, run, value_and_grad
 from mlpreport.derivation.elementwise import U
-from mlpreport.derivation.evaluation import FLOATS, Array, Frame, drawn, forward, plain
+from mlpreport.derivation.evaluation import FLOATS, Array, Arrays, Frame, drawn, forward, plain
 from mlpreport.derivation.exact import entrywise, symbolic_sizes
 from mlpreport.derivation.forward import direction
 from mlpreport.derivation.indices import Line, entry
@@ -38,16 +38,13 @@ def close(found: Array, expected: Array) -> bool:
     return bool(np.all(np.abs(found - expected) <= TOLERANCE * max(1.0, np.abs(expected).max())))
 
 
-def autograd(
-    program: Program, inputs: Mapping[str, Array], along: Mapping[str, Array] | None = None
-) -> tuple[dict[str, Array], dict[str, Array]]:
+def autograd(program: Program, inputs: Arrays, along: Arrays) -> tuple[Arrays, Arrays]:
     """Value and cotangent of every variable by torch, the program's own formulas run on tensors.
 
     With directions `along`, second derivatives: those of the loss's slope along the directions.
     """
     torch = import_module("torch")
-    tensors: dict[str, Array] = {}
-    sizes: dict[sp.Expr, int] = {}
+    tensors, sizes = Arrays(), dict[sp.Expr, int]()
     for name, shape in program.inputs.items():
         tensors[name] = torch.tensor(inputs[name], dtype=torch.float64, requires_grad=True)
         sizes |= dict(zip(shape, inputs[name].shape, strict=True))
@@ -75,7 +72,7 @@ def _slopes(array: Array, compute: Callable[[Array], Array]) -> Iterator[tuple[t
         yield at, np.imag(compute(moved)) / STEP
 
 
-def _example(program: Program, sizes: Sizes) -> tuple[dict[str, Array], Frame]:
+def _example(program: Program, sizes: Sizes) -> tuple[Arrays, Frame]:
     """Draw inputs and compute the program at them."""
     frame, stream = plain(program, FLOATS, sizes), np.random.default_rng(1)
     inputs = drawn(program, frame, lambda _, shape: stream.uniform(0.2, 0.9, size=shape))
@@ -105,7 +102,7 @@ def _lines(derivation: Derivation, sizes: Sizes) -> tuple[int, list[str]]:
     """Evaluate both sides of every line at every index, derivatives by the complex step."""
     inputs, frame = _example(derivation.program, sizes)
     program, failures, count = derivation.program, [], 0
-    _, truth = autograd(program, inputs)
+    _, truth = autograd(program, inputs, {})
     for name, array in truth.items():
         frame = frame.with_array(cotangent(program.loss, name), array)
     symbols = {**frame.symbols, U: np.linspace(-2.0, 2.0, 9)}

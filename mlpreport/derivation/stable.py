@@ -22,16 +22,14 @@ def stable(expression: sp.Expr, u: sp.Symbol) -> sp.Expr:
         return sp.Piecewise(*((stable(branch, u), condition) for branch, condition in expression.args))
     expression = expression.replace(sp.log, lambda inner: _stable_log(inner, u))
     terms = [_in_sigmoid(term, u) for term in sp.Add.make_args(expression)]
-    whole = sp.Add(*(term for term in terms if term is not None)) if None not in terms else None
-    whole = _in_sigmoid(expression, u) if whole is None else whole
+    whole = _in_sigmoid(expression, u) if None in terms else sp.Add(*terms)
     return expression if whole is None else whole
 
 
 def _in_sigmoid(expression: sp.Expr, u: sp.Symbol) -> sp.Expr | None:
     """Write a rational function of exp(k u) in the sigmoid; None if that has a pole or it is no such function."""
-    exponents = sorted(
-        (e.exp for e in expression.atoms(sp.exp) if _affine(e.exp, u)), key=sp.default_sort_key
-    )
+    found = sorted((e.exp for e in expression.atoms(sp.exp)), key=sp.default_sort_key)
+    exponents = [e for e in found if e.is_polynomial(u) and sp.degree(e, u) == 1]
     if not exponents:
         return expression
     mark, s = sp.Dummy(positive=True), sp.Dummy()
@@ -53,10 +51,6 @@ def _stable_log(inner: sp.Expr, u: sp.Symbol) -> sp.Expr:
         if isinstance(candidate, Sigmoid):  # log s(w) = -softplus(-w) and log(1 - s(w)) = -softplus(w)
             return -Softplus(sign * candidate.args[0])
     return sp.log(inner)
-
-
-def _affine(exponent: sp.Expr, u: sp.Symbol) -> bool:
-    return bool(exponent.is_polynomial(u) and sp.degree(exponent, u) == 1)
 
 
 def _finite(denominator: sp.Expr, s: sp.Symbol) -> bool:

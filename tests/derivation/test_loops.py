@@ -99,6 +99,13 @@ def test_functions_of_a_reader_are_compiled_and_stay_finite():
     np.testing.assert_allclose(grads["z"][:, 0], [2e-12, 0.75, 2.0], rtol=1e-3)
 
 
+def test_variables_may_be_called_like_functions_of_python():
+    source = "max = x @ W\nmin = sigmoid(max)\nrange = softmax(min)\nl = sum(range**2)"
+    derivation = trace(source, x=("N", "D"), W=("D", "H")).vjp()
+    inputs = draw(derivation.program, **SIZES)
+    assert_agree(interpreted(derivation, inputs), value_and_grad(derivation)(**inputs))
+
+
 def test_a_network_is_computed_in_one_pass_over_each_intermediate():
     source = loops_of(derived("network"))
     assert source.count(" z3 = np.empty") == 1
