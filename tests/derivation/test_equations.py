@@ -35,6 +35,8 @@ SHAPES = {"x": ("N", "D"), "W": ("D", "H"), "b": (1, "H"), "y": ("N", "H"), "v":
         ("l = 2", "l = 2"),
         ("l = (sum(x) + 1)**2", "t1 = sum(x); l = (t1 + 1)**2"),
         ("l = 3 * sum(x) - sum(y)/2", "l = 3 * sum(x) - sum(y) / 2"),
+        ("l = sum(x)/N**2 * D**0.5 / (N*D)", "l = sum(x) / N**2 * D**(1/2) / (D*N)"),
+        ("l = sum(x)/2**-1", "l = sum(x) / (1/2)"),
         ("l = s * sum(x)", "t1 = sum(x); l = s * t1"),
         ("l = sum(x/(1+exp(-x)))", "l = sum(x / (1 + exp(-x)))"),
         ("t1 = sum(x)\nl = t1*sum(tanh(x))", "t1 = sum(x); t2 = tanh(x); t3 = sum(t2); l = t1 * t3"),
