@@ -92,6 +92,7 @@ nox.options.default_venv_backend = "none"  # all sessions share the environment 
 
 # One thread a process: the work is spread over processes, and sums keep their order.
 THREADS = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
+PARALLEL = ("--numprocesses=auto", "--dist=worksteal")
 QUIET = {"NO_MKDOCS_2_WARNING": "1"}  # MkDocs is pinned: what its next version will be changes nothing here
 
 
@@ -104,7 +105,9 @@ def run(session: nox.Session, program: str, *arguments: str, **env: str | None) 
 def run_in(programs: Path, session: nox.Session, program: str, *arguments: str, **env: str | None) -> None:
     """Run a program of an environment."""
     path = os.pathsep.join((str(programs), os.environ.get("PATH", "")))
-    session.run(str(programs / program), *arguments, env={"PATH": path, **THREADS, **env}, external=True)
+    # pip compiles nothing here, so that without bytecode each process would compile all that it imports, for seconds.
+    setting = {"PATH": path, "PYTHONDONTWRITEBYTECODE": None, **THREADS, **env}
+    session.run(str(programs / program), *arguments, env=setting, external=True)
 
 
 @nox.session
@@ -130,8 +133,14 @@ def serve(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests with branch coverage; arguments after -- go to pytest, which then measures none."""
-    run(session, "pytest", *(session.posargs or ["--numprocesses=auto", "--dist=worksteal", "--cov"]))
+    """Run the tests on all cores; arguments after -- go to pytest instead."""
+    run(session, "pytest", *(session.posargs or PARALLEL))
+
+
+@nox.session(default=False)
+def coverage(session: nox.Session) -> None:
+    """Run the tests with branch coverage, which takes twice as long."""
+    run(session, "pytest", *PARALLEL, "--cov", *session.posargs)
 
 
 @nox.session(default=False)

@@ -1,5 +1,6 @@
 """The shapes in signatures are checked while the tests run; processes keep to one thread each."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -7,6 +8,9 @@ import pytest
 
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+# SymPy keeps a million objects; looking through them for garbage every few seconds took a seventh of the time.
+gc.set_threshold(100_000, 20, 20)
 
 from shapes import check_signatures_of  # noqa: E402 - NumPy's thread pools read the above when they are imported
 

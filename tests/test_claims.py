@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -116,8 +117,8 @@ CASES = [
     ("spikes-on-the-left", (study(_50=(1.0, 1.1), _100=(1.0, 2.1)),), "refuted"),
     ("inevitable-overfitting", (study(_3=0.01, _50=40.0, _50_decayed=0.011),), "refuted"),
     ("inevitable-overfitting", (study(_3=0.01, _50=40.0, _50_decayed=0.2),), "reproduced"),
-    ("approach-as-square", (merging(1.01),), "reproduced"),
-    ("approach-as-square", (merging(1.1),), "refuted"),
+    ("approach-as-square", (partial(merging, 1.01),), "reproduced"),
+    ("approach-as-square", (partial(merging, 1.1),), "refuted"),
     ("approach-as-square", (two_units([], losses=[0.3, 0.3]),), "refuted"),
     ("units-are-features", (hidden(False, False, False),), "reproduced"),
     ("units-are-features", (hidden(True, False, True),), "partly"),
@@ -138,6 +139,7 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "results", "outcome"), CASES)
 def test_the_verdict_follows_the_numbers(name, results, outcome):
+    results = [result() if callable(result) else result for result in results]
     assert judge(name, *results).verdict.outcome == outcome
 
 

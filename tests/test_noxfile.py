@@ -95,5 +95,5 @@ def test_every_session_says_what_it_does():
     listed = subprocess.run(
         (sys.executable, "-m", "nox", "--list"), cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    for name in ("docs", "serve", "tests", "browser", "bench", "lint", "lock"):
+    for name in ("docs", "serve", "tests", "coverage", "browser", "bench", "lint", "lock"):
         assert f" {name} -> " in listed

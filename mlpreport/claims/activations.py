@@ -1,7 +1,6 @@
 """Claims of the report's section 2.5."""
 
 import numpy as np
-from scipy import stats
 
 from mlpreport.claims.ledger import Outcome, Verdict, claim
 from mlpreport.results import EnsembleRecord, Result
@@ -59,10 +58,12 @@ def _similar_test_errors(result: Result) -> Verdict:
     "activations",
 )
 def _sigmoid_smaller_gap(result: Result) -> Verdict:
+    from scipy.stats import mannwhitneyu  # noqa: PLC0415 - takes half a second to import
+
     records = [result.record(label) for label in (RELU, SIGMOID)]
     relu, sigmoid = ((record.test_losses - record.losses)[_learnt(record, result)] for record in records)
     wins = float(np.mean(sigmoid[:, None] < relu))
-    doubt = float(stats.mannwhitneyu(sigmoid, relu, alternative="less").pvalue)
+    doubt = float(mannwhitneyu(sigmoid, relu, alternative="less").pvalue)
     best = [record.test_loss - record.loss for record in records]
     because = (
         f"Over all restarts that learnt, sigmoid has the smaller gap with probability {wins:.2f}; one half would be "

@@ -35,6 +35,11 @@ class Layout:
     scalars: Container[str]
     parts: Mapping[str, str]
 
+    @property
+    def library(self) -> str:
+        """What the code may call: functions of numbers, or of as many points at once as a vector holds."""
+        return "math" if self.points == (ONE, ONE) else "lanes"
+
     def axes(self, name: str, shape: Shape, at: Iterable[sp.Expr]) -> list[Axis]:
         """Pairs of index and size, in the order in which the entry `at` of a variable is stored."""
         rows, columns = zip(at, shape, strict=True)
@@ -61,7 +66,7 @@ class Loops:
         formula, axes = self._lettered(formula, self.layout.axes(name, term.shape, at))
         if term.op == "map":
             formula = sp.Symbol(f"{term.name}({self.code(formula)})")
-        target = self._cell(name, [_place(k) for k, _ in axes])
+        places = [_place(k) for k, _ in axes]
         sums = {part: sp.Dummy() for part in sorted(_outer_sums(formula), key=sp.default_sort_key)}
         rest, totals = formula.xreplace(sums), list[str]()
         *outer, inner = axes
@@ -72,18 +77,30 @@ class Loops:
                 totals += self._total(total, part, peak=peak)
                 rest = rest.xreplace({mark: sp.Symbol(total)})
         start = rest.xreplace({sums[part]: sp.S.Zero for part in added})
-        body = self._nested([inner], [*totals, f"{target} = {self.code(start)}"])
+        body = self._nested([inner], [*totals, self._assigned(name, places, self.code(start))])
         for part in added:
             term_of_sum = self.code(sp.diff(rest, sums[part]) * part.function)
-            body += self._nested([*_limits(part), inner], [f"{target} += {term_of_sum}"])
+            body += self._nested(
+                [*_limits(part), inner], [self._assigned(name, places, term_of_sum, add=True)]
+            )
         return self._nested(outer, body)
+
+    def _assigned(self, name: str, places: list[str], value: str, *, add: bool = False) -> str:
+        """Print that an entry, or entries for several points, are set or added to."""
+        if name not in self.layout.varying:
+            return f"{self._cell(name, places)} {'+' * add}= {value}"
+        row, n = self._cell(name, places[:-1]), places[-1]
+        value = f"load({row}, {n}) + {value}" if add else value
+        if self.layout.parts[name] != "work[":  # what others read keeps its zeros behind the points
+            value = f"first({self.code(self.layout.points[1])} - {n}, {value})"
+        return f"store({row}, {n}, {value})"
 
     def code(self, formula: sp.Expr) -> str:
         """Print an index formula; its entries become elements of arrays, counted from 0."""
         formula = formula.replace(lambda e: isinstance(e, Phi), lambda e: self._call(*e.args))
         formula = formula.xreplace({e: sp.Symbol(self._element(e)) for e in formula.atoms(sp.Indexed)})
         sizes = {s: sp.Symbol(self.names.get(f"size {s}", str(s))) for s in formula.free_symbols}
-        return code(formula.xreplace(sizes), "math")
+        return code(formula.xreplace(sizes), self.layout.library)
 
     def _call(self, name: sp.Symbol, order: sp.Integer, argument: sp.Expr) -> sp.Symbol:
         return sp.Symbol(f"{helper_name(str(name), int(order))}({self.code(argument)})")
@@ -91,7 +108,10 @@ class Loops:
     def _element(self, e: sp.Indexed, *, whole_row: bool = False) -> str:
         name = str(e.base.label)
         places = [_place(k) for k, _ in self.layout.axes(name, self.shapes[name], e.indices)]
-        return self._cell(name, places[:-1] if whole_row else places)
+        if name not in self.layout.varying:
+            return self._cell(name, places)
+        row = self._cell(name, places[:-1])
+        return row if whole_row else f"load({row}, {places[-1]})"
 
     def _cell(self, name: str, places: list[str]) -> str:
         if name in self.layout.scalars:
@@ -134,14 +154,15 @@ class Loops:
         factors = [factor.as_base_exp() for factor in sp.Mul.make_args(body)]
         rows = [base for base, power in factors if isinstance(base, sp.Indexed) for _ in range(power)]
         scale = sp.Mul(*(base**power for base, power in factors if not isinstance(base, sp.Indexed)))
-        texts = [self._element(row, whole_row=True) for row in rows]
-        product = f"row_product({texts[0]}, {texts[1]})" if len(texts) == 2 else f"row_total({texts[0]})"  # noqa: PLR2004
+        texts = [*(self._element(row, whole_row=True) for row in rows), self.code(self.layout.points[1])]
+        product = f"row_{'product' if len(rows) == 2 else 'total'}({', '.join(texts)})"  # noqa: PLR2004
         return product if scale == 1 else f"{self.code(scale)} * {product}"
 
     def _nested(self, axes: list[Axis], body: list[str]) -> list[str]:
         for k, size in reversed(axes):
             if size != 1:
-                body = [f"for {k} in range({self.code(size)}):", *("    " + line for line in body)]
+                steps = f"0, {self.code(size)}, LANES" if size == self.layout.points[1] else self.code(size)
+                body = [f"for {k} in range({steps}):", *("    " + line for line in body)]
         return body
 
 

@@ -18,8 +18,9 @@ POINTS = sp.Symbol("N", integer=True, positive=True)
 """The number of points; in a program for one point, the points are an axis behind its variables' own."""
 
 KERNEL_NAMES = (
-    *("problem", "parameters", "sizes", "work", "rows", "gradient", "residuals", "jacobian", "values"),
-    *("forward", "objective", "output", "scale", "math", "np", "exponential", "row_product", "row_total"),
+    *("problem", "parameters", "sizes", "work", "space", "room", "gradient", "system", "values"),
+    *("forward", "objective", "output", "scale", "math", "np", "lanes", "LANES", "load", "store", "first"),
+    *("row_product", "row_total"),
 )
 """What the kernel around the lines may call its own things."""
 
@@ -36,8 +37,9 @@ class Body:
         What the value, the results and the inputs are called in the lines.
     helpers
         Definitions of the functions that the lines call.
-    rows
-        How many rows of the matrix `work` the lines use, as code in the sizes.
+    rows, entries
+        How many rows of the matrix `work`, a column for each point and more, and how many entries of the vector
+        `space` the lines use, as code in the sizes.
     """
 
     once: tuple[str, ...]
@@ -45,6 +47,7 @@ class Body:
     names: Mapping[str, str]
     helpers: Mapping[str, str]
     rows: str
+    entries: str
 
 
 def pointwise(
@@ -71,21 +74,35 @@ def pointwise(
     varying = _varying(terms, shapes, differing, {derivation.value, *results})
     single = {name for name in terms.keys() - varying - results if differing and shapes[name] == (ONE, ONE)}
     points = (sp.Symbol("n"), POINTS) if differing else (ONE, ONE)
-    held = dict.fromkeys(terms.keys() & varying, "work[") | dict(parts)
-    layout, called = Layout(points, varying, {*single, *scalars}, held), helpers(terms.values(), "math")
+    rooms = (
+        {name: "work[" if name in varying else "space[" for name in terms.keys() - single}
+        if differing
+        else {}
+    )
+    layout = Layout(points, varying, {*single, *scalars}, rooms | dict(parts))
+    called = helpers(terms.values(), layout.library)
     reserved = [*RESERVED, *KERNEL_NAMES, *called, *["N"] * bool(differing)]
     names = code_names(derivation.backward, reserved, [*terms]) | ({"size N": "N"} if differing else {})
-    loops, again, rows = Loops(shapes, names, layout), _dependent(terms, [chosen]), sp.S.Zero
+    loops = Loops(shapes, names, layout)
+    once, again, room = _printed(loops, terms, _dependent(terms, [chosen]))
+    return Body(once, again, names, called, *map(loops.code, room.values()))
+
+
+def _printed(
+    loops: Loops, terms: Mapping[str, Term], again: set[str]
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, sp.Expr]]:
+    """Print the loops of all terms, those to run again apart, and count the room they take in the workspaces."""
     lines: dict[bool, list[str]] = {False: [], True: []}
+    room: dict[str, sp.Expr] = {"work[": sp.S.Zero, "space[": sp.S.Zero}
     for name, term in terms.items():
-        target = lines[name in again]
-        if name in varying and name not in parts:
-            target.append(f"{names[name]} = {loops.code(rows)}")
-            rows += term.shape[1]
-        elif name not in layout.scalars and name not in parts:
-            target.append(f"{names[name]} = np.empty(({', '.join(map(loops.code, term.shape))}))")
+        target, place = lines[name in again], loops.layout.parts.get(name)
+        if place in room:
+            target.append(f"{loops.names[name]} = {loops.code(room[place])}")
+            room[place] += term.shape[1] * (ONE if name in loops.layout.varying else term.shape[0])
+        elif place is None and name not in loops.layout.scalars:
+            target.append(f"{loops.names[name]} = np.empty(({', '.join(map(loops.code, term.shape))}))")
         target += loops.lines(name, term)
-    return Body(tuple(lines[False]), tuple(lines[True]), names, called, loops.code(rows))
+    return tuple(lines[False]), tuple(lines[True]), room
 
 
 def _varying(

@@ -79,6 +79,12 @@ _PIECES = {
         "Abs": "abs({0})",
         "sign": "((1.0 if {0} > 0 else -1.0) if {0} != 0 else 0.0)",
     },
+    "lanes": {
+        "low": "lanes.minimum({0}, {1})",
+        "high": "lanes.maximum({0}, {1})",
+        "Abs": "lanes.absolute({0})",
+        "Piecewise": "lanes.where({0}, {1}, {2})",
+    },
     "np": {
         "low": "np.minimum({0}, {1})",
         "high": "np.maximum({0}, {1})",
@@ -97,7 +103,7 @@ _PIECES = {
 
 
 class _Code(StrPrinter):  # type: ignore[misc]
-    """Prints an elementwise expression as Python for `math`, `np` or `torch`, or in the forward language ("")."""
+    """Prints an elementwise expression for `math`, `lanes`, `np` or `torch`, or in the forward language ("")."""
 
     def __init__(self, library: str) -> None:
         super().__init__()
@@ -151,7 +157,7 @@ class _Code(StrPrinter):  # type: ignore[misc]
 
 
 def code(expression: sp.Expr, library: str) -> str:
-    """Print an expression for `math`, `np` or `torch`, or in the forward language ("")."""
+    """Print an expression for `math`, `lanes`, `np` or `torch`, or in the forward language ("")."""
     return str(_Code(library).doprint(expression))
 
 

@@ -1,8 +1,9 @@
 """Compiling the kernels, with a disk cache that no edit, crash or foreign folder can spoil.
 
 Numba's cache sees edits of a kernel's own file only, not of kernels it calls. The folder is therefore named by a
-hash of all kernel sources and numba's version. A cache that cannot be read is deleted and made again; without a
-folder to write, kernels are compiled in memory.
+hash of all kernel sources and numba's version. What derivations print is kept there too, under a hash of the
+derivation's sources and the activation's definition. A cache that cannot be read is deleted and made again; without
+a folder to write, kernels are compiled in memory.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from threading import RLock
 from types import FunctionType
@@ -23,17 +25,18 @@ from numba import float64, int64, njit, types, uint8
 
 from mlpreport.derivation.elementwise import Elementwise, elementwise
 from mlpreport.training.architecture import Architecture
-from mlpreport.training.kernels_exponential import exponential
-from mlpreport.training.kernels_linear import Kernel, dot, inner, total
+from mlpreport.training.kernels_functions import WORDS
+from mlpreport.training.kernels_lanes import LANES, first, load, store
+from mlpreport.training.kernels_linear import Kernel, inner, row_product, row_total
 from mlpreport.training.network import kernels_source, sizes_of
 
 VECTOR = types.Array(float64, 1, "C")
 MATRIX = types.Array(float64, 2, "C")
-JACOBIANS = types.Array(float64, 3, "C")
-PROBLEM = types.Tuple((types.Array(int64, 1, "C"), MATRIX, MATRIX, float64, MATRIX))  # type: ignore[no-untyped-call]
-"""Layer sizes, inputs (size, point), targets (size, point), factor of the penalty, workspace (row, point)."""
+SYSTEMS = types.Array(float64, 3, "C")
+PROBLEM = types.Tuple((types.Array(int64, 1, "C"), int64, MATRIX, MATRIX, float64, MATRIX, VECTOR))  # type: ignore[no-untyped-call]
+"""Layers' sizes, number of points, inputs, targets (size, point), penalty factor, workspaces (row, point), (entry,)."""
 OBJECTIVE = float64(VECTOR, PROBLEM, VECTOR)
-RESIDUALS = types.void(VECTOR, PROBLEM, MATRIX, JACOBIANS)
+RESIDUALS = types.void(VECTOR, PROBLEM, SYSTEMS)
 FORWARD = types.void(VECTOR, PROBLEM, MATRIX)
 
 
@@ -80,10 +83,11 @@ def compiled_network(name: str, architecture: Architecture) -> Kernel:
         return _compiled_network(name, *_kind(architecture))
 
 
-def workspace(architecture: Architecture) -> int:
-    """Return how many rows of workspace the kernels of an architecture use."""
+def workspace(architecture: Architecture) -> tuple[int, int]:
+    """Return how many rows of points, and how many entries besides, the kernels of an architecture work in."""
     with _LOCK:
-        return int(_printed(*_kind(architecture))[1]["rows"](architecture.sizes))
+        rows, entries = _printed(*_kind(architecture))[1]["room"](architecture.sizes)
+    return rows, entries
 
 
 def _kind(architecture: Architecture) -> tuple[tuple[int, ...], Elementwise]:
@@ -108,23 +112,44 @@ def _compiled_network(name: str, sizes: tuple[int, ...], activation: Elementwise
 @cache
 def _printed(sizes: tuple[int, ...], activation: Elementwise) -> tuple[str, dict[str, Any]]:
     """Print the kernels of a kind of network; return a digest of the text and its functions."""
-    text = kernels_source(Architecture(sizes, activation.name)).replace("math.exp(", "exponential(")
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    text = _text(sizes, activation)
+    digest = _digest(text.encode())
     path = _written(f"network_{digest}.py", text)
     # A cached function is loaded into the module that its globals name.
-    names: dict[str, Any] = {"__name__": __name__, "exponential": exponential}
-    names |= {"row_product": dot, "row_total": total}
+    names: dict[str, Any] = {"__name__": __name__, "lanes": WORDS, "LANES": LANES}
+    names |= {
+        "load": load,
+        "store": store,
+        "first": first,
+        "row_product": row_product,
+        "row_total": row_total,
+    }
     exec(compile(text, str(path), "exec"), names)  # noqa: S102 - printed by our own derivation, not by a user
     for name, value in names.items():
         if isinstance(value, FunctionType):
             # Machine code of several processes meets in the cache; by equal names one kernel would run another's.
             value.__qualname__ = f"{name}_{digest}"
-            names[name] = value if name in {*NETWORK, "rows"} else inner(value)
+            names[name] = value if name in {*NETWORK, "room"} else inner(value)
     return digest, names
 
 
+def _text(sizes: tuple[int, ...], activation: Elementwise) -> str:
+    """Return the text of the kernels: what the same derivation of the same definition printed before, else anew."""
+    kind = f"{_derivation_hash()} {sizes} {activation.name} {activation.expression}"
+    note, folder = f"kind_{_digest(kind.encode())}.txt", cache_folder()
+    if folder is not None:
+        with suppress(OSError, ValueError):  # missing, or damaged
+            digest = (folder / note).read_text("utf-8")
+            kept = (folder / f"network_{digest}.py").read_text("utf-8")
+            if _digest(kept.encode()) == digest:
+                return kept
+    text = kernels_source(Architecture(sizes, activation.name)).replace("math.exp(", "exponential(")
+    _written(note, _digest(text.encode()))
+    return text
+
+
 def _written(name: str, text: str) -> Path:
-    """Write generated source where numba looks for it when it caches; if that fails, the path is only a name."""
+    """Write generated text where numba looks for it when it caches; if that fails, the path is only a name."""
     folder = cache_folder()
     path = Path(f"<{name}>") if folder is None else folder / name
     with suppress(OSError):
@@ -180,7 +205,18 @@ def cache_folder() -> Path | None:
 
 @cache
 def _sources_hash() -> str:
-    digest = hashlib.sha256(numba.__version__.encode())
-    for path in (*sorted(Path(__file__).parent.glob("kernels_*.py")), Path(__file__)):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    """Hash what is compiled: the kernels, this module, and numba's version."""
+    paths = (*sorted(Path(__file__).parent.glob("kernels_*.py")), Path(__file__))
+    return _digest(numba.__version__.encode(), *(path.read_bytes() for path in paths))
+
+
+@cache
+def _derivation_hash() -> str:
+    """Hash what prints kernels: the derivation, the networks' programs, and SymPy's version."""
+    here = Path(__file__).parent
+    paths = (*sorted(here.with_name("derivation").rglob("*.py")), here / "network.py")
+    return _digest(version("sympy").encode(), *(path.read_bytes() for path in paths))
+
+
+def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]

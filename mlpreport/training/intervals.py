@@ -38,7 +38,8 @@ class UndecidedError(ArithmeticError):
 def ball(value: Any) -> Any:
     """Make a number a ball; a float literal that may stand for a rounded number is given its last place as radius."""
     if isinstance(value, np.ndarray):
-        return np.frompyfunc(ball, 1, 1)(value)
+        # Arrays of objects are of balls already: looking at every one again took half the time of a proof.
+        return value if value.dtype == object else np.frompyfunc(ball, 1, 1)(value)
     if isinstance(value, float) and not (value * 1024).is_integer():
         return arb(value, float(np.spacing(abs(value))))
     return arb(value) if isinstance(value, int | float) else value
@@ -59,7 +60,7 @@ class _Balls:
 
     minimum = staticmethod(np.frompyfunc(lambda a, b: ball(a).min(ball(b)), 2, 1))
     maximum = staticmethod(np.frompyfunc(lambda a, b: ball(a).max(ball(b)), 2, 1))
-    where = staticmethod(np.frompyfunc(lambda condition, a, b: a if condition else b, 3, 1))
+    where = staticmethod(np.frompyfunc(lambda condition, a, b: ball(a if condition else b), 3, 1))
 
     @staticmethod
     def ones(shape: tuple[Any, ...]) -> np.ndarray:

@@ -9,7 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from mlpreport.training.kernels_linear import Kernel, Matrix, Vector, copy, dot, inner, largest, two_dots
+from mlpreport.training.kernels_lanes import LANES, load, multiply_add, spread, store, sums_of
+from mlpreport.training.kernels_linear import (
+    Kernel,
+    Matrix,
+    Vector,
+    add_multiple,
+    aligned,
+    copy,
+    dot,
+    inner,
+    largest,
+)
 from mlpreport.training.stopping import (
     CONVERGED,
     DECREMENT_TOLERANCE,
@@ -66,8 +77,7 @@ def line_search(
         return 0.0, value
     high, high_value, high_slope = math.inf, value, slope
     for _ in range(EVALUATIONS):
-        for i in range(start.size):
-            point[i] = start[i] + step * direction[i]
+        add_multiple(start, step, direction, point)
         trial_value = objective(point, problem, gradient)
         trial_slope = dot(gradient, direction)
         # Written so that NaN counts as too high.
@@ -90,16 +100,9 @@ def line_search(
 
 
 @inner
-def padded(size: int) -> int:
-    """Return the length of a row that loops over whole vectors fill; what is behind the row's end stays 0."""
-    vectors = 8 if size < 32 else 32  # noqa: PLR2004 - numbers in one register, in four
-    return (size + vectors - 1) // vectors * vectors
-
-
-@inner
 def identity(size: int) -> Matrix:
-    """Return the identity matrix with padded rows."""
-    result = np.zeros((size, padded(size)))
+    """Return the identity matrix, with an even number of rows."""
+    result = aligned(size + size % 2, size)
     for i in range(size):
         result[i, i] = 1.0
     return result
@@ -115,16 +118,25 @@ def update_and_apply(
     gradient: Vector,
     applied: Matrix,
 ) -> None:
-    """Carry out the last update, and apply the inverse Hessian to two vectors, in one pass over its rows.
+    """Carry out the last update, and apply the inverse Hessian to two vectors, in one pass over pairs of its rows.
 
     The update adds factors[0] · step stepᵀ - factors[1] · (step imageᵀ + image stepᵀ).
     """
-    for i in range(inverse.shape[0]):
-        row = inverse[i]
-        a, b = factors[0] * step[i] - factors[1] * image[i], factors[1] * step[i]
-        for j in range(row.size):
-            row[j] += a * step[j] - b * image[j]
-        applied[0, i], applied[1, i] = two_dots(row, change, gradient)
+    for i in range(0, inverse.shape[0], 2):
+        a, b = inverse[i], inverse[i + 1]
+        a_step = spread(factors[0] * step[i] - factors[1] * image[i])
+        b_step = spread(factors[0] * step[i + 1] - factors[1] * image[i + 1])
+        a_image, b_image = spread(-factors[1] * step[i]), spread(-factors[1] * step[i + 1])
+        ac = ag = bc = bg = spread(0.0)
+        for k in range(0, a.size, LANES):
+            s, m, c, g = load(step, k), load(image, k), load(change, k), load(gradient, k)
+            x = multiply_add(a_step, s, multiply_add(a_image, m, load(a, k)))
+            y = multiply_add(b_step, s, multiply_add(b_image, m, load(b, k)))
+            store(a, k, x)
+            store(b, k, y)
+            ac, ag = multiply_add(x, c, ac), multiply_add(x, g, ag)
+            bc, bg = multiply_add(y, c, bc), multiply_add(y, g, bg)
+        applied[0, i], applied[0, i + 1], applied[1, i], applied[1, i + 1] = sums_of(ac, bc, ag, bg)
 
 
 @inner
@@ -137,9 +149,9 @@ def next_direction(
     factors[0] = (1.0 + dot(change, image) / curvature) / curvature
     factors[1] = 1.0 / curvature
     along, across = dot(step, gradient), dot(image, gradient)
-    for i in range(direction.size):
-        rise = (factors[0] * along - factors[1] * across) * step[i] - factors[1] * along * image[i]
-        direction[i] = -(applied[1, i] + rise)
+    add_multiple(applied[1], factors[0] * along - factors[1] * across, step, direction)
+    add_multiple(direction, -factors[1] * along, image, direction)
+    negate(direction, direction)
 
 
 @inner
@@ -151,23 +163,24 @@ def first_trial(change: float, slope: float) -> float:
 
 @inner
 def negate(source: Vector, target: Vector) -> None:
-    """Set target = -source."""
-    for i in range(target.size):
-        target[i] = -source[i]
+    """Set target = -source, both aligned."""
+    for k in range(0, target.size, LANES):
+        store(target, k, multiply_add(spread(-1.0), load(source, k), spread(0.0)))
 
 
-def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameters: Vector) -> tuple[int, int]:
-    """Minimise from parameters, in place; return the number of iterations and the stop code."""
-    size, iterations = parameters.size, int(options[MAX_ITERATIONS])
-    inverse, direction, point = identity(size), np.empty(size), np.empty(size)
-    gradient, new_gradient = np.empty(size), np.empty(size)
-    width, factors = padded(size), np.zeros(2)
-    step, image, change, end = np.zeros(width), np.zeros(width), np.zeros(width), np.zeros(width)
-    applied = np.zeros((2, width))
-    value = objective(parameters, problem, gradient)
+@inner
+def descend(
+    objective: Kernel, problem: tuple[Any, ...], options: Vector, size: int, current: Vector
+) -> tuple[int, int]:
+    """Minimise from an aligned vector, in place; return the number of iterations and the stop code."""
+    inverse, vectors, applied = identity(size), aligned(7, size), aligned(2, size)
+    direction, point, gradient, new_gradient = vectors[0], vectors[1], vectors[2], vectors[3]
+    step, image, change = vectors[4], vectors[5], vectors[6]
+    factors = np.zeros(2)
+    value = objective(current, problem, gradient)
     negate(gradient, direction)
     rise = -0.5 * math.sqrt(dot(gradient, gradient))
-    for iteration in range(iterations):
+    for iteration in range(int(options[MAX_ITERATIONS])):
         norm = largest(gradient)
         if not norm < math.inf or not abs(value) < math.inf:
             return iteration, NOT_FINITE
@@ -178,19 +191,28 @@ def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameter
             return iteration, CONVERGED
         trial = first_trial(rise, slope)
         length, new_value = line_search(
-            objective, problem, parameters, direction, value, slope, trial, point, new_gradient
+            objective, problem, current, direction, value, slope, trial, point, new_gradient
         )
         if length == 0.0:
             return iteration, STALLED
         # The pass over the matrix still carries out the update before this one.
-        for i in range(size):
-            change[i], end[i] = new_gradient[i] - gradient[i], new_gradient[i]
+        add_multiple(new_gradient, -1.0, gradient, change)
         copy(applied[0], image)
-        update_and_apply(inverse, step, image, factors, change, end, applied)
-        for i in range(size):
-            step[i] = point[i] - parameters[i]
-        next_direction(step, end, change, applied, factors, direction)
-        copy(point, parameters)
+        update_and_apply(inverse, step, image, factors, change, new_gradient, applied)
+        add_multiple(point, -1.0, current, step)
+        next_direction(step, new_gradient, change, applied, factors, direction)
+        copy(point, current)
         gradient, new_gradient = new_gradient, gradient
         rise, value = new_value - value, new_value
-    return iterations, ITERATION_LIMIT
+    return int(options[MAX_ITERATIONS]), ITERATION_LIMIT
+
+
+def bfgs(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameters: Vector) -> tuple[int, int]:
+    """Minimise from parameters, in place; return the number of iterations and the stop code."""
+    current = aligned(1, parameters.size)[0]
+    for i in range(parameters.size):
+        current[i] = parameters[i]
+    result = descend(objective, problem, options, parameters.size, current)
+    for i in range(parameters.size):
+        parameters[i] = current[i]
+    return result

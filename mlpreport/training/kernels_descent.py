@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpreport.training.kernels_linear import Kernel, Vector, largest
+from mlpreport.training.kernels_linear import Kernel, Vector, aligned, largest
 from mlpreport.training.stopping import (
     CONVERGED,
     GRADIENT_TOLERANCE,
@@ -28,7 +28,7 @@ def gradient_descent(
         options[GRADIENT_TOLERANCE],
         options[LEARNING_RATE],
     )
-    gradient = np.empty(parameters.size)
+    gradient = aligned(1, parameters.size)[0]
     for iteration in range(iterations):
         value = objective(parameters, problem, gradient)
         norm = largest(gradient)
@@ -48,7 +48,8 @@ def adam(objective: Kernel, problem: tuple[Any, ...], options: Vector, parameter
         options[GRADIENT_TOLERANCE],
         options[LEARNING_RATE],
     )
-    gradient, mean, square = np.empty(parameters.size), np.zeros(parameters.size), np.zeros(parameters.size)
+    gradient = aligned(1, parameters.size)[0]
+    mean, square = np.zeros(parameters.size), np.zeros(parameters.size)
     for iteration in range(iterations):
         value = objective(parameters, problem, gradient)
         norm = largest(gradient)

@@ -10,21 +10,22 @@ from typing import Any
 
 import numpy as np
 
+from mlpreport.training.kernels_lanes import LANES, load, spread, store
 from mlpreport.training.kernels_linear import (
     Kernel,
     Matrix,
     Vector,
-    cholesky,
-    copy,
+    add_gram,
+    aligned,
     dot,
-    dot_2_by_2,
+    eliminate,
     inner,
-    largest,
-    solve_cholesky,
+    substitute,
 )
 from mlpreport.training.stopping import (
     CONVERGED,
     DECREMENT_TOLERANCE,
+    FIRST_DAMPING,
     GRADIENT_TOLERANCE,
     ITERATION_LIMIT,
     MAX_ITERATIONS,
@@ -32,8 +33,6 @@ from mlpreport.training.stopping import (
     STALLED,
 )
 
-FIRST_DAMPING = 1e-2
-"""The first damping, as a factor of the largest diagonal entry of the normal matrix."""
 DECAY = 1.0 / 3.0
 LARGEST_DAMPING = 1e20
 TRUSTED_GAIN = 0.25
@@ -41,113 +40,117 @@ PRECISION = 2.0**-52
 
 
 @inner
-def add_gram(jacobian: Matrix, result: Matrix) -> None:
-    """Add jacobian jacobianᵀ to the lower triangle of the result."""
-    size = jacobian.shape[0]
-    for i in range(0, size - 1, 2):
-        a, b = jacobian[i], jacobian[i + 1]
-        for j in range(0, i + 1, 2):
-            ac, ad, bc, bd = dot_2_by_2(a, b, jacobian[j], jacobian[j + 1])
-            result[i, j] += ac
-            result[i, j + 1] += ad
-            result[i + 1, j] += bc
-            result[i + 1, j + 1] += bd
-    if size % 2:
-        for j in range(size):
-            result[size - 1, j] += dot(jacobian[size - 1], jacobian[j])
-
-
-@inner
-def damped_step(
-    normal: Matrix, slope: Vector, damping: float, matrix: Matrix, factor: Matrix, step: Vector
-) -> float:
-    """Solve (normal + damping · I) step = -slope; return the predicted decrease, or NaN if singular."""
-    size = slope.size
+def linearise(parameters: Vector, penalty: float, systems: Any, normal: Matrix) -> None:
+    """Form the normal matrix, and half the gradient in the column behind it, the penalty's part included."""
+    size = parameters.size
+    for i in range(size + 1):
+        for k in range(i // LANES * LANES, normal.shape[1], LANES):
+            store(normal[i], k, spread(0.0))
     for i in range(size):
-        for j in range(i):
-            matrix[i, j] = normal[i, j]
-        matrix[i, i] = normal[i, i] + damping
-    if not cholesky(matrix, factor):
-        return math.nan
-    solve_cholesky(factor, slope, step)
-    predicted = 0.0
-    for i in range(size):
-        step[i] = -step[i]
-        predicted += step[i] * (damping * step[i] - slope[i])
-    return predicted
-
-
-@inner
-def linearise(
-    parameters: Vector, penalty: float, residuals: Matrix, jacobians: Any, normal: Matrix, slope: Vector
-) -> None:
-    """Form the normal matrix and half the gradient, the penalty's part included."""
-    for i in range(slope.size):
-        for j in range(slope.size):
-            normal[i, j] = 0.0
         normal[i, i] = penalty
-        slope[i] = penalty * parameters[i]
-    for output in range(residuals.shape[0]):
-        add_gram(jacobians[output], normal)
-        for i in range(slope.size):
-            slope[i] += dot(jacobians[output, i], residuals[output])
+        normal[i, size] = penalty * parameters[i]
+    for output in range(systems.shape[0]):
+        add_gram(systems[output], size + 1, normal)
 
 
 @inner
-def objective(parameters: Vector, penalty: float, residuals: Matrix) -> float:
+def objective(parameters: Vector, penalty: float, systems: Any) -> float:
     """Return the sum of the squared residuals and the penalty."""
-    value = penalty * dot(parameters, parameters)
-    for output in range(residuals.shape[0]):
-        value += dot(residuals[output], residuals[output])
+    value = 0.0
+    if penalty > 0.0:
+        for i in range(parameters.size):
+            value += penalty * parameters[i] ** 2
+    for output in range(systems.shape[0]):
+        residuals = systems[output, parameters.size]
+        value += dot(residuals, residuals)
     return value
 
 
 @inner
-def largest_diagonal(a: Matrix) -> float:
-    """Return the largest diagonal entry."""
+def damp(normal: Matrix, size: int, damping: float, matrix: Matrix) -> None:
+    """Set the upper triangle, and the column and row behind it, of matrix = normal + damping · I."""
+    for i in range(size + 1):
+        for k in range(i // LANES * LANES, normal.shape[1], LANES):
+            store(matrix[i], k, load(normal[i], k))
+        matrix[i, i] += damping
+
+
+@inner
+def take_step(
+    normal: Matrix,
+    damping: float,
+    parameters: Vector,
+    matrix: Matrix,
+    inverses: Vector,
+    descent: Vector,
+    point: Vector,
+) -> float:
+    """Solve (normal + damping · I) descent = half the gradient, and set point = parameters - descent.
+
+    Return the decrease that the linearised residuals predict; NaN if the system is singular, and then the step is
+    the last one.
+    """
+    size, predicted = parameters.size, math.nan
+    damp(normal, size, damping, matrix)
+    if eliminate(matrix, size, inverses):
+        substitute(matrix, size, inverses, descent)
+        predicted = 0.0
+        for i in range(size):
+            predicted += descent[i] * (damping * descent[i] + normal[i, size])
+    for i in range(size):
+        point[i] = parameters[i] - descent[i]
+    return predicted
+
+
+@inner
+def largest_slope(normal: Matrix, size: int) -> float:
+    """Return the largest absolute entry of the gradient; NaN if one is NaN."""
     result = 0.0
-    for i in range(a.shape[0]):
-        result = max(result, float(a[i, i]))
+    for i in range(size):
+        slope = 2.0 * abs(normal[i, size])
+        if slope > result or math.isnan(slope):
+            result = slope
     return result
 
 
 @inner
-def add(a: Vector, b: Vector, result: Vector) -> None:
-    """Set result = a + b."""
-    for i in range(result.size):
-        result[i] = a[i] + b[i]
+def largest_diagonal(a: Matrix, size: int) -> float:
+    """Return the largest diagonal entry."""
+    result = 0.0
+    for i in range(size):
+        result = max(result, float(a[i, i]))
+    return result
 
 
 def levenberg_marquardt(
     residual_function: Kernel, problem: tuple[Any, ...], options: Vector, parameters: Vector
 ) -> tuple[int, int]:
     """Minimise the sum of squared residuals from parameters, in place; return iterations and stop code."""
-    _, _, targets, penalty, _ = problem
-    size = parameters.size
-    residuals, new_residuals = np.empty(targets.shape), np.empty(targets.shape)
-    jacobians = np.empty((targets.shape[0], size, targets.shape[1]))
-    normal, matrix, factor = np.zeros((size, size)), np.empty((size, size)), np.empty((size, size))
-    slope, step, point = np.empty(size), np.empty(size), np.empty(size)
-    residual_function(parameters, problem, residuals, jacobians)
-    value = objective(parameters, penalty, residuals)
-    linearise(parameters, penalty, residuals, jacobians, normal, slope)
-    damping, growth = FIRST_DAMPING * largest_diagonal(normal), 2.0
+    _, _, _, targets, penalty, _, _ = problem
+    size, outputs = parameters.size, targets.shape[0]
+    normal, matrix = aligned(size + 4, size + 1), aligned(size + 4, size + 1)
+    systems = aligned(outputs * (size + 4), targets.shape[1]).reshape((outputs, size + 4, targets.shape[1]))
+    inverses, descent, point = np.empty(size), np.zeros(size), np.empty(size)
+    residual_function(parameters, problem, systems)
+    value = objective(parameters, penalty, systems)
+    linearise(parameters, penalty, systems, normal)
+    damping, growth = options[FIRST_DAMPING] * largest_diagonal(normal, size), 2.0
     for iteration in range(int(options[MAX_ITERATIONS])):
-        norm = 2.0 * largest(slope)
+        norm = largest_slope(normal, size)
         if not value < math.inf or not norm < math.inf:
             return iteration, NOT_FINITE
         if norm <= options[GRADIENT_TOLERANCE]:
             return iteration, CONVERGED
-        predicted = damped_step(normal, slope, damping, matrix, factor, step)
-        add(parameters, step, point)
-        residual_function(point, problem, new_residuals, jacobians)
-        new_value = objective(point, penalty, new_residuals)
+        predicted = take_step(normal, damping, parameters, matrix, inverses, descent, point)
+        residual_function(point, problem, systems)
+        new_value = objective(point, penalty, systems)
         gain = (value - new_value) / predicted
         if gain > 0.0:
             converged = gain > TRUSTED_GAIN and predicted <= options[DECREMENT_TOLERANCE] * value
-            copy(point, parameters)
-            residuals, new_residuals, value = new_residuals, residuals, new_value
-            linearise(parameters, penalty, residuals, jacobians, normal, slope)
+            for i in range(size):
+                parameters[i] = point[i]
+            value = new_value
+            linearise(parameters, penalty, systems, normal)
             damping *= max(DECAY, 1.0 - (2.0 * gain - 1.0) ** 3)
             growth = 2.0
             if converged:

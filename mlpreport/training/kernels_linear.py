@@ -1,7 +1,8 @@
 """Compiled vector and matrix arithmetic without threads, so that results do not depend on their number.
 
-BLAS may share one product between threads and then rounds differently; these loops never do. Loops also stand in
-for NumPy's array expressions and slice assignments, which take numba seconds to compile.
+BLAS may share one product between threads and then rounds differently; these loops never do. Vectors and rows are
+`aligned`: whole lanes, with zeros behind their own entries. Loops also stand in for NumPy's array expressions and
+slice assignments, which take numba seconds to compile.
 """
 
 import math
@@ -11,6 +12,19 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from mlpreport.training.kernels_lanes import (
+    LANES,
+    first,
+    larger,
+    largest_of,
+    load,
+    multiply_add,
+    spread,
+    store,
+    sum_of,
+    sums_of,
+)
 
 Kernel = Callable[..., Any]
 F = TypeVar("F", bound=Kernel)
@@ -22,120 +36,164 @@ Flags = NDArray[np.uint8]
 
 def inner(function: F) -> F:
     """Mark a function that compiled code calls; it is compiled with its caller."""
-    return cast("F", njit(nogil=True, error_model="numpy")(function))
+    return cast("F", njit(nogil=True, error_model="numpy", forceinline=True)(function))
 
 
-def reduction(function: F) -> F:
-    """Mark a sum without stores: only there may additions be reordered and still never depend on memory layout."""
-    return cast("F", njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})(function))
+def aligned_zeros(rows: int, size: int) -> Matrix:
+    """Return a matrix of zeros whose rows hold `size` entries, are whole lanes, and start where a cache line does."""
+    width = (size + LANES - 1) // LANES * LANES
+    memory = np.zeros(rows * width + LANES)
+    skipped = -(memory.ctypes.data // 8) % LANES
+    return memory[skipped : skipped + rows * width].reshape((rows, width))
 
 
-@reduction
+aligned = inner(aligned_zeros)
+
+
+@inner
 def dot(a: Vector, b: Vector) -> float:
-    """Return the inner product of two vectors."""
-    total = 0.0
-    for i in range(a.size):
-        total += a[i] * b[i]
-    return total
+    """Return the inner product of two aligned vectors."""
+    total = spread(0.0)
+    for k in range(0, a.size, LANES):
+        total = multiply_add(load(a, k), load(b, k), total)
+    result: float = sum_of(total)
+    return result
 
 
-@reduction
-def total(a: Vector) -> float:
-    """Return the sum of a vector."""
-    result = 0.0
-    for i in range(a.size):
-        result += a[i]
+@inner
+def row_product(a: Vector, b: Vector, count: int) -> float:
+    """Return the inner product of the first entries of two aligned rows, whatever is behind them."""
+    total, whole = spread(0.0), count // LANES * LANES
+    for k in range(0, whole, LANES):
+        total = multiply_add(load(a, k), load(b, k), total)
+    for k in range(whole, count, LANES):
+        total = multiply_add(first(count - k, load(a, k)), first(count - k, load(b, k)), total)
+    result: float = sum_of(total)
+    return result
+
+
+@inner
+def row_total(a: Vector, count: int) -> float:
+    """Return the sum of the first entries of an aligned row, whatever is behind them."""
+    total, one, whole = spread(0.0), spread(1.0), count // LANES * LANES
+    for k in range(0, whole, LANES):
+        total = multiply_add(load(a, k), one, total)
+    for k in range(whole, count, LANES):
+        total = multiply_add(first(count - k, load(a, k)), one, total)
+    result: float = sum_of(total)
     return result
 
 
 @inner
 def copy(source: Vector, target: Vector) -> None:
-    """Set target = source."""
-    for i in range(target.size):
-        target[i] = source[i]
+    """Set target = source, both aligned."""
+    for k in range(0, target.size, LANES):
+        store(target, k, load(source, k))
 
 
 @inner
-def fill(target: Vector, value: float) -> None:
-    """Set every entry of target to value."""
-    for i in range(target.size):
-        target[i] = value
+def add_multiple(a: Vector, factor: float, b: Vector, result: Vector) -> None:
+    """Set result = a + factor · b, all aligned."""
+    multiple = spread(factor)
+    for k in range(0, result.size, LANES):
+        store(result, k, multiply_add(multiple, load(b, k), load(a, k)))
 
 
 @inner
 def largest(a: Vector) -> float:
-    """Return the largest absolute entry, NaN if any entry is NaN."""
-    result = 0.0
-    for i in range(a.size):
-        size = abs(a[i])
-        if size > result or math.isnan(size):
-            result = size
+    """Return the largest absolute entry of an aligned vector, NaN if any entry is NaN."""
+    sizes = spread(0.0)
+    for k in range(0, a.size, LANES):
+        sizes = larger(sizes, load(a, k))
+    result: float = largest_of(sizes)
     return result
 
 
-@reduction
-def two_dots(row: Vector, a: Vector, b: Vector) -> tuple[float, float]:
-    """Return the inner products of a row with two vectors."""
-    first = second = 0.0
-    for i in range(row.size):
-        first += row[i] * a[i]
-        second += row[i] * b[i]
-    return first, second
+@inner
+def add_gram(rows: Matrix, count: int, result: Matrix) -> None:
+    """Add the inner products of the first `count` rows to the upper triangle of the result.
 
-
-@reduction
-def dot_2_by_2(a: Vector, b: Vector, c: Vector, d: Vector) -> tuple[float, float, float, float]:
-    """Return the inner products ac, ad, bc, bd of four vectors, each loaded once."""
-    ac = ad = bc = bd = 0.0
-    for i in range(a.size):
-        ac += a[i] * c[i]
-        ad += a[i] * d[i]
-        bc += b[i] * c[i]
-        bd += b[i] * d[i]
-    return ac, ad, bc, bd
+    Four rows and two columns at a time, which uses every entry loaded several times; the last block may reach into
+    rows behind, which are zeros, and below the diagonal.
+    """
+    for i in range(0, count, 4):
+        a, b, c, d = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+        for j in range(0, i + 4, 2):
+            e, f = rows[j], rows[j + 1]
+            ae = be = ce = de = af = bf = cf = df = spread(0.0)
+            for k in range(0, a.size, LANES):
+                x, y, left, right = load(a, k), load(b, k), load(e, k), load(f, k)
+                ae, af = multiply_add(x, left, ae), multiply_add(x, right, af)
+                be, bf = multiply_add(y, left, be), multiply_add(y, right, bf)
+                x, y = load(c, k), load(d, k)
+                ce, cf = multiply_add(x, left, ce), multiply_add(x, right, cf)
+                de, df = multiply_add(y, left, de), multiply_add(y, right, df)
+            add_four(sums_of(ae, be, ce, de), result[j], i)
+            add_four(sums_of(af, bf, cf, df), result[j + 1], i)
 
 
 @inner
-def finish_row(a: Matrix, factor: Matrix, row: int, start: int) -> bool:
-    """Compute the entries of one row of a Cholesky factor from column start; return whether the pivot is positive."""
-    for j in range(start, row):
-        factor[row, j] = (a[row, j] - dot(factor[row, :j], factor[j, :j])) / factor[j, j]
-    pivot = a[row, row] - dot(factor[row, :row], factor[row, :row])
-    if not 0.0 < pivot < math.inf:
-        return False
-    factor[row, row] = math.sqrt(pivot)
+def add_four(values: tuple[float, float, float, float], row: Vector, start: int) -> None:
+    """Add four numbers to the entries of a row from `start` on."""
+    for k in range(4):
+        row[start + k] += values[k]
+
+
+@inner
+def subtract_multiple(row: Vector, multiple: float, other: Vector, start: int) -> None:
+    """Subtract a multiple of another row from a row, from the vector on that holds entry `start`."""
+    factor = spread(-multiple)
+    for k in range(start // LANES * LANES, row.size, LANES):
+        store(row, k, multiply_add(factor, load(other, k), load(row, k)))
+
+
+@inner
+def eliminate(matrix: Matrix, size: int, inverses: Vector) -> bool:
+    """Eliminate below the diagonal of a symmetric matrix, given by its upper triangle and further columns.
+
+    The rows become those of D Lᵀ in Cholesky's square-root-free L D Lᵀ, and `inverses` the reciprocals of D; further
+    columns, such as the right-hand side of a system, are eliminated with the others. The matrix needs one row more,
+    which is overwritten. Return whether it is numerically positive definite.
+    """
+    for start in range(0, size, 4):
+        for row in range(start, min(start + 4, size)):
+            for above in range(start, row):
+                subtract_multiple(matrix[row], matrix[above, row] * inverses[above], matrix[above], row)
+            pivot = matrix[row, row]
+            if not 0.0 < pivot < math.inf:
+                return False
+            inverses[row] = 1.0 / pivot
+        for row in range(start + 4, size, 2):
+            subtract_multiples(matrix, row, start, inverses)
     return True
 
 
 @inner
-def cholesky(a: Matrix, factor: Matrix) -> bool:
-    """Write the lower Cholesky factor of a into factor; return whether a is numerically positive definite.
-
-    Two rows and two columns at a time.
-    """
-    size = a.shape[0]
-    for i in range(0, size - 1, 2):
-        for j in range(0, i, 2):
-            ac, ad, bc, bd = dot_2_by_2(factor[i, :j], factor[i + 1, :j], factor[j, :j], factor[j + 1, :j])
-            left, corner, right = factor[j, j], factor[j + 1, j], factor[j + 1, j + 1]
-            factor[i, j] = (a[i, j] - ac) / left
-            factor[i, j + 1] = (a[i, j + 1] - ad - factor[i, j] * corner) / right
-            factor[i + 1, j] = (a[i + 1, j] - bc) / left
-            factor[i + 1, j + 1] = (a[i + 1, j + 1] - bd - factor[i + 1, j] * corner) / right
-        for k in range(i, i + 2):
-            if not finish_row(a, factor, k, i):
-                return False
-    return size % 2 == 0 or finish_row(a, factor, size - 1, 0)
+def subtract_multiples(matrix: Matrix, row: int, start: int, inverses: Vector) -> None:
+    """Eliminate with four rows in two rows below, so that each entry loaded is used several times."""
+    first_row, second_row = matrix[row], matrix[row + 1]
+    a, b, c, d = matrix[start], matrix[start + 1], matrix[start + 2], matrix[start + 3]
+    by_a, by_b, by_c, by_d = inverses[start], inverses[start + 1], inverses[start + 2], inverses[start + 3]
+    first_a, second_a = spread(-a[row] * by_a), spread(-a[row + 1] * by_a)
+    first_b, second_b = spread(-b[row] * by_b), spread(-b[row + 1] * by_b)
+    first_c, second_c = spread(-c[row] * by_c), spread(-c[row + 1] * by_c)
+    first_d, second_d = spread(-d[row] * by_d), spread(-d[row + 1] * by_d)
+    for k in range(row // LANES * LANES, first_row.size, LANES):
+        x, y = load(a, k), load(b, k)
+        p = multiply_add(first_b, y, multiply_add(first_a, x, load(first_row, k)))
+        q = multiply_add(second_b, y, multiply_add(second_a, x, load(second_row, k)))
+        x, y = load(c, k), load(d, k)
+        store(first_row, k, multiply_add(first_d, y, multiply_add(first_c, x, p)))
+        store(second_row, k, multiply_add(second_d, y, multiply_add(second_c, x, q)))
 
 
 @inner
-def solve_cholesky(factor: Matrix, right: Vector, solution: Vector) -> None:
-    """Solve (factor factorᵀ) solution = right."""
-    size = right.size
+def substitute(matrix: Matrix, size: int, inverses: Vector, solution: Vector) -> None:
+    """Solve the eliminated system whose right-hand side is column `size`."""
     for i in range(size):
-        solution[i] = (right[i] - dot(factor[i, :i], solution[:i])) / factor[i, i]
-    for i in range(size - 1, -1, -1):
-        value = solution[i] / factor[i, i]
-        solution[i] = value
-        for j in range(i):
-            solution[j] -= factor[i, j] * value
+        solution[i] = matrix[i, size]
+    for j in range(size - 1, -1, -1):
+        value = solution[j] * inverses[j]
+        solution[j] = value
+        for i in range(j):
+            solution[i] -= matrix[i, j] * value

@@ -30,7 +30,7 @@ def evaluate(
     values: Vector,
     gradient_norms: Vector,
 ) -> None:
-    """Note the objective and the largest entry of its gradient at each row of parameters."""
+    """Note the objective and the largest entry of its gradient, in an aligned vector, at each row of parameters."""
     for index in range(rows.shape[0]):
         values[index] = objective(rows[index], problem, gradient)
         gradient_norms[index] = largest(gradient)

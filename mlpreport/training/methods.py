@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
+from queue import SimpleQueue
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, UInt8
@@ -16,6 +18,7 @@ from mlpreport.training.problem import Problem
 from mlpreport.training.settings import Advance, Counts, Minimiser, Rows, Settings
 from mlpreport.training.stopping import (
     DECREMENT_TOLERANCE,
+    FIRST_DAMPING,
     GRADIENT_TOLERANCE,
     LEARNING_RATE,
     MAX_ITERATIONS,
@@ -52,23 +55,30 @@ def compiled_minimiser(problem: Problem, settings: Settings, *, kernel: str, ora
 
     def minimise(rows: Rows, advance: Advance) -> tuple[Counts, Counts]:
         iterations, codes = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+        threads, spare = settings.threads or available_threads(), SimpleQueue[tuple[Any, ...]]()
+        for _ in range(threads):
+            spare.put(problem.for_kernels())
 
         def minimise_part(part: slice, cancelled: Flag) -> None:
-            results = (rows[part], iterations[part], codes[part])
-            loop(method, function, problem.for_kernels(), options, *results, cancelled)
+            own, results = spare.get(), (rows[part], iterations[part], codes[part])
+            try:
+                loop(method, function, own, options, *results, cancelled)
+            finally:
+                spare.put(own)
 
-        _share(minimise_part, len(rows), settings.threads or available_threads(), advance)
+        _share(minimise_part, len(rows), threads, advance)
         return iterations, codes
 
     return minimise
 
 
 def _options(settings: Settings) -> Float64[np.ndarray, " option"]:
-    options = np.zeros(4)
+    options = np.zeros(5)
     options[MAX_ITERATIONS] = settings.max_iterations
     options[GRADIENT_TOLERANCE] = settings.gradient_tolerance
     options[DECREMENT_TOLERANCE] = settings.decrement_tolerance
     options[LEARNING_RATE] = settings.learning_rate
+    options[FIRST_DAMPING] = settings.first_damping
     return options
 
 

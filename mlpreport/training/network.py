@@ -65,17 +65,19 @@ def _derived(source: str, points: Shapes, parameters: Shapes) -> Derivation:
 
 
 def kernels_source(architecture: Architecture) -> str:
-    """Python source of the functions `forward`, `objective` and `residuals`, and of `rows`, of their workspace.
+    """Python source of `forward`, `objective` and `residuals`, and of `room`, which tells the size of their workspace.
 
-    Parameters are flat; `problem` is the tuple of sizes, inputs (size, point), targets, penalty and workspace.
+    Parameters are flat; `problem` is the tuple of sizes, number of points, inputs (size, point), targets, penalty and
+    two workspaces, the first of rows of points; rows have room for whole lanes of points.
     """
-    texts, helpers, rows = [], dict[str, str](), []
+    texts, helpers, bodies = [], dict[str, str](), []
     for text, body in (_forward(architecture), _objective(architecture), _residuals(architecture)):
         texts.append(text)
         helpers |= body.helpers
-        rows.append(body.rows)
-    space = [*_sizes(architecture, body.names), f"return max({', '.join(rows)})"]
-    texts.append(_function("rows(sizes)", space))
+        bodies.append(body)
+    rows, entries = ", ".join(body.rows for body in bodies), ", ".join(body.entries for body in bodies)
+    room = [*_sizes(architecture, body.names), f"return max({rows}), max({entries})"]
+    texts.append(_function("room(sizes)", room))
     return "\n\n\n".join(["import math\n\nimport numpy as np", *helpers.values(), *texts]) + "\n"
 
 
@@ -92,8 +94,7 @@ def _parts(architecture: Architecture, derivation: Derivation, array: str) -> di
 def _unpacked(architecture: Architecture, body: Body, results: Mapping[str, str]) -> Iterator[str]:
     """Print what comes first: sizes, and where each parameter and its result start in flat arrays."""
     names, start = body.names, "0"
-    yield f"sizes, {names['x']}, {names['y']}, {names.get('decay', '_')}, work = problem"
-    yield f"{names['size N']} = {names['x']}.shape[1]"
+    yield f"sizes, {names['size N']}, {names['x']}, {names['y']}, {names.get('decay', '_')}, work, space = problem"
     yield from _sizes(architecture, names)
     for key, shape in parameter_sizes(architecture).items():
         yield f"{names[key]} = {start}"
@@ -117,9 +118,9 @@ def _objective(architecture: Architecture) -> tuple[str, Body]:
 
 
 def _residuals(architecture: Architecture) -> tuple[str, Body]:
-    """Print the loop over outputs: value and gradient of each one's error, over all points."""
+    """Print the loop over outputs: gradient and, behind it, value of each one's error, over all points."""
     derivation, single = residual(architecture), architecture.sizes[-1] == 1
-    parts = _parts(architecture, derivation, "jacobian[output, ") | {"l": "residuals["}
+    parts = _parts(architecture, derivation, "system[output, ") | {"l": "system[output, "}
     scalars = ("e",) if single else ()
     body = pointwise(derivation, differing=("x", "y"), scalars=scalars, parts=parts, chosen="e")
     e, y = body.names["e"], body.names["y"]
@@ -127,11 +128,11 @@ def _residuals(architecture: Architecture) -> tuple[str, Body]:
     lines = [
         *_unpacked(architecture, body, derivation.results),
         *body.once,
-        f"scale = 1 / math.sqrt({y}.size)",
+        f"scale = 1 / math.sqrt({y}.shape[0] * {body.names['size N']})",
         f"for output in range({y}.shape[0]):",
-        *(f"    {line}" for line in [*chosen, f"{body.names['l']} = output", *body.again]),
+        *(f"    {line}" for line in [*chosen, f"{body.names['l']} = parameters.size", *body.again]),
     ]
-    return _function("residuals(parameters, problem, residuals, jacobian)", lines), body
+    return _function("residuals(parameters, problem, system)", lines), body
 
 
 def _forward(architecture: Architecture) -> tuple[str, Body]:

@@ -23,11 +23,14 @@ class Problem:
     def for_kernels(self) -> tuple[Any, ...]:
         """Return what kernels know of the problem, with a workspace of its own: one for each thread."""
         from mlpreport.training.compilation import workspace  # noqa: PLC0415 - numba takes 0.3 s to import
+        from mlpreport.training.kernels_linear import aligned_zeros  # noqa: PLC0415 - as above
 
-        sizes = np.array(self.architecture.sizes)
-        x, y = np.array(self.x.T, order="C"), np.array(self.y.T, order="C")
-        work = np.empty((workspace(self.architecture), x.shape[1]))
-        return sizes, x, y, float(self.weight_decay), work
+        points = len(self.x)
+        x, y = (aligned_zeros(array.shape[1], points) for array in (self.x, self.y))
+        x[:, :points], y[:, :points] = self.x.T, self.y.T
+        rows, entries = workspace(self.architecture)
+        work, space = aligned_zeros(rows, points), np.empty(entries)
+        return np.array(self.architecture.sizes), points, x, y, float(self.weight_decay), work, space
 
 
 def checked_problem(architecture: Architecture, data: Any, part: str, weight_decay: float) -> Problem:
@@ -72,12 +75,14 @@ def unit_values(
 ) -> tuple[Float64[np.ndarray, "n units"], ...]:
     """Values of every layer behind the input, the output last; each (n, units)."""
     from mlpreport.training.compilation import compiled_network  # noqa: PLC0415 - numba takes 0.3 s to import
+    from mlpreport.training.kernels_linear import aligned_zeros  # noqa: PLC0415 - as above
 
     widths = architecture.sizes[1:]
-    values = np.empty((sum(widths), len(x)))
+    values = aligned_zeros(sum(widths), len(x))
     problem = Problem(architecture, x, np.empty((len(x), widths[-1]))).for_kernels()
     compiled_network("forward", architecture)(np.array(parameters), problem, values)
-    return tuple(np.ascontiguousarray(layer.T) for layer in np.split(values, np.cumsum(widths)[:-1]))
+    layers = np.split(values[:, : len(x)], np.cumsum(widths)[:-1])
+    return tuple(np.ascontiguousarray(layer.T) for layer in layers)
 
 
 def outputs(
@@ -87,14 +92,15 @@ def outputs(
 ) -> Float64[np.ndarray, "restart n outputs"]:
     """Compute the outputs of the networks with these rows of parameters."""
     from mlpreport.training.compilation import compiled_network  # noqa: PLC0415 - numba takes 0.3 s to import
+    from mlpreport.training.kernels_linear import aligned_zeros  # noqa: PLC0415 - as above
 
     width, kernel = architecture.sizes[-1], compiled_network("forward", architecture)
     result = np.empty((len(rows), len(x), width))
-    values = np.empty((sum(architecture.sizes[1:]), len(x)))
+    values = aligned_zeros(sum(architecture.sizes[1:]), len(x))
     problem = Problem(architecture, x, np.empty((len(x), width))).for_kernels()
     for row, output in zip(np.array(rows, order="C"), result, strict=True):
         kernel(row, problem, values)
-        output[:] = values[-width:].T
+        output[:] = values[-width:, : len(x)].T
     return result
 
 
@@ -103,9 +109,10 @@ def losses_and_gradient_norms(
 ) -> tuple[Float64[np.ndarray, " restart"], Float64[np.ndarray, " restart"]]:
     """Mean squared errors without the penalty, and the largest gradient entries with it, at rows of parameters."""
     from mlpreport.training.compilation import compiled, compiled_network  # noqa: PLC0415 - as above
+    from mlpreport.training.kernels_linear import aligned_zeros  # noqa: PLC0415 - as above
 
     objective = compiled_network("objective", problem.architecture)
-    values, norms, gradient = np.empty(len(rows)), np.empty(len(rows)), np.empty(rows.shape[1])
+    values, norms, gradient = np.empty(len(rows)), np.empty(len(rows)), aligned_zeros(1, rows.shape[1])[0]
     compiled("evaluate")(objective, problem.for_kernels(), rows, gradient, values, norms)
     if problem.weight_decay:
         values, _ = losses_and_gradient_norms(replace(problem, weight_decay=0.0), rows)

@@ -39,6 +39,8 @@ class Options(TypedDict, total=False):
         `ftol`; 'scipy-bfgs', 'adam' and 'gradient-descent' have no such rule.
     learning_rate
         Step of 'adam' (None: 0.01) and 'gradient-descent' (None: 0.1); the others find their own.
+    first_damping
+        First damping of 'levenberg-marquardt', as a factor of the normal matrix's largest diagonal entry. None: 1e-2.
     weight_decay
         Factor of the squared norm of all parameters that is added to the mean squared error. None: 0.
     threads
@@ -49,6 +51,7 @@ class Options(TypedDict, total=False):
     gradient_tolerance: float | None
     decrement_tolerance: float | None
     learning_rate: float | None
+    first_damping: float | None
     weight_decay: float | None
     threads: int | None
 
@@ -61,6 +64,7 @@ class Settings:
     gradient_tolerance: float = 1e-6
     decrement_tolerance: float = 0.0
     learning_rate: float = 0.0
+    first_damping: float = 1e-2
     weight_decay: float = 0.0
     threads: int | None = None
 
@@ -71,6 +75,7 @@ class Settings:
             checked_whole("threads", self.threads, POSITIVE)
         for name in ("gradient_tolerance", "decrement_tolerance", "learning_rate", "weight_decay"):
             checked_number(name, getattr(self, name), example=1e-6)
+        checked_number("first_damping", self.first_damping, example=1e-2, positive=True)
 
 
 def with_options(settings: Settings, options: Mapping[str, Any]) -> Settings:

@@ -6,5 +6,5 @@ STOP_REASONS = ("converged", "stalled", "iteration limit", "not finite")
 CONVERGED, STALLED, ITERATION_LIMIT, NOT_FINITE = range(len(STOP_REASONS))
 """Stop codes of the compiled methods: places in `STOP_REASONS`."""
 
-MAX_ITERATIONS, GRADIENT_TOLERANCE, DECREMENT_TOLERANCE, LEARNING_RATE = range(4)
+MAX_ITERATIONS, GRADIENT_TOLERANCE, DECREMENT_TOLERANCE, LEARNING_RATE, FIRST_DAMPING = range(5)
 """Places in the options vector of the compiled methods."""

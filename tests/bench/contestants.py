@@ -82,13 +82,14 @@ CONTESTANTS = (
         partial(ours, method="levenberg-marquardt"),
         {
             "all": {"decrement_tolerance": 1e-6},
-            "[3]": {"decrement_tolerance": 1e-4},
-            "[10]": {"decrement_tolerance": 1e-5, "max_iterations": 500},
-            "[3,5,4]": {"decrement_tolerance": 1e-5, "max_iterations": 180},
+            "[3]": {"decrement_tolerance": 3e-4},
+            "[10]": {"decrement_tolerance": 1e-5, "max_iterations": 700, "first_damping": 3e-4},
+            "[3,5,4]": {"decrement_tolerance": 1e-3, "max_iterations": 150, "first_damping": 3e-3},
         },
         {
-            "decrement_tolerance": [1e-4, 1e-5, 1e-6, 1e-7],
-            "max_iterations": [60, 90, 120, 180, 250, 350, 500, 1000],
+            "first_damping": [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1],
+            "decrement_tolerance": [1e-3, 3e-4, 1e-4, 1e-5, 1e-6, 1e-7],
+            "max_iterations": [90, 120, 180, 250, 350, 500, 700, 1000],
         },
     ),
     Contestant(
@@ -104,7 +105,10 @@ CONTESTANTS = (
         "peer",
         f"{GRADIENT}, or relative decrease",
         partial(peer, peers_scipy.l_bfgs_b),
-        {"all": {"memory": 10, "ftol": 1e-9, "maxiter": 10_000}},
+        {
+            "all": {"memory": 10, "ftol": 1e-9, "maxiter": 10_000},
+            "[2]": {"memory": 10, "ftol": 1e-8, "maxiter": 1000},
+        },
         {"memory": [10, 30], "ftol": [1e-7, 1e-8, 1e-9, 1e-11], "maxiter": [1000, 10_000]},
     ),
     Contestant(
@@ -112,7 +116,10 @@ CONTESTANTS = (
         "peer",
         "relative decrease or step: its gradient rule is an angle",
         partial(peer, peers_scipy.minpack),
-        {"all": {"ftol": 1e-6, "factor": 100, "scaled": True, "evaluations": 1000}},
+        {
+            "all": {"ftol": 1e-6, "factor": 100, "scaled": True, "evaluations": 1000},
+            "[2]": {"ftol": 1e-6, "factor": 0.1, "scaled": True, "evaluations": 100},
+        },
         {
             "ftol": [1e-4, 1e-6, 1e-8],
             "factor": [0.1, 1, 100],
@@ -125,7 +132,10 @@ CONTESTANTS = (
         "peer",
         f"{GRADIENT}, or absolute change",
         partial(peer, peers_torch.lbfgs),
-        {"all": {"history": 10, "change": 1e-9, "maxiter": 2000}},
+        {
+            "all": {"history": 10, "change": 1e-9, "maxiter": 2000},
+            "[2]": {"history": 50, "change": 1e-6, "maxiter": 2000},
+        },
         {"history": [10, 50], "change": [1e-6, 1e-7, 1e-9], "maxiter": [500, 2000]},
     ),
     Contestant(
@@ -140,7 +150,7 @@ CONTESTANTS = (
         },
         {
             "damping": [1e-3, 1e-2, 1e-1, 1.0],
-            "decrement": [1e-4, 1e-5, 1e-6],
+            "decrement": [1e-3, 3e-4, 1e-4, 1e-5, 1e-6],
             "maxiter": [60, 120, 250, 1000],
             "batch": [30, 100, 500],
         },
@@ -170,7 +180,11 @@ CONTESTANTS = (
         "peer",
         "relative change of loss and parameters; it has no gradient rule",
         partial(peer, peers_jax.optimistix_lm),
-        {"all": {"batch": 50, "steps": 250, "rtol": 1e-5, "solver": "normal"}},
+        {
+            "all": {"batch": 50, "steps": 250, "rtol": 1e-5, "solver": "normal"},
+            "[2]": {"batch": 100, "steps": 500, "rtol": 1e-3, "solver": "normal"},
+            "[3]": {"batch": 100, "steps": 250, "rtol": 1e-3, "solver": "normal"},
+        },
         {
             "batch": [1, 10, 100],
             "steps": [30, 60, 120, 250, 500],
@@ -183,7 +197,11 @@ CONTESTANTS = (
         "peer",
         "gradient norm ≤ 1e-6",
         partial(peer, peers_jax.jaxopt_bfgs),
-        {"all": {"batch": 10, "steps": 500, "linesearch": "backtracking"}},
+        {
+            "all": {"batch": 10, "steps": 500, "linesearch": "backtracking"},
+            "[2]": {"batch": 100, "steps": 250, "linesearch": "backtracking"},
+            "[3]": {"batch": 1, "steps": 1000, "linesearch": "hager-zhang"},
+        },
         {"batch": [1, 10, 100], "steps": [250, 1000], "linesearch": ["backtracking", "zoom", "hager-zhang"]},
     ),
     Contestant(
@@ -191,7 +209,12 @@ CONTESTANTS = (
         "peer",
         f"{GRADIENT}, or relative step",
         partial(peer, peers_jax.jaxopt_lm),
-        {"all": {"batch": 50, "steps": 250, "damping": 1e-2, "xtol": 1e-4}},
+        {
+            "all": {"batch": 50, "steps": 250, "damping": 1e-2, "xtol": 1e-4},
+            "[2]": {"batch": 100, "steps": 250, "damping": 1e-2, "xtol": 1e-3},
+            "[3]": {"batch": 100, "steps": 120, "damping": 1e-2, "xtol": 1e-3},
+            "[10]": {"batch": 1, "steps": 500, "damping": 1e-3, "xtol": 1e-3},
+        },
         {
             "batch": [1, 10, 100],
             "steps": [30, 60, 120, 250, 500],
@@ -214,15 +237,15 @@ CONTESTANTS = (
         partial(peer, peers_jax.jax_lm),
         {
             "all": {"batch": 50, "steps": 250, "damping": 1e-2, "decrement": 1e-5},
-            "[3]": {"batch": 10, "steps": 120, "damping": 1e-2, "decrement": 1e-5},
-            "[10]": {"batch": 100, "steps": 500, "damping": 1e-3, "decrement": 1e-6},
-            "[3,5,4]": {"batch": 50, "steps": 180, "damping": 1e-2, "decrement": 1e-5},
+            "[3]": {"batch": 100, "steps": 120, "damping": 1e-2, "decrement": 1e-4},
+            "[10]": {"batch": 1, "steps": 500, "damping": 1e-3, "decrement": 1e-5},
+            "[3,5,4]": {"batch": 50, "steps": 120, "damping": 1e-3, "decrement": 1e-6},
         },
         {
             "batch": [1, 10, 100],
             "steps": [30, 60, 120, 250, 500],
             "damping": [1e-3, 1e-2, 1e-1, 1.0],
-            "decrement": [1e-4, 1e-5, 1e-6],
+            "decrement": [1e-3, 3e-4, 1e-4, 1e-5, 1e-6],
         },
     ),
 )

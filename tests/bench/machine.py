@@ -11,7 +11,8 @@ import numba
 import numpy as np
 import torch
 
-from mlpreport.training.kernels_exponential import exponential
+from mlpreport.training.kernels_functions import exponential
+from mlpreport.training.kernels_lanes import LANES, load, store
 
 INSTRUCTIONS = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX", "asimd": "NEON"}
 
@@ -52,8 +53,8 @@ def best_time(run, repeats: int) -> float:
 @numba.njit(error_model="numpy")
 def _exponentials(values, results, repeats):
     for _ in range(repeats):
-        for i in range(values.size):
-            results[i] = exponential(values[i])
+        for i in range(0, values.size, LANES):
+            store(results, i, exponential(load(values, i)))
 
 
 def exponentials_per_nanosecond() -> float:

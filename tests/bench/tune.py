@@ -1,10 +1,11 @@
 """Find a contestant's best settings: one setting is varied at a time, twice through, and the best ERT is kept.
 
-    python tests/bench/tune.py "JAX Levenberg-Marquardt" 3 [seconds per candidate] [loss to reach]
+    python tests/bench/tune.py "JAX Levenberg-Marquardt" 3 [--seconds 2] [--loss 0.0073]
 
-The loss to reach comes from the last benchmark if none is given, so that all candidates are judged by the same one.
+All candidates are judged by the same loss to reach.
 """
 
+import argparse
 import sys
 import time
 
@@ -49,9 +50,16 @@ def search(contestant: Contestant, task: Task, target: float, seconds: float, *,
 
 
 if __name__ == "__main__":
-    pattern, hidden, seconds, loss = (*sys.argv[1:], "2", "")[:4] if len(sys.argv) < 5 else sys.argv[1:5]
-    chosen = Task(tuple(map(int, hidden.split(","))))
-    target = float(loss) if loss else read_benchmark().contest(chosen.label).target
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", help="part of a contestant's name")
+    parser.add_argument("hidden", help="hidden widths, such as 3,5,4")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each candidate")
+    parser.add_argument("--loss", type=float, help="to reach; without it, that of the last benchmark")
+    arguments = parser.parse_args()
+    chosen = Task(tuple(map(int, arguments.hidden.split(","))))
+    target = arguments.loss or read_benchmark().contest(chosen.label).target
     for one in CONTESTANTS:
-        if pattern in one.name and one.grid:
-            search(one, chosen, target, float(seconds))
+        if arguments.name in one.name and one.grid:
+            search(one, chosen, target, arguments.seconds)

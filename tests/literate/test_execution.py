@@ -156,10 +156,21 @@ _
 
 def comparable(cell_outputs):
     """Leave out of outputs what may differ: addresses, times, file names, the format of figures."""
-    text = json.dumps([without_figure(output) for output in cell_outputs], sort_keys=True)
+    text = json.dumps([without_figure(output) for output in joined(cell_outputs)], sort_keys=True)
     text = re.sub(r"\b0x[0-9a-f]+", "0x", text)
     text = re.sub(r'"[^"]*:2: UserWarning', '"FILE:2: UserWarning', text)
     return json.loads(re.sub(r"[\d.e+]+ (?:ns|\\u03bcs|\\u00b5s|ms|s)\b", "TIME", text))
+
+
+def joined(cell_outputs):
+    """Join the parts of a stream, which a slow Jupyter divides."""
+    found = []
+    for output in cell_outputs:
+        if "name" in output and found and found[-1].get("name") == output["name"]:
+            found.append(output | {"text": found.pop()["text"] + output["text"]})
+        else:
+            found.append(output)
+    return found
 
 
 def without_figure(output):

@@ -113,8 +113,8 @@ def test_seeds_differ():
 
 def test_starts_have_the_reports_spread():
     start = fit(
-        Architecture((4, 300, 1), "sigmoid"),
-        wide_data(4),
+        Architecture((4, 300, 2), "gelu"),
+        wide_data(4, 2),
         restarts=8,
         seed=0,
         method="bfgs",
@@ -126,7 +126,7 @@ def test_starts_have_the_reports_spread():
     assert start.parameters["W2"].std() == pytest.approx(1 / np.sqrt(300), rel=0.05)
 
 
-def wide_data(inputs, outputs=1):
+def wide_data(inputs, outputs):
     stream = np.random.default_rng(0)
     sample = SimpleNamespace(x=stream.normal(size=(6, inputs)), y=stream.normal(size=(6, outputs)))
     return SimpleNamespace(train=sample, test=sample)
@@ -134,7 +134,7 @@ def wide_data(inputs, outputs=1):
 
 def test_several_inputs_and_outputs_are_fitted_by_any_dataset_of_that_shape():
     ensemble = fit(
-        Architecture((3, 8, 2), "tanh"), wide_data(3, 2), restarts=3, seed=0, method="levenberg-marquardt"
+        Architecture((3, 8, 2), "gelu"), wide_data(3, 2), restarts=3, seed=0, method="levenberg-marquardt"
     )
     assert ensemble.best().loss < 1e-6
     assert ensemble.parameters["W1"].shape == (3, 3, 8)
@@ -160,7 +160,7 @@ def test_weight_decay_shrinks_the_parameters_and_is_no_part_of_the_loss(method):
     [
         (units(2), data_of([1.0], [2.0])),
         (units(2, activation="relu"), data_of([0.0, 0.0, 0.0], [1.0, 2.0, 3.0])),
-        (units(2, 2, activation="relu"), data_of([-1e8, 1e8], [1e8, -1e8])),
+        (units(2, activation="relu"), data_of([-1e8, 1e8], [1e8, -1e8])),
         (units(2), data_of([1.0, 2.0], [3.0, 3.0])),
         (units(2), data_of([1e160, -1e160], [1e160, 3.0])),
     ],
@@ -231,6 +231,15 @@ def test_a_large_decrement_tolerance_ends_early():
     assert early.stop_reasons == ("converged",) * 3
 
 
+def test_a_large_first_damping_makes_a_small_first_step():
+    options = {"restarts": 1, "seed": 0, "method": "levenberg-marquardt"}
+    start, cautious, bold = (
+        fit(units(3), DATA, max_iterations=steps, first_damping=damping, **options).parameters["W1"]
+        for steps, damping in ((0, 1.0), (1, 1e6), (1, 1e-2))
+    )
+    assert 0 < np.abs(cautious - start).max() < 1e-5 < np.abs(bold - start).max()
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [
@@ -247,6 +256,7 @@ def test_a_large_decrement_tolerance_ends_early():
         ("gradient_tolerance", np.nan),
         ("decrement_tolerance", "small"),
         ("learning_rate", np.inf),
+        ("first_damping", 0.0),
         ("weight_decay", -1.0),
         ("threads", 0),
         ("iterations", 5),

@@ -1,5 +1,6 @@
 """Compiled objectives, gradients and Jacobians agree with torch's autograd; linear algebra agrees with NumPy's."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -11,15 +12,26 @@ from hypothesis import strategies as st
 from mlpreport.training import Architecture
 from mlpreport.training.compilation import compiled_network
 from mlpreport.training.initialisation import initial_parameters
-from mlpreport.training.kernels_exponential import exponential
-from mlpreport.training.kernels_linear import cholesky, largest, solve_cholesky
+from mlpreport.training.kernels_functions import WORDS, exponential
+from mlpreport.training.kernels_lanes import first, larger, load, multiply_add, spread, store, sums_of
+from mlpreport.training.kernels_linear import (
+    add_gram,
+    aligned_zeros,
+    eliminate,
+    inner,
+    largest,
+    row_product,
+    row_total,
+    substitute,
+)
 from mlpreport.training.problem import Problem, outputs, unit_values
 
+# Each depth, activation and kind of ends is kernels to compile; all but the deepest network are trained elsewhere.
 CASES = [
     ((1, 50, 1), "sigmoid", 0.0),
-    ((1, 3, 5, 4, 1), "sigmoid", 0.3),
-    ((2, 4, 2), "relu", 0.0),
-    ((2, 3, 4, 3), "tanh", 0.3),
+    ((1, 5, 4, 1), "sigmoid", 0.3),
+    ((1, 4, 1), "relu", 0.0),
+    ((2, 3, 5, 4, 3), "tanh", 0.3),
     ((3, 5, 2), "gelu", 0.3),
 ]
 
@@ -66,11 +78,11 @@ def compiled_value_and_gradient(problem, flat):
 
 def compiled_residuals_and_jacobian(problem, flat):
     """Residuals (output, point) and their Jacobian (output, parameter, point)."""
-    residuals = np.full(problem.y.T.shape, np.nan)
-    jacobian = np.full((problem.y.shape[1], flat.size, problem.y.shape[0]), np.nan)
-    kernel = compiled_network("residuals", problem.architecture)
-    kernel(flat, problem.for_kernels(), residuals, jacobian)
-    return residuals, jacobian
+    points, outputs = problem.y.shape
+    system = np.full((outputs, flat.size + 1, aligned_zeros(1, points).shape[1]), np.nan)
+    compiled_network("residuals", problem.architecture)(flat, problem.for_kernels(), system)
+    assert not system[:, :, points:].any()
+    return system[:, -1, :points], system[:, :-1, :points]
 
 
 @pytest.mark.parametrize(("sizes", "activation", "weight_decay"), CASES)
@@ -84,13 +96,16 @@ def test_the_gradient_is_the_one_of_autograd(sizes, activation, weight_decay):
 
 @settings(max_examples=40, deadline=None)
 @given(
-    # Each depth, and each kind of ends, is a kernel to compile.
-    sizes=st.tuples(st.just(1), st.integers(1, 6), st.integers(1, 6), st.just(1)),
-    activation=st.sampled_from(["sigmoid", "relu"]),
+    kind=st.sampled_from([("sigmoid", 2), ("relu", 1), ("gelu", 1)]),
+    widths=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    ends=st.tuples(st.integers(2, 4), st.integers(2, 4)),
     points=st.integers(1, 40),
     seed=st.integers(0, 2**32),
 )
-def test_the_gradient_is_the_one_of_autograd_for_any_sizes(sizes, activation, points, seed):
+def test_the_gradient_is_the_one_of_autograd_for_any_sizes(kind, widths, ends, points, seed):
+    activation, depth = kind
+    first, last = ends if activation == "gelu" else (1, 1)
+    sizes = (first, *widths[:depth], last)
     problem = problem_of(sizes, activation, points=points)
     flat = start_of(problem, seed)
     np.testing.assert_allclose(
@@ -133,7 +148,7 @@ def test_units_have_the_values_torch_computes(sizes, activation, weight_decay):
 
 
 def test_the_gradient_agrees_with_differences_of_the_objective():
-    problem = problem_of((2, 3, 2), "sigmoid", 0.1)
+    problem = problem_of((2, 3, 2), "gelu", 0.1)
     flat = start_of(problem)
     _, gradient = compiled_value_and_gradient(problem, flat)
     steps = 1e-5 * np.eye(flat.size)
@@ -142,35 +157,139 @@ def test_the_gradient_agrees_with_differences_of_the_objective():
     np.testing.assert_allclose(gradient, (np.array(rise) - np.array(fall)) / 2e-5, rtol=1e-6, atol=1e-9)
 
 
+def on_lanes(function):
+    """A compiled function of arrays of multiples of eight numbers, computed eight at a time."""
+
+    @inner
+    def run(values, results):
+        for k in range(0, values.size, 8):
+            store(results, k, function(load(values, k)))
+
+    def call(values):
+        padded = np.pad(np.asarray(values, float), (0, -len(values) % 8))
+        results = np.full_like(padded, np.nan)
+        run(padded, results)
+        return results[: len(values)]
+
+    return call
+
+
 def test_the_exponential_agrees_with_the_c_library():
     x = np.concatenate([np.linspace(-708, 709, 5001), np.linspace(-1, 1, 1001), [0.0, 1e-300]])
-    np.testing.assert_allclose([exponential(v) for v in x], np.exp(x), rtol=3e-16)
+    np.testing.assert_allclose(on_lanes(exponential)(x), np.exp(x), rtol=3e-16)
 
 
 def test_the_exponential_stays_finite_and_keeps_nan():
-    assert 0 < exponential(-np.inf) < 1e-300
-    assert 1e300 < exponential(np.inf) < np.inf
-    assert np.isnan(exponential(np.nan))
-    assert exponential(0.0) == 1.0
+    low, high, nan, zero = on_lanes(exponential)([-np.inf, np.inf, np.nan, 0.0])
+    assert 0 < low < 1e-300
+    assert 1e300 < high < np.inf
+    assert np.isnan(nan)
+    assert zero == 1.0
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 6, 7, 20])
-def test_cholesky_solves_positive_definite_systems(size):
+WORDS_OF_MATH = ("exp", "log1p", "erf", "tanh", "sqrt", "atan", "floor")
+"""Some of the functions that are called number by number."""
+
+
+@pytest.mark.parametrize("name", WORDS_OF_MATH)
+def test_a_function_of_lanes_is_the_one_of_numbers(name):
+    word, values = getattr(WORDS, name), np.linspace(0.1, 5, 19)
+    function = inner(lambda u: word(u))  # noqa: PLW0108 - numba knows the word, not its body
+    expected = [getattr(math, name)(value) for value in values]
+    np.testing.assert_allclose(on_lanes(function)(values), expected, rtol=1e-15)
+    np.testing.assert_allclose([function(value) for value in values], expected, rtol=1e-15)
+
+
+EXPRESSIONS = {
+    "cases": lambda u: WORDS.where((u > -1) & (u <= 1), u, WORDS.sign(u)),
+    "ends": lambda u: WORDS.where((u < -1) | (u >= 2), 0.0, WORDS.absolute(u)),
+    "bounds": lambda u: WORDS.minimum(WORDS.maximum(u, -1.5), 2),
+    "equal": lambda u: WORDS.where(u == 1.0, 3.0, WORDS.where(u != 2.0, u, 4.0)),
+    "powers": lambda u: u**2 - 3 * u**-1 + 2 / u**3 + (u * u) ** 0.3,
+}
+EXPECTED = {
+    "cases": lambda u: np.clip(u, -1, 1),
+    "ends": lambda u: np.where((u < -1) | (u >= 2), 0, np.abs(u)),
+    "bounds": lambda u: np.clip(u, -1.5, 2),
+    "equal": lambda u: np.where(u == 1, 3, np.where(u == 2, 4, u)),
+    "powers": lambda u: u**2 - 3 / u + 2 / u**3 + (u * u) ** 0.3,
+}
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_cases_comparisons_and_powers_of_lanes_agree_with_numpy(name):
+    function, values = inner(EXPRESSIONS[name]), np.concatenate([np.linspace(-3, 3, 20), [1.0, 2.0, -1.0]])
+    np.testing.assert_allclose(on_lanes(function)(values), EXPECTED[name](values), rtol=1e-13)
+    np.testing.assert_allclose([function(v) for v in values], EXPECTED[name](values), rtol=1e-13)
+
+
+def aligned(values):
+    """The values in rows of whole lanes, with zeros behind them."""
+    values = np.atleast_2d(values)
+    result = aligned_zeros(*values.shape)
+    result[:, : values.shape[1]] = values
+    return result
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 8, 9, 20])
+def test_elimination_solves_positive_definite_systems(size):
     stream = np.random.default_rng(size)
-    root = stream.normal(size=(size, size + 2))
-    matrix, factor, solution = root @ root.T, np.full((size, size), np.nan), np.empty(size)
-    right = stream.normal(size=size)
-    assert cholesky(matrix, factor)
-    solve_cholesky(factor, right, solution)
-    np.testing.assert_allclose(np.tril(factor), np.linalg.cholesky(matrix), rtol=1e-9, atol=1e-12)
+    root, right = stream.normal(size=(size, size + 2)), stream.normal(size=size)
+    matrix, inverses, solution = root @ root.T, np.full(size, np.nan), np.empty(size)
+    system = aligned(np.vstack([np.column_stack([np.triu(matrix), right]), np.zeros(size + 1)]))
+    assert eliminate(system, size, inverses)
+    substitute(system, size, inverses, solution)
+    pivots = np.diag(np.linalg.cholesky(matrix)) ** 2
+    np.testing.assert_allclose(1 / inverses, pivots, rtol=1e-9)
     np.testing.assert_allclose(matrix @ solution, right, rtol=1e-8, atol=1e-9)
 
 
 @pytest.mark.parametrize("matrix", [np.zeros((3, 3)), np.diag([1.0, -1.0, 1.0]), np.full((2, 2), np.nan)])
-def test_cholesky_tells_when_a_matrix_is_not_positive_definite(matrix):
-    assert not cholesky(matrix, np.empty_like(matrix))
+def test_elimination_tells_when_a_matrix_is_not_positive_definite(matrix):
+    system = aligned(np.pad(matrix, ((0, 1), (0, 1))))
+    assert not eliminate(system, len(matrix), np.empty(len(matrix)))
 
 
-def test_the_largest_entry_of_a_vector_with_nan_is_nan():
-    assert largest(np.array([1.0, -3.0, 2.0])) == 3.0
-    assert np.isnan(largest(np.array([1.0, np.nan, 2.0])))
+@pytest.mark.parametrize("count", [1, 4, 5, 11])
+def test_the_gram_matrix_is_the_product_of_the_rows_with_each_other(count):
+    rows = np.random.default_rng(count).normal(size=(count, 13))
+    room, before = count + 4, np.random.default_rng(0).normal(size=(count, count))
+    padded, result = aligned_zeros(room, 13), aligned_zeros(room, room)
+    padded[:count, :13], result[:count, :count] = rows, before
+    add_gram(padded, count, result)
+    np.testing.assert_allclose(np.triu(result[:count, :count]), np.triu(before + rows @ rows.T), rtol=1e-13)
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 16, 20])
+def test_sums_over_points_ignore_what_is_behind_them(count):
+    a, b = np.random.default_rng(count).normal(size=(2, 24))
+    a[count:], b[count:] = np.nan, np.inf
+    a, b = aligned(a)[0], aligned(b)[0]
+    assert row_product(a, b, count) == pytest.approx(a[:count] @ b[:count], rel=1e-13)
+    assert row_total(a, count) == pytest.approx(a[:count].sum(), rel=1e-13)
+
+
+@inner
+def combined_lanes(vectors, result):
+    a, b, c, d = load(vectors[0], 0), load(vectors[1], 0), load(vectors[2], 0), load(vectors[3], 0)
+    store(result, 0, multiply_add(a, b, spread(0.5)))
+    store(result, 8, first(3, larger(c, d)))
+    return sums_of(a, b, c, d)
+
+
+def test_lanes_compute_entry_by_entry():
+    vectors, result = np.random.default_rng(1).normal(size=(4, 8)), np.full(16, np.nan)
+    sums = combined_lanes(vectors, result)
+    a, b, c, d = vectors
+    np.testing.assert_allclose(result[:8], a * b + 0.5, rtol=1e-15)
+    np.testing.assert_array_equal(result[8:11], np.maximum(c, np.abs(d))[:3])
+    assert not result[11:].any()
+    np.testing.assert_allclose(sums, vectors.sum(1), rtol=1e-13)
+
+
+@pytest.mark.parametrize("place", [0, 5, 11])
+def test_the_largest_entry_of_a_vector_with_nan_is_nan(place):
+    vector = np.random.default_rng(2).normal(size=12)
+    assert largest(aligned(vector)[0]) == np.abs(vector).max()
+    vector[place] = np.nan
+    assert np.isnan(largest(aligned(vector)[0]))
