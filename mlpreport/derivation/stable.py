@@ -16,6 +16,10 @@ class Softplus(sp.Function):  # type: ignore[misc]
     nargs = 1
 
 
+HIGHEST = 6
+"""Powers of one exponential up to which several are written in its sigmoid; polynomials of high degree take long."""
+
+
 def stable(expression: sp.Expr, u: sp.Symbol) -> sp.Expr:
     """Rewrite in Sigmoid and Softplus what is rational in exp(k u), and logarithms of such; the value is the same."""
     if isinstance(expression, sp.Piecewise):
@@ -33,8 +37,12 @@ def _in_sigmoid(expression: sp.Expr, u: sp.Symbol) -> sp.Expr | None:
     if not exponents:
         return expression
     mark, s = sp.Dummy(positive=True), sp.Dummy()
-    unit = exponents[0] * sp.sign(sp.LC(exponents[0], u))
+    ratios = [sp.nsimplify(sp.cancel(e / exponents[0]), rational=True) for e in exponents]
+    rational = all(ratio.is_Rational for ratio in ratios)
+    unit = exponents[0] * sp.sign(sp.LC(exponents[0], u)) * (sp.gcd(ratios) if rational else 1)
     powers = {sp.exp(e): mark ** sp.nsimplify(sp.cancel(e / unit), rational=True) for e in exponents}
+    if any(abs(power.as_base_exp()[1]) > HIGHEST for power in powers.values()):
+        return None
     replaced = expression.subs(powers)
     if not replaced.is_rational_function(mark):
         return None

@@ -186,3 +186,22 @@ def test_a_maximum_of_a_minimum_is_compiled_for_every_library():
     finally:
         _REGISTERED.clear()
         _REGISTERED.update(before)
+
+
+def test_exponentials_of_several_rates_do_not_overflow():
+    register_elementwise("rates", lambda u: 1 / (1 + sp.exp(-u) + sp.exp(-2 * u)))
+    register_elementwise("thirds", lambda u: (sp.exp(u / 2) - sp.exp(-u)) / (sp.exp(u / 2) + sp.exp(-u)))
+    for name, ends in (("rates", (0, 1)), ("thirds", (-1, 1))):
+        _, grads = value_and_grad(trace(f"l = sum({name}(x))", x=(1, 2)).vjp())(x=[[-1000.0, 1000.0]])
+        assert grads["x"].tolist() == [[0, 0]]
+        value, slope = functions(name)
+        assert [value(u) for u in (-1000.0, 1000.0)] == pytest.approx(ends, abs=1e-300)
+        assert slope(1000.0, value(1000.0)) == 0
+
+
+def test_exponentials_of_rates_with_a_large_ratio_stay_as_they_are():
+    register_elementwise("rates", lambda u: 1 / (1 + sp.exp(-u) + sp.exp(-u * 0.123)))
+    value, slope = functions("rates")
+    e, d = math.exp(-0.5), math.exp(-0.0615)
+    assert value(0.5) == pytest.approx(1 / (1 + e + d), rel=1e-15)
+    assert slope(0.5, value(0.5)) == pytest.approx((e + 0.123 * d) / (1 + e + d) ** 2, rel=1e-14)

@@ -138,3 +138,10 @@ def test_arrays_of_any_order_and_protection_are_taken():
     x.flags.writeable = False
     assert f(x=x)[0] == 55
     assert f(x=[[1, 2]])[1]["x"].tolist() == [[2, 4]]
+
+
+def test_compiled_functions_divide_by_zero_as_numpy_does():
+    register_elementwise("inverse", lambda u: 1 / u)
+    value, grads = compiled("l = sum(inverse(x))", x=("N", 1))(x=[[0.0], [2.0]])
+    assert value == np.inf
+    assert grads["x"].tolist() == [[-np.inf], [-0.25]]

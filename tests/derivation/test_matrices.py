@@ -60,3 +60,39 @@ def test_an_identity_of_one_sign_only_is_seen():
     a = entry("a", P, Q)
     assert not vanishes(sp.sqrt(a**2) - a)
     assert vanishes((a + 1) ** 2 - a**2 - 2 * a - 1)
+
+
+C, G, L = (cell(name, (N, M), P, Q) for name in ("c", "g", "long"))
+DZ = cell("∂l/∂z", (N, M), P, Q)
+
+
+@pytest.mark.parametrize(
+    ("formula", "text"),
+    [
+        (C * G * DZ, "∂l/∂z * c * g"),
+        (2 * C * G / N, "2 * c * g / N"),
+        (C - G - L, "c - g - long"),
+        (C - 2 * G * DZ + 1, "1 + c - 2 * ∂l/∂z * g"),
+        (-C - G, "-(c + g)"),
+        (-C * G, "-c * g"),
+        (2 * C - 2 * G, "2 * (c - g)"),
+        ((-C - G) * sp.exp(C + G + L), "exp(c + g + long) * (-(c + g))"),
+        (L * (C + G) ** 2, "long * (c + g)**2"),
+        (C / (2 * G), "c / (2 * g)"),
+        (-G / (N * C), "-g / (N * c)"),
+        (-sp.exp(-C) * G / 3, "-g * exp(-c) / 3"),
+        (G / C**2, "g / c**2"),
+        (1 / sp.sqrt(C + 1), "1 / (1 + c)**(1/2)"),
+        (entry("d", P, 1) * entry("e", 1, Q), "d @ e"),
+        (2 * entry("d", P, 1) * entry("e", 1, Q) / N, "2 * (d @ e) / N"),
+    ],
+)
+def test_products_and_sums_come_in_the_order_of_reading(formula, text):
+    shape = (K, K) if "d @ e" in text else (N, M)
+    assert show(recognise(formula, cell("r", shape, P, Q)), {}) == text
+
+
+def test_an_identity_may_hold_whatever_a_sum_is():
+    some = sp.Dummy(positive=True)
+    assert vanishes((some + 1) ** 2 - some**2 - 2 * some - 1)
+    assert not vanishes(some - 1)

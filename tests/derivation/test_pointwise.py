@@ -62,8 +62,9 @@ def test_the_body_for_all_points_agrees_with_autograd():
     assert error(scope["gradient"], expected) < 1e-14
 
 
-def test_the_body_for_one_point_gives_every_points_jacobian():
-    source = NETWORK + "l = sum(r * e)"
+@pytest.mark.parametrize("name", ["r", "N", "n", "i", "work", "exponential"])
+def test_the_body_for_one_point_gives_every_points_jacobian(name):
+    source = NETWORK.replace("r =", f"{name} =") + f"l = sum({name} * e)"
     derivation = of_parameters(source, x=(1, "D"), y=(1, "C"), e=(1, "C"))
     parts = dict.fromkeys(PARAMETERS, "parameters[") | dict.fromkeys(derivation.results.values(), "jacobian[")
     body = pointwise(derivation, differing=("x", "y"), parts=parts | {"l": "values["}, chosen="e")
@@ -79,3 +80,32 @@ def test_the_body_for_one_point_gives_every_points_jacobian():
         assert scope["values"][0, n] == pytest.approx(value, rel=1e-13)
         expected = np.concatenate([grads[name].ravel() for name in PARAMETERS])
         assert error(scope["jacobian"][:, n], expected) < 1e-13
+
+
+DEEP = """z = x @ W + b
+h = sigmoid(z)
+g = softplus(h @ V)
+r = g - y
+"""
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "l = mean(r**2)",
+        "l = sum(r**2)/2 + decay*sum(W**2)/N",
+        "l = sum(h) - sum(y*g) + decay*sum(V)",
+        "l = mean(r**2)*decay + sum(b*b)",
+    ],
+)
+def test_bodies_of_other_networks_agree_with_autograd(loss):
+    source = DEEP + loss
+    derivation = of_parameters(source, x=("N", "D"), y=("N", "C"), decay=(1, 1))
+    parts = dict.fromkeys(PARAMETERS, "parameters[") | dict.fromkeys(derivation.results.values(), "gradient[")
+    body = pointwise(derivation, differing=("x", "y"), scalars=("decay",), parts=parts)
+    inputs = draw(derivation.program, **SIZES)
+    scope = run(body, body.once, derivation.results, inputs | {"decay": inputs["decay"].item()})
+    value, grads = autograd(source, SIZES, **inputs)
+    assert scope[body.names["l"]] == pytest.approx(value, rel=1e-13)
+    expected = np.concatenate([grads[name].ravel() for name in PARAMETERS])
+    assert error(scope["gradient"], expected) < 1e-13

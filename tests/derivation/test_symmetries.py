@@ -49,3 +49,23 @@ def test_symmetries_of_a_readers_functions(name):
 def test_an_unknown_function_has_no_symmetries():
     with pytest.raises(InvalidInputError, match="tanh"):
         symmetries("tahn")
+
+
+def test_a_symmetry_of_a_few_points_is_none():
+    register_elementwise("wiggle", lambda u: u + 1 - sp.cos(14 * sp.pi * u))  # u at all sevenths
+    assert symmetries("wiggle").reflection is None
+
+
+@pytest.mark.parametrize(
+    ("definition", "kinks"),
+    [
+        (lambda u: sp.sign(u - 1), (1,)),
+        (lambda u: u * sp.Heaviside(u + 2), (-2,)),
+        (lambda u: sp.Abs(u**2 - 4) + sp.Abs(u), (-2, 0, 2)),
+        (lambda u: sp.Piecewise((0, u < sp.Rational(1, 2)), (u, True)), (0.5,)),
+    ],
+)
+def test_kinks_are_where_the_formula_changes(definition, kinks):
+    register_elementwise("kinked", definition)
+    assert symmetries("kinked").kinks == kinks
+    assert not symmetries("kinked").smooth

@@ -1,0 +1,93 @@
+"""Programs may use any name: those that generated code uses for its own things are not taken from them."""
+
+import math
+
+import numpy as np
+import pytest
+from derivation.oracle import autograd, draw, error
+
+from mlpreport.derivation import explain, trace, value_and_grad
+from mlpreport.derivation.pointwise import loops_of
+
+SIZES = {"N": 4, "D": 3}
+OWN = (
+    "math",
+    "np",
+    "torch",
+    "erf",
+    "value_and_grad",
+    "i",
+    "j",
+    "k",
+    "n",
+    "k1",
+    "total",
+    "total1",
+    "part1",
+    "z",
+    "u",
+)
+
+
+def run_loops(derivation, inputs):
+    scope = {}
+    exec(loops_of(derivation), scope)
+    value, results = scope["value_and_grad"](*(np.array(inputs[name]) for name in derivation.program.inputs))
+    return value, dict(zip(derivation.results, results, strict=True))
+
+
+def program_of(names):
+    """The source of a program whose nodes have the given names, with functions and sums of all kinds."""
+    forms = (
+        "gelu({0} @ W)",
+        "exp(-{0}**2) + {1} / 2",
+        "softmax({0}) * log(N)",
+        "{0} / (1 + sum({1} * {1}, axis=1))",
+        "{0} + sum({1}, axis=0) / N / 9",
+    )
+    lines, before = [], ("x", "x")
+    for name, form in zip(names, 4 * forms, strict=False):
+        lines.append(f"{name} = {form.format(*before)}")
+        before = name, before[0]
+    return "\n".join([*lines, "l = sum({0} * {0}) + mean(exp({1})) + sum({1})".format(*before)])
+
+
+def test_variables_may_be_called_like_parts_of_the_code():
+    program = trace(program_of(OWN), x=("N", "D"), W=("D", "D"))
+    plain = program_of([f"v{n}" for n, _ in enumerate(OWN)]).replace("log(N)", repr(math.log(4)))
+    inputs, derivation = draw(program, **SIZES), program.vjp()
+    value, expected = autograd(plain, SIZES, **inputs)
+    numpy, torch = (value_and_grad(derivation, backend)(**inputs) for backend in ("numpy", "torch"))
+    for found in numpy, torch, run_loops(derivation, inputs):
+        assert float(found[0]) == pytest.approx(value, rel=1e-12)
+        assert max(error(found[1][key], expected[key]) for key in inputs) <= 1e-11
+
+
+def test_inputs_may_be_called_like_parts_of_the_code():
+    names = ("np", "math", "value_and_grad", "total", "i", "softmax", "tanh_slope", "part1")
+    parts = " + ".join(f"sum(softmax({name}) * tanh({name}))" for name in names)
+    program = trace(f"l = {parts} + log(N)*sum(np)", **dict.fromkeys(names, ("N", "D")))
+    inputs, derivation = draw(program, **SIZES), program.vjp()
+    for _, grads in (value_and_grad(derivation)(**inputs), run_loops(derivation, inputs)):
+        for name, z in inputs.items():
+            p, t = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), np.tanh(z)
+            expected = p * (t - (p * t).sum(axis=1, keepdims=True)) + p * (1 - t**2)
+            assert error(grads[name], expected + np.log(4) * (name == "np")) < 1e-14
+
+
+def test_a_name_that_is_taken_gets_an_underscore():
+    program = trace("dz = z * 2\nl = sum(dz) + sum(dz_ * z)", z=("N", "D"), dz_=("N", "D"))
+    derivation = program.vjp()
+    assert "    dz__ = " in value_and_grad(derivation).source
+    assert explain(derivation, "z", "2*ddz + dz_").agrees
+    assert explain(derivation, "dz_", "dz / 2").agrees
+
+
+def test_directions_and_shared_parts_have_names_of_their_own():
+    program = trace("vx = x * 2\nl = sum(exp(vx) * w) + sum(exp(vx))", x=("N", "D"), w=("N", "D"))
+    f = value_and_grad(program.jvp())
+    assert f.inputs.keys() == {"x", "w", "vx_", "vw"}
+    arrays = {name: np.full((1, 1), 0.5) for name in f.inputs}
+    value, tangents = f(**arrays)
+    assert value == pytest.approx(1.5 * np.e, rel=1e-15)
+    assert tangents["l"].item() == pytest.approx(np.e * (1.5 + 0.5), rel=1e-15)
