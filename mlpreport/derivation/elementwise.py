@@ -34,7 +34,7 @@ class Elementwise:
     @cached_property
     def derivative(self) -> sp.Expr:
         """The derivative with respect to `U`, computed by SymPy."""
-        return sp.diff(self.expression, U)
+        return derivative(self.expression, 1)
 
     @cached_property
     def derivative_by_value(self) -> sp.Expr | None:
@@ -113,11 +113,25 @@ def _checked(name: str, definition: Callable[[sp.Symbol], sp.Expr]) -> sp.Expr:
     if not known or expression.free_symbols - {U} or expression.has(sp.nan, sp.zoo, sp.oo, sp.I):
         message = f"{remedy}; it returned {expression!r}"
         raise InvalidInputError(message)
-    # Max and Min have slope 1/2 at a tie; torch, and so this project, decides for one side.
-    exact = sp.nsimplify(expression, rational=True).rewrite((sp.Max, sp.Min), sp.Piecewise)
+    # Max and Min have slope 1/2 at a tie; torch, and so this project, decides for one side. Slopes at jumps are 0.
+    exact = sp.nsimplify(expression, rational=True).replace(sp.Heaviside, _stairs)
+    exact = exact.rewrite((sp.Max, sp.Min, sp.sign), sp.Piecewise)
     # One inside the other leaves a condition of conditions, which no language prints.
     exact = sp.piecewise_fold(exact) if exact.has(sp.ITE) else exact
-    return exact.rewrite((sp.sinh, sp.cosh), sp.exp)
+    exact = exact.rewrite((sp.sinh, sp.cosh), sp.exp)
+    if sp.diff(exact, U).has(sp.Derivative):
+        message = f"{remedy}; SymPy knows no derivative of {exact!r}"
+        raise InvalidInputError(message)
+    return exact
+
+
+def _stairs(argument: sp.Expr, at_jump: sp.Expr = sp.S.Half) -> sp.Expr:
+    return sp.Piecewise((0, argument < 0), (at_jump, argument <= 0), (1, True))
+
+
+def derivative(expression: sp.Expr, order: int) -> sp.Expr:
+    """Differentiate an expression in `U`; where it jumps, the slope is 0, as in torch."""
+    return sp.diff(expression, U, order).replace(sp.DiracDelta, lambda *_: sp.S.Zero)
 
 
 def nearest(name: object, known: Iterable[str]) -> str:

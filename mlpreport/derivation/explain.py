@@ -122,9 +122,9 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
     names, key = code_names(derivation.backward), cotangent(program.loss, wrt)
     term = _read(claim, derivation.backward, names, key)
     sizes = sorted({s for shape in program.inputs.values() for s in shape if s.is_Symbol}, key=str)
-    # 5, 7, 11, …: no size looks like a factor 2
-    exposing = {size: int(sp.prime(n)) for n, size in enumerate(sizes, 3)}
-    judges = [_judge(derivation, wrt, exposing, seed) for seed in (1, 2)]
+    # 5, 7, 11, … and 7, 11, 13, …: no size looks like a factor 2, nor twice like another number
+    exposing = ({size: int(sp.prime(n)) for n, size in enumerate(sizes, least)} for least in (3, 4))
+    judges = [_judge(derivation, wrt, sizes, seed) for seed, sizes in enumerate(exposing, 1)]
     correct = f"{names[key]} = {show(derivation[wrt].cotangent, names)}"
     if all(judge.accepts(term) for judge in judges):
         return Explanation(wrt, claim, True, correct, "", None)

@@ -8,7 +8,7 @@ from itertools import product
 
 import sympy as sp
 
-from mlpreport.derivation.elementwise import H, U, by_value, elementwise
+from mlpreport.derivation.elementwise import H, U, by_value, derivative, elementwise
 from mlpreport.derivation.program import ONE, OPERATIONS, Program, Shape, Term
 
 _OUTERMOST = "differentiate the outer operation, then what is inside"
@@ -82,7 +82,7 @@ class Partial(sp.Expr):  # type: ignore[misc]
 
 def phi_formula(name: sp.Symbol, order: int) -> sp.Expr:
     """Definition of a registered function, differentiated `order` times, in `U`."""
-    return sp.diff(elementwise(str(name)).expression, U, int(order))
+    return derivative(elementwise(str(name)).expression, int(order))
 
 
 def indices(shape: Shape, letters: str) -> Shape:

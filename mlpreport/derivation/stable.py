@@ -133,6 +133,9 @@ class _Code(StrPrinter):  # type: ignore[misc]
             text = form.format(self._print(condition), self._branch(branch), text)
         return text
 
+    def _print_Equality(self, expr: sp.Eq) -> str:  # noqa: N802
+        return f"({self._print(expr.lhs)} == {self._print(expr.rhs)})"
+
     def _branch(self, branch: sp.Expr) -> str:
         if not branch.is_number or not self.library:
             return str(self._print(branch))

@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 import sympy as sp
+import torch
 
 from mlpreport.derivation import (
     elementwise,
@@ -205,3 +206,50 @@ def test_exponentials_of_rates_with_a_large_ratio_stay_as_they_are():
     e, d = math.exp(-0.5), math.exp(-0.0615)
     assert value(0.5) == pytest.approx(1 / (1 + e + d), rel=1e-15)
     assert slope(0.5, value(0.5)) == pytest.approx((e + 0.123 * d) / (1 + e + d) ** 2, rel=1e-14)
+
+
+JUMPS = {
+    "jump_sign": (sp.sign, torch.sign),
+    "jump_step": (sp.Heaviside, lambda x: torch.where(x > 0, 1, torch.where(x == 0, 0.5, 0)).double()),
+    "jump_size": (sp.Abs, torch.abs),
+    "jump_ramp": (
+        lambda u: u * sp.Heaviside(u - 1),
+        lambda x: torch.where(x > 1, x, torch.where(x == 1, x / 2, 0)),
+    ),
+    "jump_zero": (
+        lambda u: sp.Piecewise((3, sp.Eq(u, 0)), (u**2, True)),
+        lambda x: torch.where(x == 0, 3, x**2),
+    ),
+}
+"""Functions with a jump or a kink, and what torch calls them."""
+
+
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [*((name, backend) for name in JUMPS for backend in ("numpy", "torch")), ("jump_zero", "numba")],
+)
+def test_a_slope_at_a_jump_is_zero_in_every_backend(name, backend):
+    definition, reference = JUMPS[name]
+    register_elementwise(name, definition)
+    x = torch.tensor([[-2.0, 0.0, 0.5], [1.0, 3.0, -1.0]], dtype=torch.float64, requires_grad=True)
+    array = x.detach() if backend == "torch" else x.detach().numpy()
+    value, grads = value_and_grad(trace(f"l = sum({name}(x)**2)", x=("N", "D")).vjp(), backend=backend)(
+        x=array
+    )
+    expected = reference(x).square().sum()
+    assert float(value) == expected.item()
+    slopes = torch.autograd.grad(expected, x)[0] if expected.requires_grad else torch.zeros_like(x)
+    np.testing.assert_allclose(np.asarray(grads["x"]), slopes.numpy(), atol=1e-15)
+
+
+def test_the_second_slope_of_a_size_is_zero():
+    register_elementwise("jump_size", sp.Abs)
+    derivation = trace("l = sum(jump_size(x))", x=(1, 3)).hvp("x")
+    x = np.array([[-1.0, 0.0, 2.0]])
+    _, products = value_and_grad(derivation)(x=x, vx=np.ones_like(x))
+    assert not any(array.any() for array in products.values())
+
+
+def test_a_function_without_known_derivative_is_refused():
+    with pytest.raises(InvalidInputError, match="no derivative of floor"):
+        register_elementwise("own_floor", sp.floor)

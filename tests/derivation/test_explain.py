@@ -70,6 +70,12 @@ def test_a_wrong_claim_is_diagnosed(network, wrt, claim, diagnosis):
     assert explanation.correct in str(explanation)
 
 
+@pytest.mark.parametrize("factor", [3, 5, 7, 11, 13])
+def test_a_wrong_factor_is_not_taken_for_a_size(network, factor):
+    diagnosis = explain(network, "W2", f"{factor} * (z3.T @ dz4)").diagnosis
+    assert diagnosis == f"wrong factor: multiply by {1 / factor:.6g}."
+
+
 def test_judgements_are_shown_in_notebooks(network):
     assert ">right</span>" in explain(network, "W1", "x.T @ dz1")._repr_markdown_()
     assert (
