@@ -142,21 +142,25 @@ class Loops:
 
         Or, for a peak, those that find the largest of what would be summed.
         """
-        value = self.code(part.function)
+        value, loops, rows = self.code(part.function), _limits(part), self._rows(part.function)
         body = f"{name} = max({name}, {value})" if peak else f"{name} += {value}"
-        loops = _limits(part)
-        if self._over_points(part):
+        points = self.code(self.layout.points[1])
+        if self._over_points(part) and rows:
             loops = [(k, size) for k, size in loops if size != self.layout.points[1]]
-            body = f"{name} += {self._product_of_rows(part.function)}"
+            body = f"{name} += row_{('total', 'product')[len(rows) - 1]}({', '.join([*rows, points])})"
+        elif self._over_points(part):
+            k = next(k for k, size in loops if size == self.layout.points[1])
+            body = f"{name} += sum_of(first({points} - {k}, {value}))"
         return [f"{name} = {'-math.inf' if peak else '0.0'}", *self._nested(loops, [body])]
 
-    def _product_of_rows(self, body: sp.Expr) -> str:
+    def _rows(self, body: sp.Expr) -> list[str]:
+        """The rows whose product is summed over the points, if it is one of one or two; else none."""
         factors = [factor.as_base_exp() for factor in sp.Mul.make_args(body)]
-        rows = [base for base, power in factors if isinstance(base, sp.Indexed) for _ in range(power)]
-        scale = sp.Mul(*(base**power for base, power in factors if not isinstance(base, sp.Indexed)))
-        texts = [*(self._element(row, whole_row=True) for row in rows), self.code(self.layout.points[1])]
-        product = f"row_{'product' if len(rows) == 2 else 'total'}({', '.join(texts)})"  # noqa: PLR2004
-        return product if scale == 1 else f"{self.code(scale)} * {product}"
+        if not all(isinstance(base, sp.Indexed) and power in {1, 2} for base, power in factors):
+            return []
+        rows = [base for base, power in factors for _ in range(power)]
+        fits = len(rows) <= 2 and all(str(row.base.label) in self.layout.varying for row in rows)  # noqa: PLR2004
+        return [self._element(row, whole_row=True) for row in rows] if fits else []
 
     def _nested(self, axes: list[Axis], body: list[str]) -> list[str]:
         for k, size in reversed(axes):

@@ -20,7 +20,7 @@ POINTS = sp.Symbol("N", integer=True, positive=True)
 KERNEL_NAMES = (
     *("problem", "parameters", "sizes", "work", "space", "room", "gradient", "system", "values"),
     *("forward", "objective", "output", "scale", "math", "np", "lanes", "LANES", "load", "store", "first"),
-    *("row_product", "row_total"),
+    *("row_product", "row_total", "sum_of"),
 )
 """What the kernel around the lines may call its own things."""
 

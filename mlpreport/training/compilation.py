@@ -26,7 +26,7 @@ from numba import float64, int64, njit, types, uint8
 from mlpreport.derivation.elementwise import Elementwise, elementwise
 from mlpreport.training.architecture import Architecture
 from mlpreport.training.kernels_functions import WORDS
-from mlpreport.training.kernels_lanes import LANES, first, load, store
+from mlpreport.training.kernels_lanes import LANES, first, load, store, sum_of
 from mlpreport.training.kernels_linear import Kernel, inner, row_product, row_total
 from mlpreport.training.network import kernels_source, sizes_of
 
@@ -121,6 +121,7 @@ def _printed(sizes: tuple[int, ...], activation: Elementwise) -> tuple[str, dict
         "load": load,
         "store": store,
         "first": first,
+        "sum_of": sum_of,
         "row_product": row_product,
         "row_total": row_total,
     }

@@ -17,6 +17,7 @@ BLOCKS = {
     "lanes": np,
     "load": lambda row, n: row[n : n + 3],
     "store": lambda row, n, values: row.__setitem__(slice(n, n + 3), values),
+    "sum_of": np.sum,
     "first": lambda count, values: np.where(np.arange(3) < count, values, 0),
 }
 """What kernels call: three points at once."""
@@ -48,8 +49,16 @@ def run(body, lines, results, inputs):
     return scope
 
 
-def test_the_body_for_all_points_agrees_with_autograd():
-    source = NETWORK + "l = mean(r**2) + decay*sum(W**2) + 0.5*mean(x @ W)"
+LOSSES = (
+    "mean(r**2) + decay*sum(W**2) + 0.5*mean(x @ W)",
+    "sum(r * r * r) + decay*sum(W)",
+    "sum((r * decay)**2) + sum((r - 1)**4)",
+)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_body_for_all_points_agrees_with_autograd(loss):
+    source = f"{NETWORK}l = {loss}"
     derivation = of_parameters(source, x=("N", "D"), y=("N", "C"), decay=(1, 1))
     parts = dict.fromkeys(PARAMETERS, "parameters[") | dict.fromkeys(derivation.results.values(), "gradient[")
     body = pointwise(derivation, differing=("x", "y"), scalars=("decay",), parts=parts)
