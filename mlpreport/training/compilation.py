@@ -144,7 +144,7 @@ def _text(sizes: tuple[int, ...], activation: Elementwise) -> str:
             kept = (folder / f"network_{digest}.py").read_text("utf-8")
             if _digest(kept.encode()) == digest:
                 return kept
-    text = kernels_source(Architecture(sizes, activation.name)).replace("math.exp(", "exponential(")
+    text = kernels_source(Architecture(sizes, activation.name))
     _written(note, _digest(text.encode()))
     return text
 

@@ -50,8 +50,8 @@ def _defined(operation: Callable[..., Any], result: Any, kind: Any, build: Calla
     lower(operation, *operands)(generate)
 
 
-def _compared(sign: str, *, ordered: bool) -> Callable[..., Any]:
-    return lambda builder, a, b: (builder.fcmp_ordered if ordered else builder.fcmp_unordered)(sign, a, b)
+def _compared(sign: str) -> Callable[..., Any]:
+    return lambda builder, a, b: builder.fcmp_ordered(sign, a, b)
 
 
 _defined(operator.add, LANE, LANE, lambda builder, a, b: builder.fadd(a, b, flags=FUSED))
@@ -61,7 +61,7 @@ _defined(operator.truediv, LANE, LANE, lambda builder, a, b: builder.fdiv(a, b))
 _defined(operator.neg, LANE, LANE, lambda builder, a: builder.fneg(a))
 _defined(operator.and_, MASK, MASK, lambda builder, a, b: builder.and_(a, b))
 _defined(operator.or_, MASK, MASK, lambda builder, a, b: builder.or_(a, b))
-_defined(operator.ne, MASK, LANE, _compared("!=", ordered=False))
+_defined(operator.ne, MASK, LANE, lambda builder, a, b: builder.fcmp_unordered("!=", a, b))
 for _operation, _sign in (
     (operator.lt, "<"),
     (operator.le, "<="),
@@ -69,7 +69,7 @@ for _operation, _sign in (
     (operator.ge, ">="),
     (operator.eq, "=="),
 ):
-    _defined(_operation, MASK, LANE, _compared(_sign, ordered=True))
+    _defined(_operation, MASK, LANE, _compared(_sign))
 
 
 @instruction(LANE, MASK, LANE, LANE)
@@ -114,7 +114,7 @@ def _word(on_lanes: Kernel, on_numbers: Kernel) -> Kernel:
     """Make a function that is one or the other by what it is given."""
 
     def stub(u: Any) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # numba takes the overload; as Python there are no lanes
 
     def of_lanes(u: Any) -> Any:
         return on_lanes(u)
@@ -131,7 +131,7 @@ def _word(on_lanes: Kernel, on_numbers: Kernel) -> Kernel:
 
 def where(condition: Any, a: Any, b: Any) -> Any:
     """Return a where the condition holds, else b."""
-    raise NotImplementedError
+    raise NotImplementedError  # as above
 
 
 @overload(where)

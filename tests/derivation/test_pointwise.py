@@ -56,19 +56,23 @@ LOSSES = (
 )
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_the_body_for_all_points_agrees_with_autograd(loss):
-    source = f"{NETWORK}l = {loss}"
+def check_body_for_all_points(source, *, within):
+    """Compare value and gradient of a body for all points with autograd's; return the body."""
     derivation = of_parameters(source, x=("N", "D"), y=("N", "C"), decay=(1, 1))
     parts = dict.fromkeys(PARAMETERS, "parameters[") | dict.fromkeys(derivation.results.values(), "gradient[")
     body = pointwise(derivation, differing=("x", "y"), scalars=("decay",), parts=parts)
-    assert not body.again
     inputs = draw(derivation.program, **SIZES)
     scope = run(body, body.once, derivation.results, inputs | {"decay": inputs["decay"].item()})
     value, grads = autograd(source, SIZES, **inputs)
-    assert scope[body.names["l"]] == pytest.approx(value, rel=1e-14)
+    assert scope[body.names["l"]] == pytest.approx(value, rel=within)
     expected = np.concatenate([grads[name].ravel() for name in PARAMETERS])
-    assert error(scope["gradient"], expected) < 1e-14
+    assert error(scope["gradient"], expected) < within
+    return body
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_body_for_all_points_agrees_with_autograd(loss):
+    assert not check_body_for_all_points(f"{NETWORK}l = {loss}", within=1e-14).again
 
 
 @pytest.mark.parametrize("name", ["r", "N", "n", "i", "work", "exponential"])
@@ -108,13 +112,4 @@ r = g - y
     ],
 )
 def test_bodies_of_other_networks_agree_with_autograd(loss):
-    source = DEEP + loss
-    derivation = of_parameters(source, x=("N", "D"), y=("N", "C"), decay=(1, 1))
-    parts = dict.fromkeys(PARAMETERS, "parameters[") | dict.fromkeys(derivation.results.values(), "gradient[")
-    body = pointwise(derivation, differing=("x", "y"), scalars=("decay",), parts=parts)
-    inputs = draw(derivation.program, **SIZES)
-    scope = run(body, body.once, derivation.results, inputs | {"decay": inputs["decay"].item()})
-    value, grads = autograd(source, SIZES, **inputs)
-    assert scope[body.names["l"]] == pytest.approx(value, rel=1e-13)
-    expected = np.concatenate([grads[name].ravel() for name in PARAMETERS])
-    assert error(scope["gradient"], expected) < 1e-13
+    check_body_for_all_points(DEEP + loss, within=1e-13)
