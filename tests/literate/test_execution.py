@@ -341,17 +341,17 @@ def test_interrupted_or_killed_it_leaves_no_process(tmp_path, signals):
     note = f"open({str(tmp_path)!r} + f'/{{os.getpid()}}', 'w').close()\\nwhile True: time.sleep(1)"
     command = [sys.executable, "-c", SCRIPT % note]
     with subprocess.Popen(command, stdout=-1, stderr=-1, env=ENVIRONMENT) as process:
-        wait_for(lambda: len(list(tmp_path.iterdir())) == 2)
+        assert comes_true(lambda: len(list(tmp_path.iterdir())) == 2)
         process.send_signal(signals)
         process.communicate(timeout=10)
-    wait_for(lambda: not any(runs(int(file.name)) for file in tmp_path.iterdir()))
+    assert comes_true(lambda: not any(runs(int(file.name)) for file in tmp_path.iterdir()))
 
 
-def wait_for(condition):
+def comes_true(condition):
     end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
+    while not (true := condition()) and time.monotonic() < end:
         time.sleep(0.01)
+    return true
 
 
 BROKEN = """
