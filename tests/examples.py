@@ -7,6 +7,7 @@ import torch
 
 from mlpreport.data import noisy_sine
 from mlpreport.experiments import Experiment, baselines, run
+from mlpreport.merging import limit_map, lowest_limit
 from mlpreport.results import EnsembleRecord, OptimumRecord, Result
 from mlpreport.training import Architecture
 
@@ -27,6 +28,14 @@ TINY = Experiment(
 @cache
 def trained():
     return run(TINY)
+
+
+@cache
+def merged():
+    """The map of limits of two merging units, and the lowest one, for the report's data."""
+    data = noisy_sine()
+    start = limit_map(data)
+    return start, lowest_limit(data, start)
 
 
 def record(label, losses, test_losses=None, *, curve=None, hidden=None, optima=()):  # noqa: PLR0913 - one a field

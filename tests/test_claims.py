@@ -3,12 +3,11 @@ from functools import partial
 
 import numpy as np
 import pytest
-from examples import optimum, record, result
+from examples import merged, optimum, record, result
 
 from mlpreport.claims import CLAIMS, judge
 from mlpreport.errors import InvalidInputError
 from mlpreport.experiments import EXPERIMENTS
-from mlpreport.merging import limit_map, lowest_limit
 from mlpreport.studies import Arm, Study
 
 GRID = np.linspace(0, 13, 521)
@@ -75,8 +74,7 @@ OVERFIT = study(_3=0.01, _10=0.02, _50=40.0, _100=20.0)
 
 def merging(factor):
     """Networks whose error lies above the limit by `factor` times what theory predicts."""
-    data = result("x").data
-    limit = lowest_limit(data, limit_map(data))
+    _, limit = merged()
     separations = np.array([1e-3, 2e-3])
     networks = [limit.network(separation) for separation in separations]
     losses = limit.loss + factor * limit.slope * separations**2

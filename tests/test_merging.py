@@ -4,6 +4,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from examples import merged
 from matplotlib.figure import Figure
 
 from mlpreport import figures, tables
@@ -12,8 +13,6 @@ from mlpreport.experiments import EXPERIMENTS, run
 from mlpreport.merging import (
     approach,
     growth,
-    limit_map,
-    lowest_limit,
     network_loss,
     parameter_norms,
     separations,
@@ -23,12 +22,6 @@ from mlpreport.merging import (
 DATA = noisy_sine()
 X, Y = DATA.train.x[:, 0], DATA.train.y[:, 0]
 FEW = replace(EXPERIMENTS["two-units"], restarts=40)
-
-
-@cache
-def found():
-    start = limit_map(DATA)
-    return start, lowest_limit(DATA, start)
 
 
 @cache
@@ -46,7 +39,7 @@ def test_the_bump_is_the_slope_of_the_step():
 
 
 def test_no_neighbour_of_the_lowest_limit_is_lower():
-    _, limit = found()
+    _, limit = merged()
     assert np.mean((limit.curve(X) - Y) ** 2) == pytest.approx(limit.loss, rel=1e-13)
     stream = np.random.default_rng(0)
     for _ in range(200):
@@ -56,13 +49,13 @@ def test_no_neighbour_of_the_lowest_limit_is_lower():
 
 
 def test_the_map_never_lies_below_the_lowest_limit():
-    start, limit = found()
+    start, limit = merged()
     assert start.losses.min() >= limit.loss
     assert start.losses.min() == pytest.approx(limit.loss, rel=0.01)
 
 
 def test_networks_tend_to_the_limit_as_the_square_of_their_separation():
-    _, limit = found()
+    _, limit = merged()
     far, near = (
         np.max(np.abs(predicted(limit.network(separation), X) - limit.curve(X)))
         for separation in (2e-3, 1e-3)
@@ -76,7 +69,7 @@ def predicted(parameters, x):
 
 
 def test_the_slope_at_the_limit_agrees_with_taylors_theorem():
-    _, limit = found()
+    _, limit = merged()
     s = 1 / (1 + np.exp(-(limit.w * X + limit.b)))
     second, third = s * (1 - s) * (1 - 2 * s), s * (1 - s) * (1 - 6 * s * (1 - s))
     u = limit.alpha + limit.beta * X
@@ -86,7 +79,7 @@ def test_the_slope_at_the_limit_agrees_with_taylors_theorem():
 
 
 def test_the_network_of_a_limit_has_its_separation_however_its_units_are_signed():
-    _, limit = found()
+    _, limit = merged()
     parameters = {name: value[None] for name, value in limit.network(0.01).items()}
     assert separations(parameters) == pytest.approx([0.01], rel=1e-12)
     flip = np.array([1.0, -1.0])
@@ -108,7 +101,7 @@ def test_the_norm_counts_every_parameter():
 
 
 def test_all_restarts_of_the_lowest_class_lie_on_the_predicted_parabola_above_the_limit():
-    _, limit = found()
+    _, limit = merged()
     near = approach("BFGS", trained(), limit, within=1.5)
     assert len(near.norms) > 10
     np.testing.assert_allclose(near.excesses, limit.slope * near.separations**2, rtol=0.02)
@@ -116,7 +109,7 @@ def test_all_restarts_of_the_lowest_class_lie_on_the_predicted_parabola_above_th
 
 
 def test_parameters_grow_and_units_merge_with_more_iterations():
-    _, limit = found()
+    _, limit = merged()
     grown = growth(replace(FEW, restarts=10), limit, iterations=(100, 1000, 5000), within=1.5)
     for values, sign in ((grown.norms, 1), (grown.separations, -1), (grown.excesses, -1)):
         assert (sign * np.diff(values, axis=0) > 0).all()
@@ -124,7 +117,7 @@ def test_parameters_grow_and_units_merge_with_more_iterations():
 
 
 def test_figures_of_merging_draw_what_the_records_hold():
-    start, limit = found()
+    start, limit = merged()
     near = approach("BFGS", trained(), limit, within=1.5)
     nothing = approach("none", trained(), limit, within=0.5)
     (axes,) = figures.approaches({"BFGS": near, "none": nothing}, limit).axes
@@ -142,7 +135,7 @@ def test_figures_of_merging_draw_what_the_records_hold():
 
 
 def test_a_table_of_approaches_counts_restarts_and_reasons():
-    _, limit = found()
+    _, limit = merged()
     near = approach("BFGS", trained(), limit, within=1.5)
     nothing = approach("none", trained(), limit, within=0.5)
     row, empty = tables.approaches({"BFGS": near, "none": nothing}).rows

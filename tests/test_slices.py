@@ -3,11 +3,11 @@ from math import factorial
 
 import numpy as np
 import pytest
+from examples import merged
 
 from mlpreport import figures, tables
 from mlpreport.data import noisy_sine
 from mlpreport.experiments import EXPERIMENTS, Slice, forms, loss_slice, restart_of, run
-from mlpreport.merging import limit_map, lowest_limit
 from mlpreport.studies import basin_shares, certificates
 from mlpreport.training import Architecture, Restart, fit
 from mlpreport.training.atlas import load_atlas
@@ -85,7 +85,7 @@ def test_frequent_classes_are_certified_drawn_and_tabulated_lowest_first():
     assert [part.loss for part in found] == sorted(part.loss for part in found)
     lowest = found[0]
     assert lowest.verdict == "limit at infinity"
-    assert lowest.limit.loss == pytest.approx(lowest_limit(DATA, limit_map(DATA)).loss, rel=1e-12)
+    assert lowest.limit.loss == pytest.approx(merged()[1].loss, rel=1e-12)
     panels = figures.optima(many, most=3, certificates=found).axes
     assert [axes.get_title().splitlines()[-1] for axes in panels[:3]] == [part.verdict for part in found]
     drawn = [line for line in panels[0].get_lines() if line.get_label() == "its limit"]
