@@ -48,7 +48,7 @@ _ROWS = {
         "ones": (6, (0, 0), "np.ones(({}, {}))"),
         "full": (6, (0,), "np.full((1, 1), float({}))"),
         "copy": (6, (6,), "{}.copy()"),
-        "dot": (6, (0, 0), "np.dot({}, {})"),  # for rows and columns quicker than @
+        "@": (6, (0, 0), "np.dot({}, {})"),  # a microsecond quicker than @ where a size is 1
         "vdot": (6, (0, 0), "np.vdot({}, {}).reshape(1, 1)"),
     },
     "torch": _ARRAYS
@@ -135,8 +135,6 @@ def term_text(term: Term, d: Dialect) -> Text:
     numbers = [part.parts[0] for part in term.operands if part.op == "num"]
     if (op == "*" and numbers) or (op == "**" and numbers[-1] == sp.S.Half):
         return d.join("scale" if op == "*" else "sqrt", *operands)
-    if op == "@" and "dot" in d.rows and 1 in term.operands[0].shape:
-        return d.join("dot", *operands)
     if op in d.rows:
         return d.join(op, *operands)
     return d.call(term.name if op in {"call", "map"} else op, parts[1] if op == "call" else 0, operands[0])

@@ -116,8 +116,8 @@ def arrays():
         (lambda v: -(v.x * v.y), "-x * y", "-x * y", r"-x \circ y"),
         (lambda v: -(v.x + v.y), "-(x + y)", "-(x + y)", r"-\left(x + y\right)"),
         (lambda v: -build("neg", v.x), "-(-x)", "-(-x)", r"-\left(-x\right)"),
-        (lambda v: (v.x @ v.W) @ v.x, "x @ W @ x", "x @ W @ x", r"x \, W \, x"),
-        (lambda v: v.x @ (v.W @ v.x), "x @ (W @ x)", "x @ (W @ x)", r"x \, \left(W \, x\right)"),
+        (lambda v: (v.x @ v.W) @ v.x, "x @ W @ x", "np.dot(np.dot(x, W), x)", r"x \, W \, x"),
+        (lambda v: v.x @ (v.W @ v.x), "x @ (W @ x)", "np.dot(x, np.dot(W, x))", r"x \, \left(W \, x\right)"),
         (lambda v: (v.x + v.y).T, "(x + y).T", "(x + y).T", r"\left(x + y\right)^{\mathsf{T}}"),
         (lambda v: build("**", v.x, num(2)) * v.y, "x**2 * y", "x**2 * y", r"x^{2} \circ y"),
         (
