@@ -20,7 +20,7 @@ U = sp.Symbol("u", real=True)
 H = sp.Symbol("h", real=True)
 """The function's own value, in which some derivatives are written."""
 
-RESERVED = frozenset({"exp", "log", "max", "mean", "min", "softmax", "logsumexp", "sum"})
+RESERVED = frozenset({"exp", "log", "logsumexp", "max", "mean", "min", "ones", "softmax", "sum"})
 """Names that mean something else in the forward language."""
 
 

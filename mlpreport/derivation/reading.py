@@ -17,9 +17,11 @@ _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult:
 _LIBRARIES = {"np", "numpy", "torch", "jnp"}
 _DEEPEST = 150
 _SUM = {"None": ALL, "0": sp.S.Zero, "-2": sp.S.Zero, "1": ONE, "-1": ONE}
-_AXES = {"sum": _SUM, "mean": _SUM, "softmax": {"1": ONE, "-1": ONE}}
+_AXES = {"sum": _SUM, "mean": _SUM, "softmax": _SUM}
 _DECLARED = re.compile(r"\s*(\w+)\s*=\s*\(\s*(\w+)\s*,\s*(\w+)\s*,?\s*\)\s*(?:,|$)")
 _TORCH = {"dim": "axis", "keepdim": "keepdims"}
+_PRIME = "ʹ"
+"""Stands for the ' of a derivative such as tanh'(z): a letter to Python, which would begin a text at the '."""
 
 
 @dataclass
@@ -33,7 +35,7 @@ class Reader:
     def read_assignments(self) -> dict[str, Term]:
         """Read a whole program into simple equations."""
         if not (statements := self._parse("exec").body):
-            self.fail(_place(1, 1), "the program is empty; its last line assigns the loss")
+            self.fail(_place(1, 0), "the program is empty; its last line assigns the loss")
         definitions = dict(map(self._assignment, statements))
         loss, term = definitions.popitem()
         if term.shape != (ONE, ONE):
@@ -48,18 +50,21 @@ class Reader:
 
     def fail(self, node: Any, problem: str, kind: type[InvalidInputError] = ProgramError) -> NoReturn:
         """Raise an error that marks the source line."""
-        lines = self.source.splitlines() or [""]
-        text, start = lines[min(node.lineno, len(lines)) - 1], node.col_offset
-        end = getattr(node, "end_col_offset", None) or start
-        marks = " " * start + "^" * max(1, min(end, len(text)) - start)
+        lines = re.split("\r\n|\r|\n", self.source)  # what Python counts as lines
+        text = lines[min(node.lineno, len(lines)) - 1]
+        # Python counts places in bytes; what goes on in the next line is marked to the end of its first.
+        ends = node.col_offset, node.end_col_offset if node.end_lineno == node.lineno else None
+        start, end = (len(_primed(text).encode()[:place].decode(errors="ignore")) for place in ends)
+        marks = re.sub("[^\t]", " ", text[:start]) + "^" * max(1, end - start)
         message = f"line {node.lineno}: {problem}\n    {text}\n    {marks}"
         raise kind(message)
 
     def _parse(self, mode: str) -> Any:
         try:
-            tree = ast.parse(self.source, mode=mode)
+            tree = ast.parse(_primed(self.source), mode=mode)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            place = _place(getattr(error, "lineno", None) or 1, getattr(error, "offset", None) or 1)
+            before = (getattr(error, "text", None) or "")[: (getattr(error, "offset", None) or 1) - 1]
+            place = _place(getattr(error, "lineno", None) or 1, len(before.encode()))
             self.fail(place, f"not Python syntax ({getattr(error, 'msg', error)})")
         level: list[ast.AST] = [tree]
         for _ in range(_DEEPEST):
@@ -137,18 +142,32 @@ class Reader:
         owner = getattr(function, "value", None)
         if owner and ast.unparse(owner) not in _LIBRARIES - self.scope.keys():
             arguments.insert(0, owner)
-        name = getattr(function, "attr", None) or getattr(function, "id", "")
-        known = sorted({*_AXES, "exp", "log", *elementwise_names()})
-        if name not in known:
+        name = getattr(function, "attr", None) or str(getattr(function, "id", ""))
+        known = sorted({*_AXES, "exp", "log", "ones", *elementwise_names()})
+        name, order = name.rstrip(_PRIME), name.count(_PRIME)
+        if name not in (elementwise_names() if order else known):
             hint = nearest(name, known) or f"known: {', '.join(known)}; or use register_elementwise"
-            self.fail(function, f"unknown function {name!r}; {hint}")
+            self.fail(function, f"unknown function {name + order * chr(39)!r}; {hint}")
+        if name == "ones":
+            return self._ones(node, arguments)
         axis = self._axis(node, name, arguments)
         if len(arguments) != 1:
             self.fail(node, f"{name} takes one array")
         operand = self._expression(arguments[0])
         if name in elementwise_names():
-            return self._operation(node, "call", name, 0, operand)
+            return self._operation(node, "call", name, order, operand)
         return self._operation(node, name, operand, *[axis] * (name in _AXES))
+
+    def _ones(self, node: ast.Call, arguments: list[ast.expr]) -> Term:
+        """Read ones((N, D)); its sizes are those of variables."""
+        match arguments:
+            case [ast.Tuple(given)]:
+                arguments = given
+        sizes = [self._expression(size) for size in arguments]
+        known = {ONE, *(size for term in self.scope.values() for size in term.shape)}
+        if len(sizes) != 2 or node.keywords or any(s.op != "num" or s.parts[0] not in known for s in sizes):  # noqa: PLR2004
+            self.fail(node, "ones takes two sizes that variables have, such as ones((N, 1))")
+        return build("ones", *(size.parts[0] for size in sizes))
 
     def _axis(self, node: ast.Call, name: str, arguments: list[ast.expr]) -> sp.Integer:
         """Read the axis, by position or name; sizes of 1 are always kept."""
@@ -158,22 +177,27 @@ class Reader:
         default = "1" if name == "softmax" else "None"
         axis = _AXES.get(name, {"None": ALL}).get(given.pop("axis", default))
         if given.pop("keepdims", "True") != "True" or given or axis is None:
-            rule = "sum and mean take axis=None, 0 or 1 and keep the axis; softmax runs along rows (axis=1)"
+            rule = "sum, mean and softmax take axis=None, 0 or 1; sum and mean keep the axis"
             self.fail(node, f"{name} with these arguments is outside the language: {rule}")
         return axis
 
 
+def _primed(source: str) -> str:
+    """Write a derivative such as tanh'(z) as Python can read it, every character in its place."""
+    return re.sub(r"(?<=\w)'+(?=\()", lambda found: _PRIME * len(found[0]), source)
+
+
 def _place(row: int, column: int) -> ast.AST:
-    return ast.Pass(lineno=row, col_offset=column - 1)
+    return ast.Pass(lineno=row, col_offset=column, end_lineno=row, end_col_offset=column)
 
 
 def _recognised(term: Term) -> Term:
-    """Replace log(sum(exp(a))) and exp(a) / sum(exp(a), axis=1) by the operations that cannot overflow."""
+    """Replace log(sum(exp(a))) and exp(a) / sum(exp(a)) by the operations that cannot overflow."""
     match term:
         case Term("log", (Term("sum", (Term("exp", (inner,)), axis)),)):
             return build("logsumexp", inner, axis)
-        case Term("/", (top, Term("sum", (Term("exp", (inner,)) as below, sp.S.One)))) if top == below:
-            return build("softmax", inner, ONE)
+        case Term("/", (top, Term("sum", (Term("exp", (inner,)) as below, axis)))) if top == below:
+            return build("softmax", inner, axis)
     return term
 
 

@@ -1,5 +1,6 @@
 """A reader's gradient is judged."""
 
+import numpy as np
 import pytest
 
 from mlpreport.derivation import explain, trace
@@ -127,3 +128,42 @@ def test_an_assumption_makes_a_claim_right():
 def test_a_claim_outside_the_language_is_refused(network, wrt, claim, message):
     with pytest.raises(ProgramError, match=message):
         explain(network, wrt, claim)
+
+
+def test_a_right_claim_about_probabilities_near_one_agrees():
+    program = trace(
+        "p = sigmoid(x @ w + b)\nl = -mean(y*log(p) + (1 - y)*log(1 - p))",
+        x=("N", "D"), w=("D", 1), b=(1, 1), y=("N", 1),
+    )  # fmt: skip
+    for wrt, claim in (("w", "x.T @ (p - y)/N"), ("b", "sum(p - y)/N"), ("x", "(p - y) @ w.T / N")):
+        assert explain(program, wrt, claim).agrees
+
+
+def test_a_claim_is_judged_where_the_loss_is_finite():
+    program = trace("l = sum(y * log(y/p))", y=("N", "C"), p=("N", "C"))
+    assert explain(program, "p", "-y/p").agrees
+    wrong = explain(program, "p", "y/p")
+    assert wrong.diagnosis == "the sign is wrong: -y / p."
+    assert np.isfinite(wrong.counterexample.correct).all()
+    variance = trace("c = x - mean(x, axis=0)\nl = sum(c**2)/(N - 1)", x=("N", 1))
+    assert explain(variance, "c", "2*c").counterexample.sizes == {"N": 3}
+    entropy = trace("l = -sum(p*log(p)) - sum((1 - p)*log(1 - p))", p=("N", "D"))
+    assert explain(entropy, "p", "log((1 - p)/p)").agrees
+    mass = trace("l = -sum(y*log(y))", assume="rows_sum_to_one:y", y=("N", "C"))
+    assert explain(mass, "y", "-log(y) - 1").agrees
+    assert not explain(mass, "y", "log(y) - 1").agrees
+
+
+def test_a_loss_that_is_finite_nowhere_cannot_be_judged():
+    with pytest.raises(ProgramError, match="is not finite at any of the inputs tried"):
+        explain(trace("l = log(-sum(x**2))", x=("N", 1)), "x", "x")
+
+
+def test_a_claim_may_be_undefined_where_the_gradient_is_not():
+    assert not explain(trace("l = sum(x**2)", x=("N", 1)), "x", "log(x)").agrees
+
+
+def test_a_claim_may_use_ones_sizes_of_any_name_and_slopes():
+    program = trace("l = sum(N * relu(x))/K", N=("K", 1), x=("K", "N"))
+    assert explain(program, "N", "relu(x) @ ones((N_, 1)) / K").agrees
+    assert explain(program, "x", "N * relu'(x) / K").agrees
