@@ -69,12 +69,14 @@ def by_value(
 
 
 def vanishes(gap: sp.Expr) -> bool:
-    """Whether an expression is 0 at negative and at positive entries, whatever its deltas and sums."""
+    """Whether an expression is 0 at negative and at positive entries, whatever its deltas, sums and sizes."""
     atoms = sorted(gap.atoms(sp.Indexed, sp.KroneckerDelta) | {U}, key=sp.default_sort_key)
+    sizes = sorted(gap.free_symbols - {U} - gap.atoms(sp.Dummy), key=str)
     values = []
     for scale in (-3, -1, 1, 3):
         point = {atom: scale * sp.Rational(2 * n + 1, n + 3) for n, atom in enumerate(atoms)}
-        values.append(gap.xreplace(point).subs(dict.fromkeys(gap.atoms(sp.Dummy), 3)).evalf(30, chop=True))
+        known = {size: 3 * n + 4 for n, size in enumerate(sizes)} | dict.fromkeys(gap.atoms(sp.Dummy), 3)
+        values.append(gap.xreplace(point).subs(known).evalf(30, chop=True))
     return all(abs(value) < sp.Float("1e-20") for value in values)
 
 

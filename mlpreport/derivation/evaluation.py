@@ -134,7 +134,7 @@ def _value(e: sp.Expr, frame: Frame) -> Array:
     domain = frame.domain
     if isinstance(e, sp.Indexed):
         return frame.arrays[str(e.base.label)][frame.place(e.indices[0]), frame.place(e.indices[1])]
-    if e.is_number and not e.args:
+    if e.is_number and (domain is FLOATS or not e.args):
         return domain.number(e)
     if e.is_Symbol:
         return frame.symbols[e]

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import starmap
+from itertools import count, starmap
 from keyword import iskeyword
 
 import sympy as sp
@@ -135,12 +135,14 @@ def _assigned(
     indices: Iterable[sp.Dummy], taken: set[str], known: Mapping[sp.Dummy, str]
 ) -> dict[sp.Dummy, str]:
     """Give every index its own letter if that is free, and then the others what is left."""
-    letters = dict(known)
-    for more in ("", [*_LETTERS, *(2 * letter for letter in _LETTERS)]):
-        for dummy in sorted(set(indices) - letters.keys(), key=lambda d: d.dummy_index):
-            free = [c for c in (dummy.name, *more) if c not in taken | set(letters.values())]
-            if free:
-                letters[dummy] = free[0]
+    letters, spare = dict(known), (n * letter for n in count(1) for letter in _LETTERS)
+    missing = sorted(set(indices) - known.keys(), key=lambda d: d.dummy_index)
+    for dummy in missing:
+        if dummy.name not in taken | set(letters.values()):
+            letters[dummy] = dummy.name
+    for dummy in missing:
+        if dummy not in letters:
+            letters[dummy] = next(c for c in spare if c not in taken | set(letters.values()))
     return letters
 
 

@@ -9,16 +9,17 @@ import sympy as sp
 
 from mlpreport.derivation.elementwise import elementwise_names, nearest
 from mlpreport.derivation.indices import Phi, entry
-from mlpreport.derivation.program import ALL, ONE, Program, Shape, Term, build, num, show_shape
+from mlpreport.derivation.program import ALL, ONE, Term, build, num, show_shape
 from mlpreport.derivation.splitting import simple
 from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**"}
 _LIBRARIES = {"np", "numpy", "torch", "jnp"}
 _DEEPEST = 150
+_LARGEST = 709.78
+"""Logarithm of the largest number in double precision."""
 _SUM = {"None": ALL, "0": sp.S.Zero, "-2": sp.S.Zero, "1": ONE, "-1": ONE}
 _AXES = {"sum": _SUM, "mean": _SUM, "softmax": _SUM}
-_DECLARED = re.compile(r"\s*(\w+)\s*=\s*\(\s*(\w+)\s*,\s*(\w+)\s*,?\s*\)\s*(?:,|$)")
 _TORCH = {"dim": "axis", "keepdim": "keepdims"}
 _PRIME = "ʹ"
 """Stands for the ' of a derivative such as tanh'(z): a letter to Python, which would begin a text at the '."""
@@ -101,8 +102,7 @@ class Reader:
                 return self._operation(node, "neg", self._expression(operand))
             case ast.BinOp(left, op, right) if type(op) in _BINARY:
                 operands = self._expression(left), self._expression(right)
-                if isinstance(op, ast.Pow) and operands[1].op != "num":
-                    self.fail(right, "an exponent is a number; write exp(b * log(a)) for a power of arrays")
+                self._check(node, operands)
                 return self._operation(node, _BINARY[type(op)], *operands)
             case ast.Attribute(value, "T"):
                 return self._expression(value).T
@@ -111,9 +111,20 @@ class Reader:
         kind = type(node).__name__
         return self.fail(node, f"{kind} is outside the language (@ + - * / ** .T, numbers, function calls)")
 
+    def _check(self, node: ast.BinOp, operands: tuple[Term, Term]) -> None:
+        """Refuse powers and quotients that have no value."""
+        a, b = (operand.parts[0] if operand.op == "num" else None for operand in operands)
+        if isinstance(node.op, ast.Pow) and not (b is not None and b.is_Rational):
+            rule = "an exponent is a number, whole or a fraction; write exp(b * log(a)) for other powers"
+            self.fail(node.right, rule)
+        huge = isinstance(node.op, ast.Pow) and a and a.is_number and abs(b * sp.log(abs(a)).n()) > _LARGEST
+        if huge or (b == 0 and isinstance(node.op, ast.Div)):
+            self._number(node, sp.oo)
+
     def _number(self, node: ast.expr, value: sp.Expr) -> Term:
-        if value.is_number and not (value.is_finite and value.is_real):
-            self.fail(node, f"{ast.unparse(node)} is no finite number")
+        real = value.is_finite and value.is_real
+        if value.is_number and not (real and abs(value) < sp.exp(_LARGEST)):
+            self.fail(node, f"{ast.unparse(node)} is no finite number; numbers are real and below 1.8e308")
         return num(value)
 
     def _name(self, node: ast.Name) -> Term:
@@ -199,76 +210,3 @@ def _recognised(term: Term) -> Term:
         case Term("/", (top, Term("sum", (Term("exp", (inner,)) as below, axis)))) if top == below:
             return build("softmax", inner, axis)
     return term
-
-
-def trace(
-    source: str, /, *, assume: tuple[str, ...] | str = (), **shapes: tuple[str | int, str | int]
-) -> Program:
-    """Read a forward program written in the NumPy subset, given the shapes of its inputs.
-
-    Parameters
-    ----------
-    source
-        Assignments, one a line; the last one is the loss, of shape (1, 1).
-    assume
-        Assumptions such as "rows_sum_to_one:y", used as visible steps.
-    **shapes
-        For each input (rows, cols); a size is a name such as "N" or a whole number.
-
-    Raises
-    ------
-    ProgramError, ShapeError
-        If the source leaves the language or shapes do not fit; the message marks the source line.
-    """
-    inputs = {name: _shape(name, shape) for name, shape in shapes.items()}
-    scope = {name: build("var", name, *shape) for name, shape in inputs.items()}
-    definitions = Reader(source, scope).read_assignments()
-    program = Program(inputs, definitions, (assume,) if isinstance(assume, str) else tuple(assume), source)
-    for assumption in program.assumptions:
-        kind, _, name = assumption.partition(":")
-        program.variable(name)
-        if kind != "rows_sum_to_one":
-            message = f"assumption {assumption!r} is unknown; write 'rows_sum_to_one:{name}'"
-            raise ProgramError(message)
-    return program
-
-
-def _shape(name: str, shape: Any) -> Shape:
-    """Turn a declared shape into sizes: positive whole numbers or symbols."""
-    given = shape if isinstance(shape, tuple | list) else ()
-    sizes = [
-        sp.Symbol(size, integer=True, positive=True) if isinstance(size, str) else sp.Integer(size)
-        for size in given
-        if (size.isidentifier() if isinstance(size, str) else type(size) is int and size > 0)
-    ]
-    if not len(given) == len(sizes) == 2:  # noqa: PLR2004
-        remedy = 'write (rows, cols) of names or positive whole numbers, such as ("N", 1)'
-        message = f"shape of {name} is {shape!r}: {remedy}"
-        raise ShapeError(message)
-    return sizes[0], sizes[1]
-
-
-def read_program(text: str) -> Program:
-    """Read a program file: forward code whose comment lines declare shapes and assumptions.
-
-    `# shapes: x = (N, D), W1 = (D, H)` declares inputs, `# assume: rows_sum_to_one:y` an assumption; both may be
-    repeated. Everything else is as in `trace`.
-
-    Raises
-    ------
-    ProgramError, ShapeError
-        As for `trace`, and for a declaration that cannot be read.
-    """
-    shapes, assume = dict[str, Any](), list[str]()
-    for row, line in enumerate(text.splitlines(), 1):
-        found = re.fullmatch(r"\s*#\s*(shapes|assume)\s*:\s*(.*?)\s*", line)
-        kind, rest = found.groups() if found else ("", "")
-        if kind == "assume":
-            assume += re.split(r"[,\s]+", rest)
-        elif kind and (not rest or _DECLARED.sub("", rest)):
-            rule = f"line {row}: write '# shapes: x = (N, D), W1 = (D, H)'"
-            message = f"{rule}\n    {line}\n    {'^' * len(line)}"
-            raise ProgramError(message)
-        for name, *sizes in _DECLARED.findall(rest) if kind == "shapes" else ():
-            shapes[name] = tuple(int(size) if size.isdigit() else size for size in sizes)
-    return trace(text, assume=tuple(assume), **shapes)

@@ -133,3 +133,11 @@ def test_a_step_is_written_for_terminals_pages_and_papers():
     assert written(derivation, "W", "latex").startswith("% ∂l/∂W, shape (D, 1)\n\\[\n\\begin{aligned}")
     with pytest.raises(InvalidInputError, match="'html' is unknown; use 'text'"):
         written(derivation, "W", "html")
+
+
+def test_indices_never_run_out():
+    lines = "\n".join(f"h{n + 1} = h{n} @ W" for n in range(30))
+    step = trace(f"h0 = x @ W\n{lines}\nl = sum(h30)", x=("N", "D"), W=("D", "D")).vjp()["W"]
+    assert "<math" in mathml(latex(step.lines[0].lhs, step.lines[0].rhs).replace("&=", "="))
+    letters = re.findall(r"\\sum_\{(\w+)=1\}", step._repr_markdown_().split("chain rule")[0])
+    assert len(letters) == len(set(letters)) == 62

@@ -63,7 +63,7 @@ def network():
             "Subscript is outside the language (@ + - * / ** .T, numbers, function calls)",
             "x[0]",
         ),
-        ("l = 1 / 0", "1 / 0 is no finite number", "1 / 0"),
+        ("l = 1 / 0", "1 / 0 is no finite number; numbers are real and below 1.8e308", "1 / 0"),
         ("l = 2 @ 3", "@ needs arrays; use * between numbers", "2 @ 3"),
         (
             "l = sum(x, axis=2)",
@@ -73,7 +73,7 @@ def network():
         ("l = exp(x, x)", "exp takes one array", "exp(x, x)"),
         (
             "l = sum(x ** W)",
-            "an exponent is a number; write exp(b * log(a)) for a power of arrays",
+            "an exponent is a number, whole or a fraction; write exp(b * log(a)) for other powers",
             "W",
         ),
         (
