@@ -3,7 +3,7 @@
 import re
 from keyword import iskeyword
 from textwrap import dedent
-from typing import Any
+from typing import Any, NoReturn
 from unicodedata import normalize
 
 import sympy as sp
@@ -94,9 +94,14 @@ def read_program(text: str) -> Program:
         if kind == "assume":
             assume += re.split(r"[,\s]+", rest)
         elif kind and (not rest or _DECLARED.sub("", rest)):
-            rule = f"line {row}: write '# shapes: x = (N, D), W1 = (D, H)'"
-            message = f"{rule}\n    {line}\n    {'^' * len(line)}"
-            raise ProgramError(message)
+            _refuse(row, line, "write '# shapes: x = (N, D), W1 = (D, H)'")
         for name, *sizes in _DECLARED.findall(rest) if kind == "shapes" else ():
+            if name in shapes:
+                _refuse(row, line, f"the shape of {name} was declared before; leave one of the two")
             shapes[name] = tuple(int(size) if size.isdecimal() else size for size in sizes)
     return trace(text, assume=tuple(assume), **shapes)
+
+
+def _refuse(row: int, line: str, rule: str) -> NoReturn:
+    message = f"line {row}: {rule}\n    {line}\n    {'^' * len(line)}"
+    raise ProgramError(message)

@@ -334,3 +334,19 @@ def test_a_declaration_is_read_whole_or_refused(line):
     with pytest.raises(ProgramError) as caught:
         read_program(f"{line}\nl = sum(x)")
     assert str(caught.value) == f"{DECLARATION.replace('2', '1', 1)}\n    {line}\n    {'^' * len(line)}"
+
+
+def test_a_shape_declared_twice_is_refused():
+    with pytest.raises(ProgramError) as caught:
+        read_program("# shapes: x = (N, D)\n# shapes: y = (N, 1), x = (D, 1)\nl = sum(x)")
+    line = "# shapes: y = (N, 1), x = (D, 1)"
+    rule = "line 2: the shape of x was declared before; leave one of the two"
+    assert str(caught.value) == f"{rule}\n    {line}\n    {'^' * len(line)}"
+
+
+def test_a_name_like_no_other_is_told_which_there_are():
+    derivation = trace("l = sum(x)", x=("N", 1)).vjp()
+    with pytest.raises(ProgramError, match=r"no variable 'Q' \(it has x, l\); use one of these$"):
+        explain(derivation, "Q", "x")
+    with pytest.raises(ProgramError, match=r"no step for 'Q' \(it has l, x\); use one of these$"):
+        derivation["Q"]
