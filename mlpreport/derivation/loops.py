@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from mlpreport.derivation.indices import Phi, entry, indices
+from mlpreport.derivation.indices import Phi, entry, indices, outermost
 from mlpreport.derivation.printing import helper_name
 from mlpreport.derivation.program import ONE, Shape, Term, build
 from mlpreport.derivation.stable import code
@@ -68,7 +68,7 @@ class Loops:
         if term.op == "map":
             formula = sp.Symbol(f"{term.name}({self.code(formula)})")
         places = [_place(k) for k, _ in axes]
-        sums = {part: sp.Dummy() for part in sorted(_outer_sums(formula), key=sp.default_sort_key)}
+        sums = {part: sp.Dummy() for part in sorted(outermost(formula), key=sp.default_sort_key)}
         rest, totals = formula.xreplace(sums), list[str]()
         *outer, inner = axes
         added = [part for part in sums if inner[1] != 1 and not peak and not self._over_points(part)]
@@ -193,9 +193,3 @@ def _place(k: sp.Expr) -> str:
 def _limits(part: sp.Sum) -> list[Axis]:
     """Indices of a sum with their sizes, the outermost first."""
     return [(k, size) for k, _, size in reversed(part.limits)]
-
-
-def _outer_sums(formula: sp.Expr) -> set[sp.Sum]:
-    if isinstance(formula, sp.Sum):
-        return {formula}
-    return set().union(*map(_outer_sums, formula.args))
