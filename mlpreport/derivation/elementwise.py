@@ -10,6 +10,8 @@ from functools import cached_property
 from keyword import iskeyword
 
 import sympy as sp
+from sympy.functions.elementary.piecewise import ExprCondPair
+from sympy.logic.boolalg import Boolean
 
 from mlpreport.derivation.stable import python_code, stable
 from mlpreport.errors import InvalidInputError
@@ -80,6 +82,16 @@ def vanishes(gap: sp.Expr) -> bool:
     return all(abs(value) < sp.Float("1e-20") for value in values)
 
 
+_HYPERBOLIC = (sp.sinh, sp.cosh, sp.sech, sp.csch, sp.coth)
+"""Functions that are written with exponentials."""
+
+_KNOWN = (
+    *(sp.Add, sp.Mul, sp.Pow, sp.Number, sp.NumberSymbol, sp.Symbol, sp.Piecewise, ExprCondPair, Boolean),
+    *(sp.exp, sp.log, sp.Abs, sp.sign, sp.erf, sp.tanh, sp.sin, sp.cos, sp.tan),
+    *(sp.asin, sp.acos, sp.atan, sp.asinh, sp.acosh, sp.atanh),
+)
+"""What definitions are made of: all languages of printed code have it, and so has its derivative."""
+
 _REGISTERED: dict[str, Elementwise] = {}
 
 
@@ -116,13 +128,15 @@ def _checked(name: str, definition: Callable[[sp.Symbol], sp.Expr]) -> sp.Expr:
         message = f"{remedy}; it returned {expression!r}"
         raise InvalidInputError(message)
     # Max and Min have slope 1/2 at a tie; torch, and so this project, decides for one side. Slopes at jumps are 0.
-    exact = sp.nsimplify(expression, rational=True).replace(sp.Heaviside, _stairs)
+    exact = sp.nsimplify(expression.doit(), rational=True).replace(sp.Heaviside, _stairs)
     exact = exact.rewrite((sp.Max, sp.Min, sp.sign), sp.Piecewise)
     # One inside the other leaves a condition of conditions, which no language prints.
     exact = sp.piecewise_fold(exact) if exact.has(sp.ITE) else exact
-    exact = exact.rewrite((sp.sinh, sp.cosh), sp.exp)
-    if sp.diff(exact, U).has(sp.Derivative):
-        message = f"{remedy}; SymPy knows no derivative of {exact!r}"
+    exact = exact.rewrite(_HYPERBOLIC, sp.exp)
+    if unknown := {
+        str(type(part).__name__) for part in sp.preorder_traversal(exact) if not isinstance(part, _KNOWN)
+    }:
+        message = f"{remedy}; {' and '.join(sorted(unknown))} is not known"
         raise InvalidInputError(message)
     return exact
 
