@@ -31,7 +31,10 @@ _FORWARD = _OPERATORS | {
     "sum": (6, (0,), "{op}({})"),
     "sum along": (6, (0,), "{op}({}, axis={axis})"),
     "logsumexp": (6, (0,), "log(sum(exp({}), axis={axis}))"),
-    "ones": (6, (0, 0), "ones({}, {})"),
+    "logsumexp along": (6, (0,), "log(sum(exp({}), axis={axis}))"),
+    "softmax": (6, (0,), "softmax({})"),
+    "softmax along": (6, (0,), "softmax({}, axis={axis})"),
+    "ones": (6, (0, 0), "ones(({}, {}))"),
     "Σ": (4, (7, 0, 0), "Σ_{1} {0}"),
     "δ": (6, (0, 0), "δ[{},{}]"),
     "∂": (6, (0, 0), "∂{}/∂{}"),
@@ -128,9 +131,10 @@ def term_text(term: Term, d: Dialect) -> Text:
     if op == "num":
         return _number(parts[0], d)
     operands = [term_text(part, d) for part in term.operands] or [_number(size, d) for size in parts]
-    if op in {"sum", "mean", "max", "amax", "logsumexp"}:
+    if op in {"sum", "mean", "max", "amax", "softmax", "logsumexp"}:
         axis, along = _AXES[parts[1]]
-        row = op if op == "logsumexp" else "sum" if axis is None else "sum along"
+        row, unsaid = (op, 1) if op in {"softmax", "logsumexp"} else ("sum", None)
+        row += "" if axis == unsaid else " along"
         return d.join(row, *operands, op=d.function(op, 0), axis=axis, along=along)
     numbers = [part.parts[0] for part in term.operands if part.op == "num"]
     if (op == "*" and numbers) or (op == "**" and numbers[-1] == sp.S.Half):
