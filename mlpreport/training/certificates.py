@@ -15,17 +15,24 @@ from jaxtyping import Float64
 
 from mlpreport.errors import CertificateError
 from mlpreport.training.architecture import Architecture
-from mlpreport.training.judging import SAME_FUNCTION, as_network, free_coordinates, judge
+from mlpreport.training.freedom import as_network, free_coordinates
+from mlpreport.training.judging import SAME_FUNCTION, judge
 from mlpreport.training.limits import Limit
 from mlpreport.training.objective import Objective, Vector, network_objective
 from mlpreport.training.problem import Problem, checked_points, checked_problem, unit_values
-from mlpreport.training.stationary import PROVABLE, RADII, descend, measure, newton
+from mlpreport.training.stationary import PROVABLE, RADII, descend, is_stationary, measure, newton
 from mlpreport.training.symmetry import canonical, checked_parameters
 
 REMEDY = "it is stale or was altered: make it again with certify, or the atlas with `mlpreport atlas`"
 
 DESCENT = 50
 """Most iterations towards a zero of the gradient."""
+
+LEAST_MOVE = 1e-10
+"""Moves of a stationary point, relative to the parameters, that are more than rounding."""
+
+NEARLY_ZERO = 1e-12
+"""Loss, in units of the mean square of y, from which one goes on to 0 where that is possible."""
 
 TOLERANCES = {
     "loss": 1e-11,
@@ -110,12 +117,16 @@ def polished(objective: Objective, start: Vector, train: Problem) -> Vector:
     """Move to the zero of the gradient that is near, or else stay; near is where the function is nearly the same."""
     if objective.size > PROVABLE:
         return start
-    free, _ = free_coordinates(objective, start, train)
+    free = free_coordinates(objective, start, train, zero=NEARLY_ZERO).moving
     point = newton(objective, start, free)
     if point is None or not _near(objective, start, point, train):
         lower = descend(objective, start, iterations=DESCENT)
         point = newton(objective, lower, free)
-    return start if point is None or not _near(objective, start, point, train) else point
+    if point is None or not _near(objective, start, point, train):
+        return start
+    # Newton's steps run along a flat manifold, on which one point may be a saddle and another not.
+    moved = free is None and np.any(np.abs(point - start) > LEAST_MOVE * (1 + np.abs(start)))
+    return start if moved and is_stationary(measure(objective, start)) else point
 
 
 def _near(objective: Objective, start: Vector, point: Vector, train: Problem) -> bool:
