@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_origin
+from types import UnionType
+from typing import Any, TypeVar, cast, get_origin
 
 import numpy as np
 
@@ -122,13 +123,20 @@ def _decode(value: object, array: Callable[[Any], np.ndarray], kinds: Mapping[st
     if value.get("kind") == "float":
         return float(value["text"])
     items = {key: _decode(item, array, kinds) for key, item in value.items() if key != "kind"}
-    return _made(kinds[value["kind"]], items) if "kind" in value else items
+    return made(kinds[value["kind"]], items) if "kind" in value else items
 
 
-def _made(kind: type, items: dict[str, Any]) -> object:
-    """Make a value of that kind, whose fields must have the types, and arrays the numbers of axes, that it declares."""
-    for field in fields(kind):
-        expected: Any = get_origin(field.type) or field.type
+def made(kind: type[Kind], items: Mapping[str, Any]) -> Kind:
+    """Make a value of that kind, whose fields must have the types, and arrays the numbers of axes, that it declares.
+
+    Raises
+    ------
+    TypeError
+        If a field is missing, or not of its type.
+    """
+    for field in fields(cast("Any", kind)):
+        origin = get_origin(field.type)
+        expected: Any = field.type if origin in {None, UnionType} else origin
         if not isinstance(items.get(field.name), (int, float) if expected is float else expected):
             message = (
                 f"{kind.__name__}.{field.name} is missing or no {getattr(expected, '__name__', expected)}"

@@ -1,6 +1,6 @@
 """A certificate proves what a point is, agrees with other ways to compute its numbers, and fails where it should."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import mpmath
 import numpy as np
@@ -20,6 +20,7 @@ from mlpreport.training.intervals import (
     on_balls,
     precise,
 )
+from mlpreport.training.limits import Limit, Step
 from mlpreport.training.objective import Objective, derived, network_objective
 from mlpreport.training.stationary import measure, newton, prove
 
@@ -383,6 +384,55 @@ def test_an_altered_parameter_limit_or_data_set_is_found():
         verify(replace(certificate, parameters=wrong), DATA)
     with pytest.raises(CertificateError):
         verify(certificate, noisy_sine(seed=2))
+
+
+def altered(limit, name):
+    """The limit with one of its parts changed as little as must be noticed."""
+    value = getattr(limit, name)
+    if name == "parameters":
+        return replace(limit, parameters=value | {"beta": value["beta"] * (1 + 1e-6)})
+    changes = {
+        "architecture": Architecture((1, 2, 1), "tanh"),
+        "kind": "step",
+        "steps": (Step(3.0, at=False),),
+        "radius": limit.radius * 1.5,
+    }
+    return replace(limit, **{name: changes.get(name, value if name in changes else value * 1.02)})
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Limit)])
+def test_an_altered_limit_is_named(name):
+    certificate = load_atlas(2).entries[0].certificate
+    changed = replace(certificate, limit=altered(certificate.limit, name))
+    with pytest.raises(CertificateError, match="limit" if name == "kind" else rf"limit\.{name}"):
+        verify(changed, DATA)
+
+
+def test_a_limit_that_is_missing_or_does_not_belong_there_is_found():
+    limiting, minimum = load_atlas(2).entries[0].certificate, load_atlas(2).entries[1].certificate
+    for wrong in (replace(limiting, limit=None), replace(minimum, limit=limiting.limit)):
+        with pytest.raises(CertificateError, match="limit is stored as"):
+            verify(wrong, DATA)
+    parameters = {name: values for name, values in limiting.limit.parameters.items() if name != "beta"}
+    with pytest.raises(CertificateError, match=r"limit\.parameters"):
+        verify(replace(limiting, limit=replace(limiting.limit, parameters=parameters)), DATA)
+
+
+def test_every_eigenvalue_counts_however_small_beside_the_largest():
+    certificate = load_atlas(3).entries[0].certificate
+    for place in range(len(certificate.spectrum)):
+        spectrum = certificate.spectrum.copy()
+        spectrum[place] *= 1 + 1e-5
+        with pytest.raises(CertificateError, match="spectrum"):
+            verify(replace(certificate, spectrum=spectrum), DATA)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"W1": np.full((1, 1), np.nan)}, {"W1": np.ones((1, 2))}])
+def test_parameters_that_are_missing_or_no_numbers_make_a_certificate_stale(parameters):
+    certificate = load_atlas(1).entries[0].certificate
+    kept = {name: values for name, values in certificate.parameters.items() if name != "W1"}
+    with pytest.raises(CertificateError, match=r"W1 .*make it again"):
+        verify(replace(certificate, parameters=kept | parameters), DATA)
 
 
 def test_bad_input_is_refused():
