@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpreport.checks import checked_name
-from mlpreport.errors import CertificateError
+from mlpreport.errors import CertificateError, InvalidInputError
 from mlpreport.stored import made
 from mlpreport.training.architecture import Architecture
 from mlpreport.training.certificates import Certificate
@@ -130,8 +129,12 @@ def save_atlas(atlas: Atlas, folder: Path) -> Path:
 
 def load_atlas(width: int, folder: Path = FOLDER) -> Atlas:
     """Read the atlas of a width; nothing is verified."""
-    checked_name("width", str(width), tuple(map(str, WIDTHS)))
     path = folder / f"{width}.json"
+    if width not in WIDTHS and not path.is_file():
+        message = (
+            f"width = {width!r}: there are atlases for {', '.join(map(str, WIDTHS))} units; give one of these"
+        )
+        raise InvalidInputError(message)
     try:
         stored = json.loads(path.read_text("utf-8"))
         changed = {

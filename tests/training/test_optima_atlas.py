@@ -124,7 +124,7 @@ def test_a_broken_file_and_an_unknown_width_are_refused(tmp_path):
     (tmp_path / "2.json").write_text("{}")
     with pytest.raises(CertificateError, match=r"2\.json cannot be read"):
         load_atlas(2, tmp_path)
-    with pytest.raises(InvalidInputError, match="width '4' is unknown"):
+    with pytest.raises(InvalidInputError, match="width = 4: there are atlases for 1, 2, 3"):
         load_atlas(4)
 
 
