@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from mlpreport.checks import checked_number
+from mlpreport.checks import POSITIVE, checked_number, checked_whole
 from mlpreport.training.ensemble import Ensemble
 from mlpreport.training.symmetry import Parameters, canonical
 
@@ -147,7 +147,8 @@ def _optimum(ensemble: Ensemble, members: np.ndarray, tolerance: float) -> Optim
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:
-    """Return Wilson's interval of a share at the level `CONFIDENCE`."""
+    """Return Wilson's interval of a share, `count` of `total`, at the level `CONFIDENCE`."""
+    checked_whole("count", count, range(checked_whole("total", total, POSITIVE) + 1))
     from scipy.stats import binomtest  # noqa: PLC0415 - takes half a second to import
 
     interval = binomtest(count, total).proportion_ci(CONFIDENCE, method="wilson")

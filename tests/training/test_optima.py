@@ -8,7 +8,7 @@ import pytest
 from mlpreport.data import noisy_sine
 from mlpreport.errors import InvalidInputError
 from mlpreport.training import Architecture, fit
-from mlpreport.training.optima import group_optima
+from mlpreport.training.optima import group_optima, wilson
 
 DATA = noisy_sine()
 
@@ -89,6 +89,14 @@ def test_restarts_that_are_not_finite_count_in_the_share_but_are_in_no_group(ens
     groups = group_optima(replace(ensemble, losses=losses), DATA.train.x, tolerance=1e-3)
     assert sorted(index for group in groups for index in group.members) == list(range(11, 40))
     assert sum(group.share for group in groups) == pytest.approx(29 / 40)
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "name"), [(0, 0, "total"), (6, 5, "count"), (-1, 5, "count"), (1.5, 5, "count")]
+)
+def test_a_share_that_is_none_is_refused_by_name(count, total, name):
+    with pytest.raises(InvalidInputError, match=f"{name} = "):
+        wilson(count, total)
 
 
 def test_shares_lie_in_their_wilson_intervals(ensemble):
