@@ -9,7 +9,7 @@ from mlpreport.errors import InvalidInputError, MlpReportError
 from mlpreport.experiments import EXPERIMENTS, DataSource, experiment_named, function_curve, run
 from mlpreport.models import MLP
 
-DEEP = "1-2-2-1 sigmoid"
+DEEP = "1-2-2-2-1 sigmoid"
 
 
 def test_every_experiment_is_found_by_its_own_name():
@@ -63,7 +63,7 @@ def test_the_torch_model_with_the_same_parameters_draws_the_same_curve():
     result = trained()
     record = result.record(DEEP)
     model = MLP(record.sizes, torch.sigmoid, dtype=torch.float64)
-    for layer in range(3):
+    for layer in range(4):
         for kind, letter in (("weight", "W"), ("bias", "b")):
             value = torch.as_tensor(record.parameters[f"{letter}{layer + 1}"][record.best])
             getattr(model, f"{layer}_{kind}").data = value

@@ -113,7 +113,23 @@ PROGRAMS = {
 
 
 @cache
-def derived(name):
-    """Derivation of a program, made once for all tests."""
+def traced(name):
+    """A program, traced once for all tests, as are its derivations below."""
     source, shapes = PROGRAMS[name]
-    return trace(source, **shapes).vjp()
+    return trace(source, **shapes)
+
+
+@cache
+def derived(name):
+    return traced(name).vjp()
+
+
+@cache
+def derived_forward(name):
+    return traced(name).jvp()
+
+
+@cache
+def derived_twice(name):
+    """The Hessian-vector product by the first two inputs."""
+    return traced(name).hvp(tuple(traced(name).inputs)[:2])

@@ -5,7 +5,16 @@ import pytest
 import sympy as sp
 import torch
 from derivation.oracle import FUNCTIONS, draw, error
-from derivation.programs import NETWORK, NETWORK_SHAPES, PROGRAMS, SIZES
+from derivation.programs import (
+    NETWORK,
+    NETWORK_SHAPES,
+    PROGRAMS,
+    SIZES,
+    derived,
+    derived_forward,
+    derived_twice,
+    traced,
+)
 
 from mlpreport.derivation import trace, value_and_grad
 from mlpreport.derivation.indices import Line
@@ -44,11 +53,11 @@ SMOOTH = [
 
 @pytest.mark.parametrize("name", [*SMOOTH, "constant", "dead ends"])
 def test_jvp_agrees_with_torch(name):
-    source, shapes = PROGRAMS[name]
-    program = trace(source, **shapes)
+    source, _ = PROGRAMS[name]
+    program = traced(name)
     inputs = draw(program, **SIZES)
     along = directions(inputs, inputs)
-    f = value_and_grad(program.jvp())
+    f = value_and_grad(derived_forward(name))
     _, tangents = f(**inputs, **{f"v{n}": v for n, v in along.items()})
     leaves = tensors(inputs)
     grads = torch.autograd.grad(
@@ -60,12 +69,11 @@ def test_jvp_agrees_with_torch(name):
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_hvp_agrees_with_torch(name):
-    source, shapes = PROGRAMS[name]
-    program = trace(source, **shapes)
-    inputs = draw(program, **SIZES)
-    wrt = tuple(list(program.inputs)[:2])
+    source, _ = PROGRAMS[name]
+    inputs = draw(traced(name), **SIZES)
+    wrt = tuple(inputs)[:2]
     along = directions(inputs, wrt)
-    value, found = value_and_grad(program.hvp(wrt))(**inputs, **{f"v{n}": v for n, v in along.items()})
+    value, found = value_and_grad(derived_twice(name))(**inputs, **{f"v{n}": v for n, v in along.items()})
     leaves = tensors(inputs)
     loss = loss_function(source)(leaves)
     moving = [leaves[n] for n in wrt]
@@ -77,20 +85,20 @@ def test_hvp_agrees_with_torch(name):
 
 
 def test_reverse_and_forward_mode_are_adjoint():
-    program = trace(NETWORK, **NETWORK_SHAPES)
-    inputs = draw(program, **SIZES)
+    inputs = draw(traced("network"), **SIZES)
     along = directions(inputs, inputs)
-    _, grads = value_and_grad(program.vjp())(**inputs)
-    _, tangents = value_and_grad(program.jvp())(**inputs, **{f"v{n}": v for n, v in along.items()})
+    _, grads = value_and_grad(derived("network"))(**inputs)
+    _, tangents = value_and_grad(derived_forward("network"))(
+        **inputs, **{f"v{n}": v for n, v in along.items()}
+    )
     assert tangents["l"].item() == pytest.approx(
         sum(float((grads[n] * along[n]).sum()) for n in inputs), rel=1e-13
     )
 
 
 def test_a_second_derivation_keeps_the_program_that_it_is_of():
-    program = trace(NETWORK, **NETWORK_SHAPES)
-    assert program.hvp("W1").of is program
-    assert (program.vjp().of, program.jvp().of) == (None, None)
+    assert derived_twice("network").of is traced("network")
+    assert (derived("network").of, derived_forward("network").of) == (None, None)
 
 
 def test_the_hessian_of_a_linear_loss_is_zero():
