@@ -56,7 +56,7 @@ def _cell(value: object) -> str:
     return number(value, digits=4) if isinstance(value, float | np.floating) else str(value)
 
 
-def number(value: float, *, digits: int) -> str:
+def number(value: float | np.floating, *, digits: int) -> str:
     """Write a number with so many significant digits as one prints it: 0.1235, 12,350, 1.235 × 10⁻⁷."""
     if not value or not np.isfinite(value):
         return f"{value:g}"
