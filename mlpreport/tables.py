@@ -8,17 +8,12 @@ import numpy as np
 
 from mlpreport.benchmark import Benchmark, Contest
 from mlpreport.merging import Approach
+from mlpreport.numerals import number
 from mlpreport.results import Baseline, EnsembleRecord, Result
 from mlpreport.studies import Share, Study, wilson
 from mlpreport.training import Ensemble
 from mlpreport.training.atlas import Atlas, Entry
 from mlpreport.training.certificates import Certificate
-
-POWERS = range(-4, 6)
-"""Orders of magnitude that are written out; beyond them a number gets a power of ten."""
-FIRST_GROUPED = 10_000
-"""The first count whose thousands are set apart."""
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -51,22 +46,9 @@ def _is_number(cell: str) -> bool:
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, int) and value >= FIRST_GROUPED:
-        return f"{value:,}"
-    return number(value, digits=4) if isinstance(value, float | np.floating) else str(value)
-
-
-def number(value: float | np.floating, *, digits: int) -> str:
-    """Write a number with so many significant digits as one prints it: 0.1235, 12,350, 1.235 × 10⁻⁷."""
-    if not value or not np.isfinite(value):
-        return f"{value:g}"
-    mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
-    power = int(exponent)
-    if POWERS.start <= power < POWERS.stop:
-        text = f"{float(f'{mantissa}e{power}'):,.{max(0, digits - 1 - power)}f}"
-    else:
-        text = f"{mantissa}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10{str(power).translate(SUPERSCRIPTS)}"
-    return text.replace("-", "−")
+    return (
+        number(value, digits=4) if isinstance(value, int | float | np.integer | np.floating) else str(value)
+    )
 
 
 def errors(result: Result) -> Table:

@@ -20,28 +20,6 @@ def read(text: str) -> float:
     return float(f"{mantissa}e{power or 0}")
 
 
-@pytest.mark.parametrize(
-    ("value", "digits", "shown"),
-    [
-        (0.1234567, 4, "0.1235"),
-        (0.5, 3, "0.500"),
-        (0.00012345, 2, "0.00012"),
-        (0.00099999, 2, "0.0010"),
-        (9.9996e-5, 4, "0.0001000"),
-        (1671.6, 4, "1,672"),
-        (15213.7, 4, "15,210"),
-        (999_999.0, 2, "1.0\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10⁶"),
-        (-7.654e-26, 3, "−7.65\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10⁻²⁶"),
-        (2e-8, 1, "2\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10⁻⁸"),
-        (0.0, 4, "0"),
-        (float("inf"), 4, "inf"),
-        (float("nan"), 4, "nan"),
-    ],
-)
-def test_numbers_are_written_as_one_prints_them(value, digits, shown):
-    assert tables.number(value, digits=digits) == shown
-
-
 def test_powers_of_ten_are_set_flush_right_like_other_numbers():
     shown = tables.table(("a", "b"), [(1e-9, "x"), (-12346.0, "y"), (10_000, "z")])
     assert shown._repr_markdown_().splitlines()[1] == "| --: | --- |"

@@ -9,6 +9,7 @@ from typing import Literal
 
 from mlpreport.checks import checked_name
 from mlpreport.errors import InvalidInputError
+from mlpreport.numerals import number
 from mlpreport.results import EnsembleRecord, Result
 from mlpreport.studies import Study
 
@@ -46,7 +47,9 @@ class Judgement:
         outcome, because = self.verdict.outcome, self.verdict.because
         source = f"The report, section {self.claim.section}" if self.claim.section else "Ours"
         badge = f'<span class="verdict {outcome.replace(" ", "-")}">{outcome}</span>'
-        numbers = "; ".join(f"{name}: {value:.4g} ({bound})" for name, value, bound in self.verdict.numbers)
+        numbers = "; ".join(
+            f"{name}: {number(value, digits=4)} ({bound})" for name, value, bound in self.verdict.numbers
+        )
         lines = [f"{source}: *{self.claim.statement}*", f"**Verdict.** {badge} {because}"]
         lines += [f"<small>Decided by {numbers}.</small>"] if numbers else []
         return "\n\n".join(['<div class="judgement" markdown>', *lines, "</div>"])
