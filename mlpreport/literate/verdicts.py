@@ -1,6 +1,7 @@
 """The list of all verdicts of a site, put together from what its pages judged."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from mlpreport.literate.execution import Run
 MARKER = "<!-- verdicts -->"
 MIME = "application/vnd.mlpreport.judgement+json"
 """The form in which a Judgement of mlpreport.claims is among the outputs of a cell, beside its Markdown."""
+
+OUTCOMES = ("reproduced", "partly", "refuted", "not testable")
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,26 @@ def find_verdicts(runs: Mapping[str, Run]) -> tuple[Judged, ...]:
 
 
 def list_verdicts(found: tuple[Judged, ...], link: Callable[[str, str], str]) -> str:
-    """Write the verdicts as a Markdown table; `link` makes a link to an anchor of a page."""
-    rows = ["| section | claim | verdict | judged on |", "| --- | --- | --- | --- |"]
+    """Count the verdicts on the report and write all as a Markdown table; `link` makes a link to an anchor of a page."""
+    rows = ["| section | claim, and where it is judged | verdict |", "| --- | --- | --- |"]
     for judged in found:
-        badge = f'<span class="verdict {judged.outcome.replace(" ", "-")}">{judged.outcome}</span>'
         places = ", ".join(link(page, judged.anchor) for page in judged.pages)
-        rows.append(f"| {judged.section or 'ours'} | {judged.statement} | {badge} | {places} |")
-    return "\n".join(rows)
+        rows.append(
+            f"| {judged.section or 'ours'} | {judged.statement} {places} | {_badge(judged.outcome)} |"
+        )
+    return "\n".join([_counted(found), "", *rows])
+
+
+def _counted(found: tuple[Judged, ...]) -> str:
+    counts = Counter(judged.outcome for judged in found if judged.section)
+    parts = ", ".join(
+        f"{counts[outcome]} {_badge(outcome)}" for outcome in sorted(counts, key=OUTCOMES.index)
+    )
+    return f"{counts.total()} claims of the report are judged: {parts}."
+
+
+def _badge(outcome: str) -> str:
+    return f'<span class="verdict {outcome.replace(" ", "-")}">{outcome}</span>'
 
 
 def _judgements(runs: Mapping[str, Run]) -> Iterator[tuple[str, dict[str, str]]]:
