@@ -36,7 +36,7 @@ def find_verdicts(runs: Mapping[str, Run]) -> tuple[Judged, ...]:
 
 
 def list_verdicts(found: tuple[Judged, ...], link: Callable[[str, str], str]) -> str:
-    """Count the verdicts on the report and write all as a Markdown table; `link` makes a link to an anchor of a page."""
+    """Count the verdicts on the report and tabulate all in Markdown; `link` makes a link to an anchor of a page."""
     rows = ["| section | claim, and where it is judged | verdict |", "| --- | --- | --- |"]
     for judged in found:
         places = ", ".join(link(page, judged.anchor) for page in judged.pages)

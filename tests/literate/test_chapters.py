@@ -61,12 +61,16 @@ judge("hanin-sellke")
 def test_verdicts_of_all_pages_are_listed_by_section_with_links() -> None:
     first, second = JUDGES.replace("hanin-sellke", "softmax-amplifies"), JUDGES
     chapters = _compose({"a/1.md": second + first, "2.md": second, "list.md": "# All\n\n<!-- verdicts -->\n"})
-    softmax, hanin = chapters.markdown["list.md"].splitlines()[4:]
+    count, *table = chapters.markdown["list.md"].splitlines()[2:]
+    outcomes = ("partly", "not testable")
+    partly, untestable = (f'<span class="verdict {n.replace(" ", "-")}">{n}</span>' for n in outcomes)
+    assert count == f"2 claims of the report are judged: 1 {partly}, 1 {untestable}."
+    softmax, hanin = table[3:]
     assert softmax.startswith("| 1.1 | Softmax amplifies")
-    assert softmax.endswith(
-        '<span class="verdict partly">partly</span> | [One](a/1.md#claim-softmax-amplifies) |'
+    assert softmax.endswith(f" [One](a/1.md#claim-softmax-amplifies) | {partly} |")
+    assert hanin.endswith(
+        f" [One](a/1.md#claim-hanin-sellke), [2.md](2.md#claim-hanin-sellke) | {untestable} |"
     )
-    assert hanin.endswith("[One](a/1.md#claim-hanin-sellke), [2.md](2.md#claim-hanin-sellke) |")
     assert 'id="claim-hanin-sellke"' in chapters.markdown["2.md"]
 
 
