@@ -15,6 +15,9 @@ from mlpreport.training import Ensemble
 from mlpreport.training.atlas import Atlas, Entry
 from mlpreport.training.certificates import Certificate
 
+NUMERIC = frozenset("0123456789.,+-−%×⁻⁰¹²³⁴⁵⁶⁷⁸⁹\N{NO-BREAK SPACE} ") | {"e", "t", "o"}
+"""Characters of numbers, and of the words between them."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -42,7 +45,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
 
 def _is_number(cell: str) -> bool:
     # "55.5 %", "1e-3" and "12 to 34 %" are numbers as far as setting them flush right goes.
-    return all(character in "0123456789.,+-−eto%×⁻⁰¹²³⁴⁵⁶⁷⁸⁹\N{NO-BREAK SPACE} " for character in cell)
+    return NUMERIC.issuperset(cell)
 
 
 def _cell(value: object) -> str:
