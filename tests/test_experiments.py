@@ -5,7 +5,7 @@ import pytest
 import torch
 from examples import TINY, trained
 
-from mlpreport.errors import InvalidInputError
+from mlpreport.errors import InvalidInputError, MlpReportError
 from mlpreport.experiments import EXPERIMENTS, DataSource, experiment_named, function_curve, run
 from mlpreport.models import MLP
 
@@ -93,6 +93,18 @@ def test_optima_share_out_all_restarts():
     for optimum in optima:
         low, high = optimum.share_interval
         assert low < optimum.share == optimum.count / TINY.restarts < high or optimum.share == 1
+
+
+def test_the_smallest_data_have_a_result_and_no_warning():
+    one = DataSource(train_size=1, test_size=1)
+    found = run(replace(EXPERIMENTS["first-units"], restarts=1, data=one))
+    assert found["line"].loss == pytest.approx(0.0, abs=1e-30)
+    assert found.record("1-1-1 sigmoid").loss < 1e-6
+
+
+def test_targets_that_overflow_end_in_an_error_and_no_warning():
+    with pytest.raises(MlpReportError, match="none of 1 restarts"):
+        run(replace(EXPERIMENTS["first-units"], restarts=1, data=DataSource(noise=1e200)))
 
 
 def test_other_data_change_the_result():

@@ -21,7 +21,10 @@ FUNCTIONS = {
     "mean": _mean,
     "exp": torch.exp,
     "log": torch.log,
-    "softmax": lambda z, axis=1: torch.softmax(z, dim=axis),
+    "softmax": lambda z, axis=1: torch.softmax(z.reshape(-1) if axis is None else z, axis or 0).reshape(
+        z.shape
+    ),
+    "ones": lambda shape: torch.ones(shape, dtype=torch.float64),
     "identity": lambda u: u,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,

@@ -55,6 +55,10 @@ PROGRAMS = {
         "l = sum(log(sum(exp(x), axis=0))) + log(sum(exp(x)))",
         {"x": ("N", "D")},
     ),
+    "softmax along other axes": (
+        "p = softmax(x, axis=0)\nl = sum(x * softmax(x, axis=None)) - sum(y * log(p) @ ones((D, 1)))",
+        {"x": ("N", "D"), "y": ("N", "D")},
+    ),
     "logistic": (
         "p = sigmoid(x @ w + b)\nl = -mean(y**2*log(p) + (1-y**2)*log(1-p))",
         {"x": ("N", "D"), "w": ("D", 1), "b": (1, 1), "y": ("N", 1)},

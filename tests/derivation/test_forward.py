@@ -18,6 +18,7 @@ from derivation.programs import (
 
 from mlpreport.derivation import trace, value_and_grad
 from mlpreport.derivation.indices import Line
+from mlpreport.derivation.latex import written
 from mlpreport.errors import ProgramError
 
 
@@ -140,3 +141,13 @@ def test_unknown_variables_are_refused():
         program.hvp(())
     with pytest.raises(ProgramError, match="no variable 'Q'"):
         program.jacobian("z1", "Q")
+
+
+def test_a_second_derivation_speaks_of_directions_and_of_the_directional_derivative():
+    derivation = trace("h = tanh(x @ w)\nl = sum(h)", x=("N", "D"), w=("D", 1)).hvp("w")
+    text = "\n".join(written(derivation, name, "text") for name in derivation.steps)
+    assert "dot(" not in text
+    assert "[definition: the directional derivative of the loss l]" in text
+    assert "[no path: l does not enter the directional derivative of l, so its gradient is 0]" in text
+    assert "the directional derivative of l depends on the direction of w directly" in text
+    assert text.startswith("∂vl/∂vl = dvl, shape (1, 1)")

@@ -72,7 +72,23 @@ def test_indices_avoid_names_of_variables():
         ("xbar2", r"\bar{x}_{2}"),
         ("beta", r"\beta"),
         ("hat", r"\mathrm{hat}"),
-        ("loss_value", r"\mathrm{loss\_value}"),
+        ("loss_value", r"\mathrm{loss}_{\text{value}}"),
+        ("x_tilde", r"\tilde{x}"),
+        ("x_hat", r"\hat{x}"),
+        ("x_hat_2", r"\hat{x}_{2}"),
+        ("thetabar", r"\bar{\theta}"),
+        ("crossbar", r"\mathrm{crossbar}"),
+        ("alpha", r"\alpha"),
+        ("Sigma", r"\Sigma"),
+        ("lambda_", r"\lambda"),
+        ("x_", r"\mathrm{x\_}"),
+        ("W1_new", r"W_{1,\text{new}}"),
+        ("y_true", r"y_{\text{true}}"),
+        ("log_sigma_2", r"\mathrm{log}_{\sigma,2}"),
+        ("loss_0", r"\mathrm{loss}_{0}"),
+        ("dot(y_true)", r"\dot{y}_{\text{true}}"),
+        ("é", "é"),
+        ("größe2", r"\mathrm{größe}_{2}"),
         ("_", r"\mathrm{\_}"),
         ("_1", r"\mathrm{\_1}"),
         ("∂l/∂W1", r"\frac{\partial l}{\partial W_{1}}"),
@@ -117,3 +133,11 @@ def test_a_step_is_written_for_terminals_pages_and_papers():
     assert written(derivation, "W", "latex").startswith("% ∂l/∂W, shape (D, 1)\n\\[\n\\begin{aligned}")
     with pytest.raises(InvalidInputError, match="'html' is unknown; use 'text'"):
         written(derivation, "W", "html")
+
+
+def test_indices_never_run_out():
+    lines = "\n".join(f"h{n + 1} = h{n} @ W" for n in range(30))
+    step = trace(f"h0 = x @ W\n{lines}\nl = sum(h30)", x=("N", "D"), W=("D", "D")).vjp()["W"]
+    assert "<math" in mathml(latex(step.lines[0].lhs, step.lines[0].rhs).replace("&=", "="))
+    letters = re.findall(r"\\sum_\{(\w+)=1\}", step._repr_markdown_().split("chain rule")[0])
+    assert len(letters) == len(set(letters)) == 62
