@@ -436,10 +436,18 @@ def test_parameters_that_are_missing_or_no_numbers_make_a_certificate_stale(para
 
 
 def test_bad_input_is_refused():
-    with pytest.raises(InvalidInputError, match="W1"):
-        certify(Architecture((1, 2, 1), "sigmoid"), DATA, {})
-    with pytest.raises(InvalidInputError, match="Dataset"):
-        certify(Architecture((1, 2, 1), "sigmoid"), None, {})
+    architecture = Architecture((1, 2, 1), "sigmoid")
+    good = fit(architecture, DATA, restarts=1, seed=0, method="bfgs", max_iterations=5).best().parameters
+    steep = Dataset(Sample(DATA.train.x, DATA.train.y * 1e200), DATA.test)
+    for wrong, found in (
+        ((architecture, DATA, {}), "W1"),
+        ((architecture, DATA, None), "parameters = None: give a mapping from W1"),
+        ((architecture, None, good), "Dataset"),
+        (("1-2-1 sigmoid", DATA, good), "architecture = '1-2-1 sigmoid': give an Architecture"),
+        ((architecture, steep, good), "loss = inf: .* overflows at these parameters; scale the data"),
+    ):
+        with pytest.raises(InvalidInputError, match=found):
+            certify(*wrong)
 
 
 def test_a_certificate_predicts_what_its_loss_says():
