@@ -242,7 +242,7 @@ def _program(file: str) -> "Program":
     from mlpreport.derivation import read_program  # noqa: PLC0415
 
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         message = f"cannot read {file} ({reason}); name a program file, or - for standard input"

@@ -8,11 +8,15 @@ import numpy as np
 
 from mlpreport.benchmark import Benchmark, Contest
 from mlpreport.merging import Approach
+from mlpreport.numerals import number
 from mlpreport.results import Baseline, EnsembleRecord, Result
 from mlpreport.studies import Share, Study, wilson
 from mlpreport.training import Ensemble
 from mlpreport.training.atlas import Atlas, Entry
 from mlpreport.training.certificates import Certificate
+
+NUMERIC = frozenset("0123456789.,+-−%×⁻⁰¹²³⁴⁵⁶⁷⁸⁹\N{NO-BREAK SPACE} ") | {"e", "t", "o"}
+"""Characters of numbers, and of the words between them."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
 
 def _is_number(cell: str) -> bool:
     # "55.5 %", "1e-3" and "12 to 34 %" are numbers as far as setting them flush right goes.
-    return all(character in "0123456789.,+-eto%\N{NO-BREAK SPACE} " for character in cell)
+    return NUMERIC.issuperset(cell)
 
 
 def _cell(value: object) -> str:
-    return f"{value:#.4g}" if isinstance(value, float | np.floating) else str(value)
+    return (
+        number(value, digits=4) if isinstance(value, int | float | np.integer | np.floating) else str(value)
+    )
 
 
 def errors(result: Result) -> Table:
@@ -60,14 +66,17 @@ def errors(result: Result) -> Table:
 
 def restarts(result: Result) -> Table:
     """Tabulate, per architecture, the spread of the errors over all restarts and why how many of them stopped."""
-    reasons = sorted({reason for record in result.records for reason in record.stop_reasons})
-    header = ("network", "restarts", "best training MSE", "median training MSE", "median test MSE", *reasons)
-    return table(header, (_spread(record, reasons) for record in result.records))
+    header = ("network", "restarts", "best training MSE", "median training MSE", "median test MSE", "stopped")
+    return table(header, map(_spread, result.records))
 
 
-def _spread(record: EnsembleRecord, reasons: Sequence[str]) -> tuple[object, ...]:
+def _spread(record: EnsembleRecord) -> tuple[object, ...]:
     medians = (float(np.median(record.losses)), float(np.median(record.test_losses)))
-    return (record.label, len(record.losses), record.loss, *medians, *map(record.stop_reasons.count, reasons))
+    return (record.label, len(record.losses), record.loss, *medians, _stops(record.stop_reasons))
+
+
+def _stops(reasons: Sequence[str]) -> str:
+    return ", ".join(f"{reasons.count(reason)} {reason}" for reason in sorted(set(reasons)))
 
 
 def compare(results: Mapping[str, Result], label: str) -> Table:
@@ -112,17 +121,14 @@ def approaches(found: Mapping[str, Approach]) -> Table:
 
 
 def _nearness(part: Approach) -> tuple[object, ...]:
-    reasons = ", ".join(
-        f"{part.stop_reasons.count(reason)} {reason}" for reason in sorted(set(part.stop_reasons))
-    )
     values = (part.separations, part.norms, part.excesses)
-    medians = [f"{np.median(value):.2g}" if len(value) else "" for value in values]
-    return (f"{len(part.norms)} of {part.restarts}", *medians, reasons)
+    medians = [number(np.median(value), digits=2) if len(value) else "" for value in values]
+    return (f"{len(part.norms)} of {part.restarts}", *medians, _stops(part.stop_reasons))
 
 
 def arms(study: Study, names: Mapping[str, str], *, than: str) -> Table:
     """Tabulate arms of a study: median errors of the best of ten, and how often it tests worse than another arm's."""
-    header = ("", "training MSE", "test MSE", "worse than three units", "ten times worse")
+    header = ("trained by", "training MSE", "test MSE", "worse than three units", "ten times worse")
     return table(header, ((title, *_arm(study, name, than)) for name, title in names.items()))
 
 
@@ -151,7 +157,7 @@ def speed(benchmark: Benchmark) -> Table:
         "hidden units",
         "best method here",
         "ERT, ms",
-        "the report's way",
+        "the report's way takes",
         "best other library",
         "takes",
     )

@@ -65,7 +65,8 @@ def study(**parts):
     arms = []
     for name, value in parts.items():
         test, place = value if isinstance(value, tuple) else (value, 0.5)
-        values = [np.full(500, number) for number in (0.1, test, place, 1.0)]
+        values = [np.full(500, number) for number in (0.1, test, 0.5, 1.0)]
+        values[2] = np.broadcast_to(np.asarray(place, dtype=float), 500).copy()
         arms.append(Arm(name.strip("_").replace("_", " "), {}, *values))
     return Study("width-study", "", {}, tuple(arms))
 
@@ -86,6 +87,8 @@ def merging(factor):
 
 CONSTANT = result("x")["constant"].loss
 CASES = [
+    ("starts-like-xavier", (), "partly"),
+    ("softmax-amplifies", (), "partly"),
     ("no-hidden-units", (first_units(),), "partly"),
     ("one-unit", (first_units(off=(0.8, 0.5, 0.0)),), "reproduced"),
     ("one-unit", (first_units(off=(0.3, 0.2, 0.0)),), "refuted"),
@@ -112,6 +115,9 @@ CASES = [
     ("ten-overfits", (widths((3, 2, 1, 1.1, 0.8, 0.7), [1] * 6), OVERFIT), "refuted"),
     ("wide-overfits", (USUAL, OVERFIT), "reproduced"),
     ("wide-overfits", (USUAL, study(_3=0.01, _50=40.0, _100=0.09)), "refuted"),
+    ("ten-overfits-at-eight", (study(_10=(1.0, 8.5)),), "reproduced"),
+    ("ten-overfits-at-eight", (study(_10=(1.0, np.repeat([8.0, 0.5], [100, 400]))),), "partly"),
+    ("ten-overfits-at-eight", (study(_10=(1.0, np.repeat([9.1, 9.0], [480, 20]))),), "refuted"),
     ("spikes-on-the-left", (study(_50=(1.0, 0.9), _100=(1.0, 1.9)),), "reproduced"),
     ("spikes-on-the-left", (study(_50=(1.0, 1.1), _100=(1.0, 1.9)),), "partly"),
     ("spikes-on-the-left", (study(_50=(1.0, 1.1), _100=(1.0, 2.1)),), "refuted"),
@@ -150,7 +156,7 @@ def test_every_claim_is_tested():
 def test_every_claim_names_known_experiments_and_its_section():
     for claim in CLAIMS.values():
         assert set(claim.experiments) <= {*EXPERIMENTS, "width-study"}
-        assert claim.section in {"", "2.1", "2.2", "2.3", "2.4", "2.5"}
+        assert claim.section in {"", "1.1", "2.1", "2.2", "2.3", "2.4", "2.5"}
 
 
 def test_another_constant_refutes_the_reports_number():

@@ -163,6 +163,13 @@ def test_the_matrix_forms_that_derive_prints_are_what_explain_calls_right(networ
 DERIVED = {"dx", "dW1", "db1", "dW2", "dz1", "dz2"}
 
 
+def test_a_program_saved_by_an_editor_of_windows_is_read(tmp_path, capsys):
+    file = tmp_path / "program.txt"
+    file.write_bytes("\ufeff# shapes: x = (N, 1)\r\n\r\nl = sum(x**2)\r\n".encode())
+    assert main(["explain", str(file), "x", "2*x"]) == 0
+    assert capsys.readouterr().out.startswith("Right")
+
+
 def test_derive_restricts_itself_to_what_is_asked_for_once_each_in_that_order(network, capsys):
     assert main(["derive", network, "--wrt", "W1", "b1", "--wrt", "W1"]) == 0
     heads = [line for line in capsys.readouterr().out.splitlines() if line.startswith("∂l/∂")]

@@ -9,7 +9,7 @@ from mlpreport.errors import InvalidInputError, MlpReportError
 from mlpreport.experiments import EXPERIMENTS, DataSource, experiment_named, function_curve, run
 from mlpreport.models import MLP
 
-DEEP = "1-2-2-1 sigmoid"
+DEEP = "1-2-2-2-1 sigmoid"
 
 
 def test_every_experiment_is_found_by_its_own_name():
@@ -19,6 +19,8 @@ def test_every_experiment_is_found_by_its_own_name():
 def test_an_unknown_experiment_suggests_the_nearest():
     with pytest.raises(InvalidInputError, match="experiment 'width' is unknown; did you mean 'widths'"):
         run("width")
+    with pytest.raises(InvalidInputError, match="did you mean 'two-units'"):
+        run("TWO-UNITS")
     with pytest.raises(InvalidInputError, match="known experiments: first-units"):
         run("xyzzy")
     with pytest.raises(InvalidInputError, match="known experiments: first-units"):
@@ -63,7 +65,7 @@ def test_the_torch_model_with_the_same_parameters_draws_the_same_curve():
     result = trained()
     record = result.record(DEEP)
     model = MLP(record.sizes, torch.sigmoid, dtype=torch.float64)
-    for layer in range(3):
+    for layer in range(4):
         for kind, letter in (("weight", "W"), ("bias", "b")):
             value = torch.as_tensor(record.parameters[f"{letter}{layer + 1}"][record.best])
             getattr(model, f"{layer}_{kind}").data = value

@@ -10,6 +10,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from mlpreport import figures
 from mlpreport.derivation import trace
 from mlpreport.experiments import function_curve
+from mlpreport.numerals import number
 from mlpreport.programs import worked_example
 from mlpreport.results import Result
 from mlpreport.training.atlas import load_atlas
@@ -48,7 +49,7 @@ def test_the_best_seen_are_drawn_with_both_errors():
     figure = figures.best_seen(trained(), found)
     for axes, certificate in zip(figure.axes, found, strict=True):
         assert shows(axes, certificate.predict(trained().grid[:, None])[:, 0])
-        assert f"train {certificate.loss:.2g}" in axes.get_title()
+        assert f"train {number(certificate.loss, digits=2)} " in axes.get_title()
 
 
 def test_hidden_units_are_drawn_raw_and_scaled_and_their_sum_lies_on_the_fit():

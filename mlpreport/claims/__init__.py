@@ -3,11 +3,11 @@
 Every predicate computes its deciding numbers from Results, so a verdict changes when the numbers do.
 """
 
-from mlpreport.claims import activations, hypotheses, optima, width
+from mlpreport.claims import activations, hypotheses, models, optima, width
 from mlpreport.claims.backpropagation import Audited, Formula, audit
 from mlpreport.claims.ledger import CLAIMS, Claim, Judgement, Outcome, Verdict, judge
 
 __all__ = ["CLAIMS", "Audited", "Claim", "Formula", "Judgement", "Outcome", "Verdict", "audit", "judge"]
 
-SECTIONS = (hypotheses, optima, width, activations)
+SECTIONS = (models, hypotheses, optima, width, activations)
 """The modules that enter claims into the ledger, in the order of the report."""

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mlpreport.claims.ledger import Outcome, Verdict, claim
+from mlpreport.numerals import percent
 from mlpreport.results import EnsembleRecord, Result
 from mlpreport.training.optima import wilson
 
@@ -25,7 +26,7 @@ def _straight_share(record: EnsembleRecord) -> float:
 )
 def _relu_is_more_linear(result: Result) -> Verdict:
     relu, sigmoid = _straight_share(result.record(RELU)), _straight_share(result.record(SIGMOID))
-    because = f"The ReLU fit is straight at {relu:.0%} of the grid points, the sigmoid fit at {sigmoid:.0%}."
+    because = f"The ReLU fit is straight at {percent(relu)} of the grid points, the sigmoid fit at {percent(sigmoid)}."
     numbers = (("ReLU, straight share", relu, "above 0.9"), ("sigmoid, straight share", sigmoid, "below 0.1"))
     return Verdict("reproduced" if relu > 0.9 and sigmoid < 0.1 else "refuted", because, numbers)
 
@@ -87,8 +88,8 @@ def _relu_dies(result: Result) -> Verdict:
     restarts = len(result.record(RELU).losses)
     low, high = wilson(dead[0], restarts)
     because = (
-        f"{dead[0]} of {restarts} ReLU restarts end at the constant ({low:.0%} to {high:.0%} "
-        "with 99 % confidence), "
+        f"{dead[0]} of {restarts} ReLU restarts end at the constant ({percent(low)} to {percent(high)} "
+        "with 99\N{NO-BREAK SPACE}% confidence), "
         f"{dead[1]} of the sigmoid restarts do."
     )
     numbers = (

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 
 from mlpreport.claims.ledger import Verdict, claim, network
+from mlpreport.numerals import percent
 from mlpreport.results import Result
 
 
@@ -30,8 +31,8 @@ def _one_unit(result: Result) -> Verdict:
         float(np.mean(np.abs(network(result, n).curve - result.truth)[inside] < 0.2)) for n in (1, 2, 3)
     ]  # two noise deviations
     because = (
-        f"Its best fit stays within 0.2 of the sine on {100 * close[0]:.0f} % of the interval; "
-        f"two and three units on {100 * close[1]:.0f} % and {100 * close[2]:.0f} %."
+        f"Its best fit stays within 0.2 of the sine on {percent(close[0])} of the interval; "
+        f"two and three units on {percent(close[1])} and {percent(close[2])}."
     )
     reproduced = 0 < close[0] < 0.5 and close[0] < close[1] < close[2]  # "short": under half
     return Verdict(
@@ -62,7 +63,7 @@ def _three_units_details(result: Result) -> Verdict:
     three, floor = network(result, 3), result["true sine"].loss
     because = (
         f"The best network is at the noise floor ({three.loss:.6f} against {floor:.6f}); "
-        f"{np.mean(three.losses < 2 * floor):.0%} of the restarts come within twice the floor."
+        f"{percent(np.mean(three.losses < 2 * floor))} of the restarts come within twice the floor."
     )
     return Verdict(
         "reproduced" if three.loss <= floor else "refuted",

@@ -9,8 +9,12 @@ from typing import Literal
 
 from mlpreport.checks import checked_name
 from mlpreport.errors import InvalidInputError
+from mlpreport.numerals import number
 from mlpreport.results import EnsembleRecord, Result
 from mlpreport.studies import Study
+
+MIME = "application/vnd.mlpreport.judgement+json"
+"""The form in which a Judgement tells a program what was judged; mlpreport.literate.verdicts reads it."""
 
 Outcome = Literal["reproduced", "partly", "refuted", "not testable"]
 
@@ -42,14 +46,25 @@ class Judgement:
     claim: Claim
     verdict: Verdict
 
+    @property
+    def _anchor(self) -> str:
+        return f"claim-{self.claim.name}"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, dict[str, str]]:
+        section, statement = self.claim.section, self.claim.statement
+        about = {"anchor": self._anchor, "section": section, "statement": statement}
+        return {MIME: {**about, "outcome": self.verdict.outcome}}
+
     def _repr_markdown_(self) -> str:
         outcome, because = self.verdict.outcome, self.verdict.because
         source = f"The report, section {self.claim.section}" if self.claim.section else "Ours"
         badge = f'<span class="verdict {outcome.replace(" ", "-")}">{outcome}</span>'
-        numbers = "; ".join(f"{name}: {value:.4g} ({bound})" for name, value, bound in self.verdict.numbers)
+        numbers = "; ".join(
+            f"{name}: {number(value, digits=4)} ({bound})" for name, value, bound in self.verdict.numbers
+        )
         lines = [f"{source}: *{self.claim.statement}*", f"**Verdict.** {badge} {because}"]
         lines += [f"<small>Decided by {numbers}.</small>"] if numbers else []
-        return "\n\n".join(['<div class="judgement" markdown>', *lines, "</div>"])
+        return "\n\n".join([f'<div class="judgement" id="{self._anchor}" markdown>', *lines, "</div>"])
 
 
 CLAIMS: dict[str, Claim] = {}

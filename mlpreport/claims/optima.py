@@ -4,6 +4,7 @@ import numpy as np
 
 from mlpreport.claims.ledger import Verdict, claim, network
 from mlpreport.merging import approach, limit_map, lowest_limit
+from mlpreport.numerals import percent
 from mlpreport.results import Result
 
 
@@ -61,7 +62,7 @@ def _start_decides(result: Result, other: Result) -> Verdict:
     one, two = network(result, 2).losses, network(other, 2).losses
     moved = float(np.mean(np.abs(one - two) > 0.01 * np.minimum(one, two)))
     because = (
-        f"From the same starting values a second optimiser ends at another error in {moved:.0%} "
+        f"From the same starting values a second optimiser ends at another error in {percent(moved)} "
         "of the restarts: start and optimiser decide together."
     )
     return Verdict(

@@ -6,6 +6,7 @@ import numpy as np
 
 from mlpreport.claims.ledger import Outcome, Verdict, claim, network
 from mlpreport.experiments import largest_correlation
+from mlpreport.numerals import number, percent
 from mlpreport.results import Result
 from mlpreport.studies import Study, wilson
 
@@ -53,9 +54,10 @@ def _wide_overfits(result: Result, study: Study) -> Verdict:
     ratios = [record.test_loss / three.test_loss for record in wide]
     shares = [study.worse(name, "3", factor=10) for name in ("50", "100")]
     because = (
-        f"The best networks here test {ratios[0]:.3g} and {ratios[1]:.3g} times worse than three units. Of sets of "
-        f"ten restarts, {shares[0]} at fifty units and {shares[1]} at a hundred have a best network that tests more "
-        "than ten times worse."
+        f"The best networks here test {number(ratios[0], digits=2)} and {number(ratios[1], digits=2)} times worse "
+        "than three units. "
+        f"Of sets of ten restarts, {shares[0]} at fifty units and {shares[1]} at a hundred have a best network that "
+        "tests more than ten times worse."
     )
     low = min(share.low for share in shares)
     holds = low > 0.5 and max(record.loss for record in wide) < three.loss
@@ -64,6 +66,22 @@ def _wide_overfits(result: Result, study: Study) -> Verdict:
         because,
         (("lower end of the smaller probability", low, "above 0.5"),),
     )
+
+
+@claim("ten-overfits-at-eight", "2.3", "Ten units show their overfitting in [8, 9].", "width-study")
+def _ten_overfits_at_eight(study: Study) -> Verdict:
+    places = study["10"].places[study["10"].best_of(10)]
+    inside, left = (
+        wilson(int(np.sum((low <= places) & (places <= high))), len(places)) for low, high in ((8, 9), (0, 1))
+    )
+    chance = 1 / (4 * np.pi)  # an interval of length 1 in [0, 4π]
+    because = (
+        f"The best of ten is furthest from the sine in [8, 9] in {inside} sets, where chance would give "
+        f"{percent(chance)}; in {left} it is furthest in [0, 1], as wider networks are."
+    )
+    outcome: Outcome = "reproduced" if inside.low > 0.5 else "partly" if inside.low > chance else "refuted"
+    numbers = (("lower end of the probability of [8, 9]", inside.low, "above 0.5; partly above 0.08"),)
+    return Verdict(outcome, because, numbers)
 
 
 @claim(

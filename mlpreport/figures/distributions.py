@@ -8,6 +8,7 @@ from jaxtyping import Float64
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from mlpreport.experiments import Slice
 from mlpreport.figures.style import BLUE, COLOURS, DASHES, GREY, STYLE, VERMILION, legend, make_panels
@@ -150,6 +151,9 @@ def slices(found: Sequence[Slice]) -> Figure:
         axes.plot(part.along, np.delete(part.losses, easiest, axis=0).T, color=GREY, lw=0.7, alpha=0.6)
         axes.plot(part.along, part.losses[easiest], color=BLUE, lw=2.2)
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_title(part.title, fontsize=9)
         axes.set_xlabel("from one to the other")
     panels[0].set_ylabel("training error")

@@ -18,6 +18,7 @@ from mlpreport.figures.style import (
     legend,
     make_panels,
 )
+from mlpreport.numerals import number
 from mlpreport.results import Baseline, EnsembleRecord, FunctionCurve, OptimumRecord, Result
 from mlpreport.training.certificates import Certificate
 
@@ -43,7 +44,7 @@ def _errors(part: Baseline | EnsembleRecord | OptimumRecord) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.4f}" if value < 1 else f"{value:.3g}" if value < 1000 else f"{value:.0f}"  # noqa: PLR2004
+    return f"{value:.4f}" if value < 1 else number(value, digits=3)
 
 
 def optima(
@@ -84,7 +85,7 @@ def best_seen(result: Result, certificates: Sequence[Certificate]) -> Figure:
         _data(axes, result, test=False)
         curve = certificate.predict(result.grid[:, None])[:, 0]
         axes.plot(result.grid, curve, color=BLUE, lw=1.2, label="network")
-        errors = f"train {certificate.loss:.2g}   test {_short(certificate.test_loss)}"
+        errors = f"train {number(certificate.loss, digits=2)}   test {_short(certificate.test_loss)}"
         axes.set_title(f"{certificate.architecture.hidden[0]} hidden units\n{errors}", fontsize=9)
     panels[-1].set_xlabel("x")
     legend(figure, panels[0], columns=3)

@@ -19,6 +19,8 @@ from mlpreport.literate.filled import titled
 from mlpreport.literate.page import Page, parse
 from mlpreport.literate.references import Reference, number
 from mlpreport.literate.reuse import execute_changed
+from mlpreport.literate.verdicts import MARKER as VERDICTS
+from mlpreport.literate.verdicts import find_verdicts, list_verdicts
 from mlpreport.literate.weave import Woven, weave
 
 
@@ -71,7 +73,9 @@ def compose(
     woven = {name: _weave(page, runs[name], numbering, numbers) for name, page in pages.items()}
     listing = list_references(references, numbers, _cited_on(sources))
     markdown = {
-        name: _cited(name, result.markdown, numbers, sources.references_page).replace(MARKER, listing)
+        name: _cited(name, result.markdown, numbers, sources.references_page)
+        .replace(MARKER, listing)
+        .replace(VERDICTS, _verdicts(name, runs, sources.titles))
         + (_download(result) if pages[name].cells else "")
         for name, result in woven.items()
     }
@@ -92,6 +96,13 @@ def _weave(page: Page, run: Run, numbering: Mapping[str, Reference], numbers: Ma
 
 def _cited(name: str, markdown: str, numbers: Mapping[str, int], references_page: str) -> str:
     return cite(markdown, numbers, page=name, target=_relative(references_page, name))
+
+
+def _verdicts(name: str, runs: Mapping[str, Run], titles: Mapping[str, str]) -> str:
+    def link(page: str, anchor: str) -> str:
+        return f"[{titles.get(page, page)}]({_relative(page, name)}#{anchor})"
+
+    return list_verdicts(find_verdicts(runs), link)
 
 
 def _download(woven: Woven) -> str:

@@ -14,6 +14,7 @@ _METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+_FOLD = re.compile(r'^\?\?\?\+?[ \t]+(?:[\w-]+[ \t]+)*"(?P<title>[^"\n]*)"[ \t]*$', re.MULTILINE)
 _HEADING_ATTRIBUTES = re.compile(r"^(#{1,6} .*?)[ \t]*\{[^}\n]*\}[ \t]*$", re.MULTILINE)
 
 
@@ -29,7 +30,7 @@ def executed_notebook(
     prose: list[str] = []
     for block in blocks:
         if isinstance(block, FilledCell):
-            cells += [*_prose_cell(prose), _code_cell(block)]
+            cells += [*_prose_cell(prose), _code_cell(block, in_fold=_opens_fold(prose))]
             caption = _caption(block, numbering)
             prose = [plain_citations(_words(caption, numbering, page, block.cell.line))] if caption else []
         else:
@@ -50,7 +51,8 @@ def _plain(
     if isinstance(block, Verbatim):
         return block.text
     text = EQUATION.sub(lambda match: _tagged(match, numbering), block.text)
-    return plain_citations(_words(_HEADING_ATTRIBUTES.sub(r"\1", text), numbering, page, block.line))
+    text = _HEADING_ATTRIBUTES.sub(r"\1", text)
+    return plain_citations(_words(text, numbering, page, block.line))
 
 
 def _words(text: str, numbering: Mapping[str, Reference], page: str, line: int) -> str:
@@ -66,18 +68,23 @@ def _caption(block: FilledCell, numbering: Mapping[str, Reference]) -> str:
     return f"**{numbering[label].text}.** {block.caption}\n" if label and block.caption else block.caption
 
 
+def _opens_fold(prose: list[str]) -> bool:
+    return bool(_FOLD.match("".join(prose).rstrip().rpartition("\n")[2]))
+
+
 def _prose_cell(prose: list[str]) -> list[dict[str, Any]]:
-    text = "".join(prose).strip("\n")
+    text = _FOLD.sub(r"*\g<title>*", "".join(prose)).strip("\n")
     return [{"cell_type": "markdown", "metadata": {}, "source": text}] if text else []
 
 
-def _code_cell(block: FilledCell) -> dict[str, Any]:
+def _code_cell(block: FilledCell, *, in_fold: bool) -> dict[str, Any]:
     options = block.cell.options
-    hidden = not options.echo or options.fold is not None
+    hidden = {"source_hidden": True} if in_fold or not options.echo or options.fold is not None else {}
+    hidden |= {"outputs_hidden": True} if in_fold else {}
     return {
         "cell_type": "code",
         "execution_count": block.index,
-        "metadata": {"jupyter": {"source_hidden": True}} if hidden else {},
+        "metadata": {"jupyter": hidden} if hidden else {},
         "outputs": list(block.outputs),
         "source": block.cell.source.strip("\n"),
     }

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from mlpreport.errors import PageError
+from mlpreport.literate import Run
 from mlpreport.literate.chapters import Sources, compose
+from mlpreport.literate.verdicts import MIME, find_verdicts
 
 BIBTEX = "@misc{curie1898, author={Curie, Marie}, title={Rayons}, year={1898}}"
 REFERENCES = "# References\n\n<!-- bibliography -->\n"
@@ -46,6 +48,37 @@ def test_a_citation_that_a_cell_prints_is_linked_too() -> None:
     cell = "from IPython.display import Markdown\nMarkdown('Found by [@' + 'curie1898].')"
     chapters = _compose({"1.md": f"```python\n{cell}\n```\n"})
     assert "references.md#ref-curie1898" in chapters.markdown["1.md"]
+
+
+JUDGES = """
+```python
+from mlpreport.claims import judge
+judge("hanin-sellke")
+```
+"""
+
+
+def test_verdicts_of_all_pages_are_listed_by_section_with_links() -> None:
+    first, second = JUDGES.replace("hanin-sellke", "softmax-amplifies"), JUDGES
+    chapters = _compose({"a/1.md": second + first, "2.md": second, "list.md": "# All\n\n<!-- verdicts -->\n"})
+    count, *table = chapters.markdown["list.md"].splitlines()[2:]
+    outcomes = ("partly", "not testable")
+    partly, untestable = (f'<span class="verdict {n.replace(" ", "-")}">{n}</span>' for n in outcomes)
+    assert count == f"2 claims of the report are judged: 1 {partly}, 1 {untestable}."
+    softmax, hanin = table[3:]
+    assert softmax.startswith("| 1.1 | Softmax amplifies")
+    assert softmax.endswith(f" [One](a/1.md#claim-softmax-amplifies) | {partly} |")
+    assert hanin.endswith(
+        f" [One](a/1.md#claim-hanin-sellke), [2.md](2.md#claim-hanin-sellke) | {untestable} |"
+    )
+    assert 'id="claim-hanin-sellke"' in chapters.markdown["2.md"]
+
+
+def test_claims_of_our_own_come_last() -> None:
+    claims = [("ours", ""), ("late", "2.10"), ("early", "2.9")]
+    data = [{MIME: {"anchor": n, "section": s, "statement": "", "outcome": "partly"}} for n, s in claims]
+    run = Run("", ([{"output_type": "display_data", "data": bundle} for bundle in data],), (), {}, 0.0)
+    assert [judged.anchor for judged in find_verdicts({"1.md": run})] == ["early", "late", "ours"]
 
 
 def test_only_changed_pages_run_again() -> None:

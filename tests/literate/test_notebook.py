@@ -67,6 +67,17 @@ def test_code_has_its_outputs_and_hides_what_the_page_hides(notebook):
     assert figure.metadata == text.metadata == {"jupyter": {"source_hidden": True}}
 
 
+def test_what_is_in_a_fold_is_hidden_with_its_outputs_under_the_title():
+    page = (
+        '# Q\n\n??? note "The answer"\n\n    ```python\n    print(1)\n    ```\n\nNext.\n\n```python\n2\n```\n'
+    )
+    woven = weave_text(page, name="q.md")
+    question, answer, following, last = nbformat.reads(woven.files["q.ipynb"], as_version=4).cells
+    assert question.source == "# Q\n\n*The answer*"
+    assert answer.metadata == {"jupyter": {"source_hidden": True, "outputs_hidden": True}}
+    assert (following.source, last.metadata) == ("Next.", {})
+
+
 def test_the_notebook_runs_again_in_jupyter(notebook, jupyter):
     again = jupyter(copy.deepcopy(notebook))
     assert again.cells[3].outputs == notebook.cells[3].outputs

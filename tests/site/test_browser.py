@@ -150,3 +150,45 @@ def test_formulas_are_drawn(browser: Browser, small_site: Path) -> None:
     assert numerator
     assert numerator["height"] < 0.7 * fraction["height"]
     page.close()
+
+
+FAINT = """() => {
+    const parse = colour => colour.match(/[\\d.]+/g).map(Number)
+        .map((v, i) => colour.startsWith("color(srgb") && i < 3 ? 255 * v : v);
+    const over = (top, below) => [0, 1, 2].map(i => top[i] * (top[3] ?? 1) + below[i] * (1 - (top[3] ?? 1)));
+    const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+        .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+    const ground = element => {
+        if (!element) return [255, 255, 255];
+        const own = parse(getComputedStyle(element).backgroundColor);
+        return own[3] === 0 ? ground(element.parentElement) : over(own, ground(element.parentElement));
+    };
+    const faint = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const element = walker.currentNode.parentElement;
+        const hidden = !element.checkVisibility({opacityProperty: true, visibilityProperty: true});
+        if (!walker.currentNode.data.trim() || hidden || element.closest("svg, script, style, .headerlink")) continue;
+        const colour = parse(getComputedStyle(element).color);
+        let opacity = 1;
+        for (let e = element; e; e = e.parentElement) opacity *= Number(getComputedStyle(e).opacity);
+        const below = ground(element);
+        const [a, b] = [light(over([...colour.slice(0, 3), (colour[3] ?? 1) * opacity], below)), light(below)];
+        const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        if (contrast < 4.5) faint.push(`${walker.currentNode.data.trim().slice(0, 40)}: ${contrast.toFixed(2)}`);
+    }
+    return faint;
+}"""
+"""Lists the texts of a page whose contrast with their ground is below the 4.5 of WCAG 2.2, 1.4.3."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_from_its_ground(browser: Browser, site: Path, scheme: str) -> None:
+    faint = {}
+    for name in _pages(site):
+        page, _, _ = _open(browser, (site / name).as_uri(), scheme=scheme)
+        page.emulate_media(reduced_motion="reduce")
+        faint[name] = page.evaluate(FAINT)
+        page.close()
+    assert {name: texts for name, texts in faint.items() if texts} == {}

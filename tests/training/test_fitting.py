@@ -190,7 +190,7 @@ def test_the_best_restart_is_chosen_by_training_loss():
 
 
 def test_a_restart_predicts_what_its_errors_say():
-    ensemble = fit(units(3, 2), DATA, restarts=2, seed=0, method="bfgs", max_iterations=30)
+    ensemble = fit(units(3, 2, 2), DATA, restarts=2, seed=0, method="bfgs", max_iterations=30)
     for sample, errors in ((DATA.train, ensemble.losses), (DATA.test, ensemble.test_losses)):
         fits = ensemble.predict(sample.x)
         assert fits.shape == (2, len(sample.x), 1)
@@ -199,10 +199,10 @@ def test_a_restart_predicts_what_its_errors_say():
 
 
 def test_hidden_units_and_output_weights_make_the_fit():
-    restart = fit(units(3, 2), DATA, restarts=1, seed=0, method="bfgs", max_iterations=30).restart(0)
-    first, second = restart.hidden(DATA.test.x)
-    assert (first.shape, second.shape) == ((123, 3), (123, 2))
-    expected = second @ restart.parameters["W3"] + restart.parameters["b3"]
+    restart = fit(units(3, 4, 2), DATA, restarts=1, seed=0, method="bfgs", max_iterations=30).restart(0)
+    *below, last = restart.hidden(DATA.test.x)
+    assert [layer.shape for layer in (*below, last)] == [(123, 3), (123, 4), (123, 2)]
+    expected = last @ restart.parameters["W4"] + restart.parameters["b4"]
     np.testing.assert_allclose(restart.predict(DATA.test.x), expected, rtol=1e-12)
     assert fit(LINE, DATA, restarts=1, seed=0, method="bfgs").best().hidden(DATA.test.x) == ()
 
