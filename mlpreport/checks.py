@@ -53,7 +53,8 @@ def checked_name(kind: str, name: object, known: Collection[str]) -> str:
     """Return `name` if it is among the `known` names of its kind, else raise and suggest the nearest."""
     if isinstance(name, str) and name in known:
         return name
-    near = get_close_matches(str(name), known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    lowered = {one.lower(): one for one in known}
+    near = get_close_matches(str(name).lower(), lowered, n=1)
+    hint = f"did you mean {lowered[near[0]]!r}? " if near else ""
     message = f"{kind} {name!r} is unknown; {hint}known {kind}s: {', '.join(known)}"
     raise InvalidInputError(message)

@@ -19,6 +19,8 @@ def test_every_experiment_is_found_by_its_own_name():
 def test_an_unknown_experiment_suggests_the_nearest():
     with pytest.raises(InvalidInputError, match="experiment 'width' is unknown; did you mean 'widths'"):
         run("width")
+    with pytest.raises(InvalidInputError, match="did you mean 'two-units'"):
+        run("TWO-UNITS")
     with pytest.raises(InvalidInputError, match="known experiments: first-units"):
         run("xyzzy")
     with pytest.raises(InvalidInputError, match="known experiments: first-units"):

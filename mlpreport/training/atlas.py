@@ -13,7 +13,8 @@ from mlpreport.data import Dataset, noisy_sine
 from mlpreport.errors import CertificateError, InvalidInputError
 from mlpreport.training.architecture import Architecture
 from mlpreport.training.atlas_file import FOLDER, WIDTHS, Atlas, Entry, load_atlas, save_atlas
-from mlpreport.training.certificates import REMEDY, Certificate, certify, check_numbers, verify
+from mlpreport.training.certificates import Certificate, certify, verify
+from mlpreport.training.comparison import REMEDY, Compared, check_numbers
 from mlpreport.training.ensemble import Ensemble
 from mlpreport.training.fitting import fit
 from mlpreport.training.initialisation import initial_parameters
@@ -121,7 +122,7 @@ def verify_atlas(atlas: Atlas, *, sample: int, seed: int, data: Dataset | None =
     check_numbers(where, _described(atlas, data))
     for place, entry in enumerate(atlas.entries):
         count = atlas.labels.count(place)
-        numbers: list[tuple[str, Any, Any, float]] = [
+        numbers: list[Compared] = [
             ("count", entry.count, count, 0.0),
             ("share", entry.share, count / atlas.restarts, 1e-12),
         ]
@@ -137,7 +138,7 @@ def verify_atlas(atlas: Atlas, *, sample: int, seed: int, data: Dataset | None =
         _check_landing(atlas, data, sample, seed, where)
 
 
-def _described(atlas: Atlas, data: Dataset) -> Iterator[tuple[str, Any, Any, float]]:
+def _described(atlas: Atlas, data: Dataset) -> Iterator[Compared]:
     """Pair what an atlas says of itself with what it must be."""
     best_seen = atlas.architecture.hidden[0] > NARROW
     labels = {label for label in atlas.labels if label >= 0}

@@ -5,8 +5,7 @@ Hessian is positive definite on all of it. Where no network is a minimum, the fu
 minimised and proved instead.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -15,15 +14,22 @@ from jaxtyping import Float64
 
 from mlpreport.errors import CertificateError, InvalidInputError
 from mlpreport.training.architecture import Architecture
+from mlpreport.training.comparison import (
+    REMEDY,
+    Compared,
+    check_numbers,
+    compared_limits,
+    compared_radii,
+    figures_of,
+    relative,
+)
 from mlpreport.training.freedom import as_network, free_coordinates
 from mlpreport.training.judging import SAME_FUNCTION, judge
 from mlpreport.training.limits import Limit
 from mlpreport.training.objective import Objective, Vector, network_objective
 from mlpreport.training.problem import Problem, checked_points, checked_problem, unit_values
-from mlpreport.training.stationary import PROVABLE, RADII, descend, is_stationary, measure, newton
+from mlpreport.training.stationary import PROVABLE, descend, is_stationary, measure, newton
 from mlpreport.training.symmetry import canonical, checked_parameters
-
-REMEDY = "it is stale or was altered: make it again with certify, or the atlas with `mlpreport atlas`"
 
 DESCENT = 50
 """Most iterations towards a zero of the gradient."""
@@ -42,9 +48,6 @@ TOLERANCES = {
     "parameter_norm": 1e-12,
 }
 """Relative differences between two machines that are no difference."""
-
-ROUNDING = 1e-12
-"""Absolute differences of a gradient or a decrement, and of eigenvalues relative to the largest, that are none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +113,17 @@ def certify(
     test = checked_problem(architecture, data, "test", 0.0)
     objective = network_objective(architecture, train.x, train.y)
     start = objective.flat(canonical(architecture, parameters))
-    return _certificate(objective, polished(objective, start, train), train, test)
+    # What overflows on the way is no proof, and says so.
+    with np.errstate(all="ignore"):
+        _check_finite(objective, start)
+        return _certificate(objective, polished(objective, start, train), train, test)
+
+
+def _check_finite(objective: Objective, point: Vector) -> None:
+    loss, gradient = objective.value_and_gradient(point)
+    if not np.isfinite([loss, *gradient, *objective.hessian(point).ravel()]).all():
+        message = f"loss = {loss}: it, or a derivative, overflows at these parameters; scale the data or train again"
+        raise InvalidInputError(message)
 
 
 def polished(objective: Objective, start: Vector, train: Problem) -> Vector:
@@ -168,75 +181,22 @@ def verify(certificate: Certificate, data: Any) -> None:
     except InvalidInputError as error:
         message = f"the certificate of {architecture.label}: {error}; {REMEDY}"
         raise CertificateError(message) from error
-    again = _certificate(objective, point, train, test)
-    check_numbers(f"the certificate of {architecture.label}", _compared(certificate, again))
+    with np.errstate(all="ignore"):
+        again = _certificate(objective, point, train, test)
+        check_numbers(f"the certificate of {architecture.label}", _compared(certificate, again))
 
 
-def check_numbers(where: str, numbers: Iterable[tuple[str, Any, Any, float]]) -> None:
-    """Compare stored values with those computed again, and raise CertificateError for the first that differs."""
-    for name, stored, found, tolerance in numbers:
-        if not _agree(stored, found, tolerance):
-            message = f"{where}: {name} is stored as {stored!r}, but computed again it is {found!r}; {REMEDY}"
-            raise CertificateError(message)
-
-
-def _agree(stored: Any, found: Any, tolerance: float) -> bool:
-    if not tolerance or found is None:
-        return bool(stored == found)
-    a, b = np.asarray(stored, dtype=np.float64), np.asarray(found, dtype=np.float64)
-    if a.shape != b.shape:
-        return False
-    same = np.isnan(a) & np.isnan(b)
-    return bool(np.all(same | (np.abs(a - b) <= ROUNDING + tolerance * np.maximum(np.abs(a), np.abs(b)))))
-
-
-def _compared(stored: Certificate, again: Certificate) -> Iterator[tuple[str, Any, Any, float]]:
+def _compared(stored: Certificate, again: Certificate) -> Iterator[Compared]:
     """Pair every stored number with the one computed again, and the tolerance for it."""
     for name in ("verdict", "dimension"):
         yield name, getattr(stored, name), getattr(again, name), 0.0
     for name, tolerance in TOLERANCES.items():
         yield name, getattr(stored, name), getattr(again, name), tolerance
-    yield "spectrum", *_relative(stored.spectrum, again.spectrum), 1e-6
-    yield from _compared_radii("radius", stored.radius, again.radius)
-    words, figures = zip(*(_figures(reason) for reason in (stored.because, again.because)), strict=True)
+    yield "spectrum", *relative(stored.spectrum, again.spectrum), 1e-6
+    yield from compared_radii("radius", stored.radius, again.radius)
+    words, figures = zip(*(figures_of(reason) for reason in (stored.because, again.because)), strict=True)
     yield "because", *words, 0.0
     yield "because", *figures, 0.2
     yield "limit", stored.limit and stored.limit.kind, again.limit and again.limit.kind, 0.0
     if stored.limit is not None and again.limit is not None:
-        yield from _compared_limits(stored.limit, again.limit)
-
-
-def _relative(stored: Vector, again: Vector) -> tuple[Vector, Vector]:
-    """Divide both by the sizes of the second, or by what the last places of the data change, if that is more."""
-    floor = np.finfo(float).eps * np.abs(again).max(initial=1.0)
-    sizes = np.maximum(np.abs(again), floor)
-    return stored / sizes if stored.shape == again.shape else stored, again / sizes
-
-
-def _compared_radii(name: str, stored: float, again: float) -> Iterator[tuple[str, Any, Any, float]]:
-    yield name, stored, _nearest_radius(stored), 1e-12
-    # Radii are powers of ten: on another machine the next one may be the first that works.
-    yield name, float(np.log10(stored)), float(np.log10(again)), 0.2
-
-
-def _compared_limits(stored: Limit, again: Limit) -> Iterator[tuple[str, Any, Any, float]]:
-    tolerances = {"loss": 1e-11, "test_loss": 1e-9, "slope": 1e-2, "separations": 1e-12, "losses": 1e-9}
-    yield "limit.architecture", stored.architecture, again.architecture, 0.0
-    yield "limit.parameters", sorted(stored.parameters), sorted(again.parameters), 0.0
-    yield "limit.steps", [step.at for step in stored.steps], [step.at for step in again.steps], 0.0
-    yield "limit.steps", [step.place for step in stored.steps], [step.place for step in again.steps], 1e-12
-    yield from _compared_radii("limit.radius", stored.radius, again.radius)
-    for name, values in again.parameters.items():
-        yield f"limit.parameters[{name!r}]", stored.parameters[name], values, 1e-7
-    for name, tolerance in tolerances.items():
-        yield f"limit.{name}", getattr(stored, name), getattr(again, name), tolerance
-
-
-def _figures(reason: str) -> tuple[str, list[float]]:
-    """Separate the words of a reason from its numbers."""
-    number = r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
-    return re.sub(number, "#", reason), [float(found) for found in re.findall(number, reason)]
-
-
-def _nearest_radius(radius: float) -> float:
-    return radius if np.isnan(radius) else min(RADII, key=lambda tried: abs(np.log(tried / radius)))
+        yield from compared_limits(stored.limit, again.limit)

@@ -103,6 +103,7 @@ class Ensemble:
     ) -> Float64[np.ndarray, "restart n outputs"]:
         """Compute the outputs of every restart's network, or of those with these indices, at points x."""
         points = checked_points("x", x, self.architecture.sizes[0])
-        chosen = slice(None) if restarts is None else restarts
-        parts = [values[chosen] for values in self.parameters.values()]
-        return outputs(self.architecture, np.hstack([part.reshape(len(part), -1) for part in parts]), points)
+        count = self.architecture.parameter_count
+        rows = np.hstack([values.reshape(len(self), -1) for values in self.parameters.values()])
+        chosen = rows if restarts is None else rows[restarts].reshape(-1, count)
+        return outputs(self.architecture, chosen, points)

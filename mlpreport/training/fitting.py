@@ -5,7 +5,6 @@ from typing import Any, Unpack
 import numpy as np
 
 from mlpreport.checks import POSITIVE, checked_whole
-from mlpreport.errors import InvalidInputError
 from mlpreport.training.architecture import Architecture
 from mlpreport.training.ensemble import Ensemble
 from mlpreport.training.initialisation import initial_parameters, split_parameters
@@ -45,7 +44,6 @@ def fit(
         If a value breaks its rule, or the data are not finite or do not fit the architecture.
     """
     count, seed = checked_whole("restarts", restarts, POSITIVE), checked_whole("seed", seed, SEEDS)
-    _check_architecture(architecture)
     chosen = find_method(method)
     settings = with_options(chosen.settings, options)
     train = checked_problem(architecture, data, "train", settings.weight_decay)
@@ -55,12 +53,6 @@ def fit(
     with progress(f"{architecture.label}, {method}", count) as advance:
         iterations, codes = minimise(rows, advance)
     return _ensemble(method, seed, train, test, rows, iterations, codes)
-
-
-def _check_architecture(architecture: object) -> None:
-    if not isinstance(architecture, Architecture):
-        message = f"architecture = {architecture!r}: give an Architecture, such as Architecture((1, 2, 1), 'sigmoid')"
-        raise InvalidInputError(message)
 
 
 def _ensemble(  # noqa: PLR0913, PLR0917 - the parts of an Ensemble

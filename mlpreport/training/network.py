@@ -4,13 +4,21 @@ A kernel serves all architectures of one depth and activation: hidden widths are
 one for each width would cost seconds and gains nothing; a single input or output is written into it.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
 from mlpreport.derivation import Derivation, trace
 from mlpreport.derivation.pointwise import Body, pointwise
+from mlpreport.errors import InvalidInputError
 from mlpreport.training.architecture import Architecture
+
+OWN = re.compile(
+    r"[ijkn_]|[kt]\d+|LANES|N|first|forward|gradient|lanes|load|math|max|np|objective|output|parameters|problem|range|residuals"
+    r"|room|row_product|row_total|scale|sizes|space|store|system|total|values|work"
+)
+"""Names in kernels that no activation can have beside them."""
 
 Size = str | int
 Shapes = dict[str, tuple[Size, Size]]
@@ -70,6 +78,11 @@ def kernels_source(architecture: Architecture) -> str:
     Parameters are flat; `problem` is the tuple of sizes, number of points, inputs (size, point), targets, penalty and
     two workspaces, the first of rows of points; rows have room for whole lanes of points.
     """
+    if OWN.fullmatch(architecture.activation):
+        message = (
+            f"activation {architecture.activation!r} is a name in compiled kernels; register it under another"
+        )
+        raise InvalidInputError(message)
     texts, helpers, bodies = [], dict[str, str](), []
     for text, body in (_forward(architecture), _objective(architecture), _residuals(architecture)):
         texts.append(text)

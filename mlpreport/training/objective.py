@@ -11,6 +11,7 @@ from jaxtyping import Float64
 from mlpreport.derivation import ValueAndGrad, trace, value_and_grad
 from mlpreport.derivation.elementwise import Elementwise, elementwise
 from mlpreport.training.architecture import Architecture
+from mlpreport.training.network import network_text, parameter_sizes, sizes_of
 
 Vector = Float64[np.ndarray, " parameter"]
 
@@ -85,25 +86,12 @@ def derived(
 
 def network_objective(architecture: Architecture, x: np.ndarray, y: np.ndarray) -> Objective:
     """Make the mean squared error of an architecture on points x (n, in) with targets y (n, out)."""
-    depth = len(architecture.sizes) - 1
     shapes = {
         name: (*([1] * (2 - len(shape))), *shape) for name, shape in architecture.parameter_shapes.items()
     }
-    symbols = ["D", *(f"H{layer}" for layer in range(1, depth)), "C"]
-    declared: dict[str, tuple[Any, Any]] = {"x": ("N", "D"), "y": ("N", "C")}
-    for layer in range(1, depth + 1):
-        declared |= {f"W{layer}": (symbols[layer - 1], symbols[layer]), f"b{layer}": (1, symbols[layer])}
-    source, activation = network_source(depth, architecture.activation), elementwise(architecture.activation)
+    sizes = sizes_of(architecture)
+    declared = {"x": ("N", sizes[0]), "y": ("N", sizes[-1])} | parameter_sizes(architecture)
+    source, activation = f"{network_text(architecture)}\nl = mean(r**2)", elementwise(architecture.activation)
     return Objective(
         shapes, {"x": x, "y": y}, *derived(source, tuple(shapes), tuple(declared.items()), activation)
     )
-
-
-def network_source(depth: int, activation: str) -> str:
-    """Write the forward program of `depth` layers, the last one linear, and its mean squared error."""
-    lines, before = [], "x"
-    for layer in range(1, depth):
-        lines += [f"z{layer} = {before} @ W{layer} + b{layer}", f"a{layer} = {activation}(z{layer})"]
-        before = f"a{layer}"
-    lines += [f"yhat = {before} @ W{depth} + b{depth}", "l = mean((y - yhat) ** 2)"]
-    return "\n".join(lines)

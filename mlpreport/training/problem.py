@@ -33,8 +33,11 @@ class Problem:
         return np.array(self.architecture.sizes), points, x, y, float(self.weight_decay), work, space
 
 
-def checked_problem(architecture: Architecture, data: Any, part: str, weight_decay: float) -> Problem:
+def checked_problem(architecture: Any, data: Any, part: str, weight_decay: float) -> Problem:
     """Return the problem of fitting a part of the data, whose arrays are checked against the architecture."""
+    if not isinstance(architecture, Architecture):
+        message = f"architecture = {architecture!r}: give an Architecture, such as Architecture((1, 2, 1), 'sigmoid')"
+        raise InvalidInputError(message)
     try:
         sample = getattr(data, part)
         x = checked_points(f"data.{part}.x", sample.x, architecture.sizes[0])

@@ -48,9 +48,14 @@ def canonical(architecture: Architecture, parameters: Mapping[str, Float64[np.nd
     return found
 
 
-def checked_parameters(architecture: Architecture, parameters: Mapping[str, object]) -> Parameters:
+def checked_parameters(architecture: Architecture, parameters: object) -> Parameters:
     """Return finite float64 copies of the parameters, in the order of the architecture, else raise."""
     shapes = architecture.parameter_shapes
+    if not isinstance(parameters, Mapping):
+        message = (
+            f"parameters = {parameters!r}: give a mapping from {', '.join(shapes)} to arrays, as in a Restart"
+        )
+        raise InvalidInputError(message)
     found = {name: _numbers(name, parameters[name]) for name in shapes if name in parameters}
     for name, shape in shapes.items():
         actual = found[name].shape if name in found else "no value"

@@ -5,10 +5,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import sympy as sp
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlpreport.derivation import register_elementwise
+from mlpreport.errors import InvalidInputError
 from mlpreport.training import Architecture
 from mlpreport.training.compilation import compiled_network
 from mlpreport.training.initialisation import initial_parameters
@@ -23,6 +26,7 @@ from mlpreport.training.kernels_linear import (
     row_total,
 )
 from mlpreport.training.kernels_systems import eliminate, substitute
+from mlpreport.training.network import kernels_source
 from mlpreport.training.problem import Problem, outputs, unit_values
 
 # Each depth, activation and kind of ends is kernels to compile; these are the kinds that are trained elsewhere.
@@ -294,3 +298,20 @@ def test_the_largest_entry_of_a_vector_with_nan_is_nan(place):
     assert largest(aligned(vector)[0]) == np.abs(vector).max()
     vector[place] = np.nan
     assert np.isnan(largest(aligned(vector)[0]))
+
+
+@pytest.mark.parametrize("name", ["scale", "output", "np", "i", "t3", "N"])
+def test_an_activation_called_like_something_in_kernels_is_refused_by_name(name):
+    register_elementwise(name, lambda u: u / (1 + sp.exp(-u)))
+    with pytest.raises(InvalidInputError, match=f"activation '{name}' .*; register it under another"):
+        kernels_source(Architecture((1, 2, 1), name))
+
+
+def test_an_activation_may_be_called_like_a_variable_of_the_network():
+    register_elementwise("h1", lambda u: u / (1 + sp.exp(-u)))
+    problem = problem_of((1, 2, 1), "h1")
+    (row,) = initial_parameters(problem.architecture, seed=0, restarts=range(1))
+    (values,) = outputs(problem.architecture, row[None], problem.x)
+    x, weights = torch.tensor(problem.x), [torch.tensor(part) for part in np.split(row, [2, 4, 6])]
+    hidden = torch.nn.functional.silu(x * weights[0] + weights[1])
+    np.testing.assert_allclose(values[:, 0], hidden @ weights[2] + weights[3], rtol=1e-13)

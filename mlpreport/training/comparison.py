@@ -1,0 +1,76 @@
+"""Stored numbers against those computed again: which differences are none, and an error that names the first other."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from mlpreport.errors import CertificateError
+from mlpreport.training.limits import Limit
+from mlpreport.training.objective import Vector
+from mlpreport.training.stationary import RADII
+
+Compared = tuple[str, Any, Any, float]
+"""A name, what is stored, what was computed again, and the relative tolerance (0: they must be equal)."""
+
+REMEDY = "it is stale or was altered: make it again with certify, or the atlas with `mlpreport atlas`"
+
+ROUNDING = 1e-12
+"""Absolute differences of a gradient or a decrement, and of eigenvalues relative to the largest, that are none."""
+
+
+def check_numbers(where: str, numbers: Iterable[Compared]) -> None:
+    """Compare stored values with those computed again, and raise CertificateError for the first that differs."""
+    for name, stored, found, tolerance in numbers:
+        if not _agree(stored, found, tolerance):
+            message = f"{where}: {name} is stored as {stored!r}, but computed again it is {found!r}; {REMEDY}"
+            raise CertificateError(message)
+
+
+def _agree(stored: Any, found: Any, tolerance: float) -> bool:
+    if not tolerance or found is None:
+        return bool(stored == found)
+    a, b = np.asarray(stored, dtype=np.float64), np.asarray(found, dtype=np.float64)
+    if a.shape != b.shape:
+        return False
+    same = np.isnan(a) & np.isnan(b)
+    return bool(np.all(same | (np.abs(a - b) <= ROUNDING + tolerance * np.maximum(np.abs(a), np.abs(b)))))
+
+
+def relative(stored: Vector, again: Vector) -> tuple[Vector, Vector]:
+    """Divide both by the sizes of the second, or by what the last places of the data change, if that is more."""
+    floor = np.finfo(float).eps * np.abs(again).max(initial=1.0)
+    sizes = np.maximum(np.abs(again), floor)
+    return stored / sizes if stored.shape == again.shape else stored, again / sizes
+
+
+def compared_radii(name: str, stored: float, again: float) -> Iterator[Compared]:
+    """Pair two half sides of a box, the first of which must be one that is tried."""
+    yield name, stored, _nearest_radius(stored), 1e-12
+    # Radii are powers of ten: on another machine the next one may be the first that works.
+    yield name, float(np.log10(stored)), float(np.log10(again)), 0.2
+
+
+def compared_limits(stored: Limit, again: Limit) -> Iterator[Compared]:
+    """Pair every part of a limit with the one computed again, and the tolerance for it."""
+    tolerances = {"loss": 1e-11, "test_loss": 1e-9, "slope": 1e-2, "separations": 1e-12, "losses": 1e-9}
+    yield "limit.architecture", stored.architecture, again.architecture, 0.0
+    yield "limit.parameters", sorted(stored.parameters), sorted(again.parameters), 0.0
+    yield "limit.steps", [step.at for step in stored.steps], [step.at for step in again.steps], 0.0
+    yield "limit.steps", [step.place for step in stored.steps], [step.place for step in again.steps], 1e-12
+    yield from compared_radii("limit.radius", stored.radius, again.radius)
+    for name, values in again.parameters.items():
+        yield f"limit.parameters[{name!r}]", stored.parameters[name], values, 1e-7
+    for name, tolerance in tolerances.items():
+        yield f"limit.{name}", getattr(stored, name), getattr(again, name), tolerance
+
+
+def figures_of(reason: str) -> tuple[str, list[float]]:
+    """Separate the words of a reason from its numbers."""
+    number = r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
+    return re.sub(number, "#", reason), [float(found) for found in re.findall(number, reason)]
+
+
+def _nearest_radius(radius: float) -> float:
+    return radius if np.isnan(radius) else min(RADII, key=lambda tried: abs(np.log(tried / radius)))
