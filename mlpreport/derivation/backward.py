@@ -166,11 +166,10 @@ def chain_rule(
 
 
 def _fused(program: Program, formula: sp.Expr, users: list[str], steps: Mapping[str, Step]) -> sp.Expr | None:
-    """Insert the only user's own cotangent into a formula; None if that is no elementwise expression."""
+    """Insert the only user's own cotangent into a formula; None if there is none, or products of matrices are in it."""
     term = steps[users[0]].cotangent
     operations = {node.op for root in (term, program.definitions[users[0]]) for node in nodes(root)}
-    elementwise_parts = operations & {"call", "exp", "log", "softmax", "logsumexp", "**", "/", "*"}
-    if len(users) > 1 or cost(term) == 0 or "@" in operations or not elementwise_parts:
+    if len(users) > 1 or cost(term) == 0 or "@" in operations:
         return None
     name = cotangent(program.loss, users[0])
     known = {e: entry(term, *e.indices) for e in formula.atoms(sp.Indexed) if str(e.base) == name}
