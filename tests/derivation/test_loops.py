@@ -7,6 +7,7 @@ import pytest
 from derivation.oracle import autograd, draw, error
 from derivation.programs import NETWORK, NETWORK_SHAPES, PROGRAMS, SIZES, derived
 from hypothesis import given, settings
+from numba.core.event import install_recorder
 from strategies import programs
 
 from mlpreport.derivation import register_elementwise, trace, value_and_grad
@@ -145,3 +146,10 @@ def test_compiled_functions_divide_by_zero_as_numpy_does():
     value, grads = compiled("l = sum(inverse(x))", x=("N", 1))(x=[[0.0], [2.0]])
     assert value == np.inf
     assert grads["x"].tolist() == [[-np.inf], [-0.25]]
+
+
+def test_compiled_functions_are_compiled_before_their_first_call():
+    f = compiled("l = sum(sigmoid(x))", x=("N", "D"))
+    with install_recorder("numba:compile") as recorder:
+        assert f(x=[[0.0, 0.0]])[0] == 1
+    assert not recorder.buffer
