@@ -173,7 +173,7 @@ def _fused(program: Program, formula: sp.Expr, users: list[str], steps: Mapping[
         return None
     name = cotangent(program.loss, users[0])
     known = {e: entry(term, *e.indices) for e in formula.atoms(sp.Indexed) if str(e.base) == name}
-    return tidy(collapse(formula.xreplace(known)))
+    return tidy(formula.xreplace(known))
 
 
 def _assumed(program: Program, formula: sp.Expr) -> tuple[sp.Expr, tuple[str, ...]]:
@@ -184,6 +184,6 @@ def _assumed(program: Program, formula: sp.Expr) -> tuple[sp.Expr, tuple[str, ..
         sums = {s for s in formula.atoms(sp.Sum) if s.function.args[-1] == s.limits[0][0]}
         rows = [s for s in sums if isinstance(s.function, sp.Indexed) and str(s.function.base) == name]
         if rows:
-            formula = tidy(collapse(formula.xreplace(dict.fromkeys(rows, sp.S.One))))
+            formula = tidy(formula.xreplace(dict.fromkeys(rows, sp.S.One)))
             used.append(assumption)
     return formula, tuple(used)
