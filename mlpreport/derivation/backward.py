@@ -166,15 +166,14 @@ def chain_rule(
 
 
 def _fused(program: Program, formula: sp.Expr, users: list[str], steps: Mapping[str, Step]) -> sp.Expr | None:
-    """Insert the only user's own cotangent into a formula; None if that is no elementwise expression."""
+    """Insert the only user's own cotangent into a formula; None if there is none, or products of matrices are in it."""
     term = steps[users[0]].cotangent
     operations = {node.op for root in (term, program.definitions[users[0]]) for node in nodes(root)}
-    elementwise_parts = operations & {"call", "exp", "log", "softmax", "logsumexp", "**", "/", "*"}
-    if len(users) > 1 or cost(term) == 0 or "@" in operations or not elementwise_parts:
+    if len(users) > 1 or cost(term) == 0 or "@" in operations:
         return None
     name = cotangent(program.loss, users[0])
     known = {e: entry(term, *e.indices) for e in formula.atoms(sp.Indexed) if str(e.base) == name}
-    return tidy(collapse(formula.xreplace(known)))
+    return tidy(formula.xreplace(known))
 
 
 def _assumed(program: Program, formula: sp.Expr) -> tuple[sp.Expr, tuple[str, ...]]:
@@ -185,6 +184,6 @@ def _assumed(program: Program, formula: sp.Expr) -> tuple[sp.Expr, tuple[str, ..
         sums = {s for s in formula.atoms(sp.Sum) if s.function.args[-1] == s.limits[0][0]}
         rows = [s for s in sums if isinstance(s.function, sp.Indexed) and str(s.function.base) == name]
         if rows:
-            formula = tidy(collapse(formula.xreplace(dict.fromkeys(rows, sp.S.One))))
+            formula = tidy(formula.xreplace(dict.fromkeys(rows, sp.S.One)))
             used.append(assumption)
     return formula, tuple(used)

@@ -178,6 +178,8 @@ def _function(e: sp.Expr, frame: Frame) -> Array:
     if isinstance(e, sp.exp):
         factors = [part.as_coeff_Mul() for part in sp.Add.make_args(sp.expand(e.exp))]
         return reduce(mul, (domain.exp(frame.value(rest), factor) for factor, rest in factors))
+    if isinstance(e, sp.log) and isinstance(e.args[0], sp.exp):  # SymPy writes this so only for real symbols
+        return frame.value(e.args[0].exp)
     argument = frame.value(e.args[0])
     if isinstance(e, sp.Abs | sp.sign):  # np.abs of a complex number has no complex step
         return domain.sign(argument) * (argument if isinstance(e, sp.Abs) else domain.number(sp.S.One))

@@ -116,8 +116,7 @@ def over(formula: sp.Expr, at: Shape, shape: Shape) -> sp.Expr:
 
 def entry(term: Term, i: sp.Expr, j: sp.Expr) -> sp.Expr:
     """Index formula of the entry [i, j] of a term."""
-    op, parts, (rows, cols) = term.op, term.parts, term.shape
-    i, j = ONE if rows == 1 else i, ONE if cols == 1 else j
+    op, parts = term.op, term.parts
     if op == "var":
         return cell(term.name, term.shape, i, j)
     if op in {"num", "ones"}:

@@ -142,9 +142,9 @@ def compiled_loops(derivation: Derivation) -> tuple[str, Callable[..., tuple[flo
     function = scope.pop("value_and_grad")
     for name, value in scope.items():
         if isinstance(value, FunctionType):
-            scope[name] = numba.njit(nogil=True, error_model="numpy")(value)
+            scope[name] = numba.njit(value)  # divides as its caller does
     signature = (numba.types.Array(numba.float64, 2, "C"),) * function.__code__.co_argcount
-    compiled = numba.njit(signature, nogil=True, error_model="numpy")(function)
+    compiled = numba.njit(signature, error_model="numpy")(function)
 
     def value_and_grad(*arrays: Any) -> tuple[float, dict[str, Any]]:
         value, found = compiled(*arrays)

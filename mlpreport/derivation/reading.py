@@ -105,7 +105,8 @@ class Reader:
                 self._check(node, operands)
                 return self._operation(node, _BINARY[type(op)], *operands)
             case ast.Attribute(value, "T"):
-                return self._expression(value).T
+                term = self._expression(value)
+                return term if term.op == "num" else term.T
             case ast.Call():
                 return self._call(node)
         kind = type(node).__name__

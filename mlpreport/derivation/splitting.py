@@ -72,7 +72,7 @@ def simple(definitions: Mapping[str, Term], taken: Container[str]) -> dict[str, 
 def _simple(term: Term, place: str) -> Sequence[str] | None:
     op, whole = term.op, place in {ROOT, LINEAR}
     if op in {"num", "ones"}:
-        return None if place == ATOM else ()
+        return ()
     if op == "T" or (op == "@" and whole):
         inner = ATOM
     elif op in _FUNCTIONS or op == "call":

@@ -199,3 +199,19 @@ def test_derivatives_of_registered_functions_are_looked_up():
     assert sp.diff(phi, sp.Symbol("w")).formula() == elementwise("tanh").derivative.subs(
         sp.Symbol("u", real=True), sp.Symbol("w")
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "fused"),
+    [
+        ("p = softmax(z)\nl = -sum(y * log(p))", "z", True),
+        ("m = sum(z * z, axis=1)\nl = mean(m**3)", "z", False),
+        ("l = sum(s * z + s**2) / s", "s", False),  # two ways
+        ("h = (z + b) * y\nt = h @ w\nl = sum(t**2)", "b", False),  # the known cotangent is a product
+        ("h = z @ w\nl = mean(h / 3)", "w", False),  # so is its user
+        ("h = z * y\nr = h * y\nl = sum(r)", "h", False),  # the known cotangent is only a variable
+    ],
+)
+def test_a_cotangent_is_fused_with_the_known_one_where_that_is_shorter(source, name, fused):
+    step = trace(source, z=("N", "C"), y=("N", "C"), w=("C", 1), b=(1, "C"), s=(1, 1)).vjp()[name]
+    assert ("fusion" in [line.rule for line in step.lines]) is fused

@@ -5,7 +5,14 @@ import warnings
 import numpy as np
 import pytest
 from derivation.oracle import autograd, draw, error, interpreted
-from derivation.programs import PROGRAMS, SIZES, derived, derived_forward, derived_twice
+from derivation.programs import (
+    PROGRAMS,
+    SIZES,
+    derived,
+    derived_forward,
+    derived_twice,
+)
+from numba.core.event import install_recorder
 
 from mlpreport.derivation import register_elementwise, trace, value_and_grad
 from mlpreport.derivation.pointwise import loops_of
@@ -123,3 +130,10 @@ def test_compiled_functions_divide_by_zero_as_numpy_does():
     value, grads = compiled("l = sum(inverse(x))", x=("N", 1))(x=[[0.0], [2.0]])
     assert value == np.inf
     assert grads["x"].tolist() == [[-np.inf], [-0.25]]
+
+
+def test_compiled_functions_are_compiled_before_their_first_call():
+    f = compiled("l = sum(sigmoid(x))", x=("N", "D"))
+    with install_recorder("numba:compile") as recorder:
+        assert f(x=[[0.0, 0.0]])[0] == 1
+    assert not recorder.buffer

@@ -191,3 +191,8 @@ def test_bad_requests_are_refused(network):
         prove(network, N=0)
     with pytest.raises(InvalidInputError, match="tangents"):
         prove(trace(NETWORK, **NETWORK_SHAPES).jvp())
+
+
+def test_a_logarithm_of_one_exponential_is_what_it_is_of():
+    program = trace("l = sum(1 / (1 + log(sum(exp(tanh(v)), axis=0))**2))", v=(1, "D"))
+    assert prove(program.vjp(), D=2)

@@ -91,6 +91,7 @@ def test_bad_assumptions_are_refused():
         ("l = sum(x.sigmoid())", "l = sum(sigmoid(x))"),
         ("l = sum(+x)  # a comment", "l = sum(x)"),
         ("l = sum(x.T.T)", "l = sum(x)"),
+        ("l = sum(x) * N.T", "l = sum(x) * N"),
         ("l = sum(x) * 2**-1", "l = sum(x) * 0.5"),
         ("l = sum(x) * exp(0)", "l = sum(x) * 1"),
         ("l = sum(x) * sigmoid(0)", "l = sum(x) * 0.5"),
@@ -144,3 +145,22 @@ def test_an_input_without_a_name_of_python_is_refused(name):
         trace("l = 1 * 2", **{name: ("N", 1)})
     with pytest.raises(ShapeError, match="shape of x is"):
         trace("l = sum(x)", x=(name, 1))
+
+
+def test_ones_stand_where_they_are_written():
+    program = trace("l = ones((1, N)) @ (x * ones((N, D)) * 2) @ ones((D, 1))", **SHAPES)
+    assert {name: show(term, {}) for name, term in program.definitions.items()} == {
+        "t1": "x * ones((N, D)) * 2",
+        "t2": "ones((1, N)) @ t1",
+        "l": "t2 @ ones((D, 1))",
+    }
+
+
+def test_products_are_of_variables():
+    program = trace("l = sum((x * 2) @ (W + 1) / 3)", **SHAPES)
+    assert {name: show(term, {}) for name, term in program.definitions.items()} == {
+        "t1": "x * 2",
+        "t2": "W + 1",
+        "t3": "t1 @ t2",
+        "l": "sum(t3 / 3)",
+    }
