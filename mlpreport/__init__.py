@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _ROOMS = frozenset(
     {
+        "benchmark",
         "claims",
         "cli",
         "data",
@@ -19,8 +20,12 @@ _ROOMS = frozenset(
         "experiments",
         "figures",
         "literate",
+        "merging",
         "models",
+        "programs",
         "results",
+        "studies",
+        "tables",
         "training",
     }
 )

@@ -6,7 +6,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from mlpreport import __version__
@@ -28,9 +30,8 @@ FILE holds array code, one assignment a line, the last one being the loss; comme
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status is 0 ok, 1 failed, 2 usage, 3 environment, 130 interrupted."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(
-            stream, io.TextIOWrapper
-        ):  # a terminal that has no ∂ gets its number instead of an error
+        # A terminal that has no ∂ gets its number instead of an error.
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     return guarded(lambda: options.command(options))
@@ -40,18 +41,23 @@ def guarded(command: Callable[[], int | None]) -> int:
     """Run `command` and return the exit status, its own or 0; what went wrong is told on standard error."""
     try:
         status = command() or 0
-        sys.stdout.flush()
+        print(end="", flush=True)
     except MlpReportError as error:
         print(f"mlpreport: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("mlpreport: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except (
-        BrokenPipeError
-    ):  # who reads, such as `head`, has seen enough; what Python would still flush goes nowhere
+    except OSError as error:
+        # What Python would still flush goes nowhere. Who reads from a broken pipe, such as `head`, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        if isinstance(error, BrokenPipeError):
+            return 0
+        where = f"{error.filename}: " if error.filename else ""
+        print(
+            f"mlpreport: {where}{error.strerror or error}; free the place or choose another", file=sys.stderr
+        )
+        return EnvironmentProblemError.exit_status
     return status
 
 
@@ -63,14 +69,9 @@ def _parser() -> argparse.ArgumentParser:
         "rerun", help="run an experiment, or a page of docs/ by its name or a label on it, again"
     )
     rerun.add_argument("what", help="experiment (widths), page (2-3-width.md) or label (fig-widths)")
-    rerun.add_argument(
-        "--out", type=Path, default=Path("results"), help="folder for what comes out (default: results)"
-    )
-    rerun.add_argument("--method", help="training method instead of the experiment's own")
-    rerun.add_argument(
-        "--restarts", type=int, help="restarts per architecture instead of the experiment's own"
-    )
-    rerun.add_argument("--seed", type=int, help="seed instead of the experiment's own")
+    rerun.add_argument("--out", type=Path, default="results", help="folder to write to (default: results)")
+    for name, kind in (("method", str), ("restarts", int), ("seed", int)):
+        rerun.add_argument(f"--{name}", type=kind, help=f"{name} instead of the experiment's own")
     rerun.set_defaults(command=_rerun)
     _add_derive(commands)
     _add_explain(commands)
@@ -118,7 +119,7 @@ def _add_atlas(commands: Any) -> None:
     atlas.add_argument(
         "--verify", action="store_true", help="only verify; the exit status is 1 if it is stale"
     )
-    atlas.add_argument("--out", type=Path, help="folder to write to (default: that of the package)")
+    atlas.add_argument("--out", type=Path, help="folder to write to or to verify (default: the package's)")
     atlas.set_defaults(command=_atlas)
 
 
@@ -139,10 +140,7 @@ def _rerun(options: argparse.Namespace) -> None:
     if options.what in EXPERIMENTS:
         _rerun_experiment(options.what, changed, options.out)
     elif changed:
-        message = (
-            f"--{next(iter(changed))} goes with an experiment ({', '.join(EXPERIMENTS)}), not "
-            f"with {options.what!r}"
-        )
+        message = f"--{next(iter(changed))} goes with an experiment ({', '.join(EXPERIMENTS)}), not {options.what!r}"
         raise InvalidInputError(message)
     else:
         _rerun_page(options.what, Path("docs"), options.out)
@@ -152,8 +150,9 @@ def _rerun_experiment(name: str, changed: dict[str, Any], out: Path) -> None:
     from mlpreport.experiments import experiment_named, run  # noqa: PLC0415
     from mlpreport.tables import errors, restarts  # noqa: PLC0415
 
-    result = run(replace(experiment_named(name), **changed))
+    # Whoever waits for the training must not hear only then that its result has no place.
     folder = writable(out)
+    result = run(replace(experiment_named(name), **changed))
     for shown in (errors(result), restarts(result)):
         print(shown, end="\n\n")
     print(f"saved {result.save(folder / f'{name}.npz')}")
@@ -163,6 +162,7 @@ def writable(folder: Path) -> Path:
     """Make `folder` if it is missing and return it; raise EnvironmentProblemError when that is impossible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
     except OSError as error:
         message = f"cannot write to {folder} ({error.strerror}); choose another folder with --out"
         raise EnvironmentProblemError(message) from error
@@ -170,6 +170,7 @@ def writable(folder: Path) -> Path:
 
 
 def _rerun_page(what: str, docs: Path, out: Path) -> None:
+    from mlpreport.experiments import EXPERIMENTS  # noqa: PLC0415
     from mlpreport.literate import execute, number, parse, weave  # noqa: PLC0415
 
     pages = [
@@ -180,7 +181,9 @@ def _rerun_page(what: str, docs: Path, out: Path) -> None:
     name = numbering[what].page if what in numbering else what
     found = next((page for page in pages if page.name == name), None)
     if found is None:
-        message = f"{what!r} is no experiment, and no page or label in {docs}/; run this in a copy of the repository"
+        near = get_close_matches(what, [*EXPERIMENTS, *numbering, *(page.name for page in pages)], n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "run this in a copy of the repository"
+        message = f"{what!r} is no experiment, and no page or label in {docs}/; {hint}"
         raise InvalidInputError(message)
     woven = weave(found, execute([found])[name], numbering)
     for path, content in woven.files.items():
@@ -192,16 +195,15 @@ def _rerun_page(what: str, docs: Path, out: Path) -> None:
 def _atlas(options: argparse.Namespace) -> None:
     from mlpreport.training import atlas  # noqa: PLC0415
 
+    folder = options.out or atlas.FOLDER
     for width in options.width or atlas.WIDTHS:
         if options.verify:
-            atlas.verify_atlas(atlas.load_atlas(width), sample=atlas.SAMPLE, seed=0)
-            units = f"{width} hidden unit{'s' * (width > 1)}"
-            print(f"the atlas of {units} is as its certificates say")
+            atlas.verify_atlas(atlas.load_atlas(width, folder), sample=atlas.SAMPLE, seed=0)
+            print(f"the atlas of {width} hidden unit{'s' * (width > 1)} is as its certificates say")
         else:
-            made = atlas.make_atlas(
-                width, restarts=atlas.WIDTHS.get(width, min(atlas.WIDTHS.values())), seed=0
-            )
-            print(f"wrote {atlas.save_atlas(made, writable(options.out or atlas.FOLDER))}")
+            writable(folder)
+            restarts = atlas.WIDTHS.get(width, min(atlas.WIDTHS.values()))
+            print(f"wrote {atlas.save_atlas(atlas.make_atlas(width, restarts=restarts, seed=0), folder)}")
 
 
 def _derive(options: argparse.Namespace) -> None:
@@ -240,7 +242,7 @@ def _program(file: str) -> "Program":
     from mlpreport.derivation import read_program  # noqa: PLC0415
 
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         message = f"cannot read {file} ({reason}); name a program file, or - for standard input"

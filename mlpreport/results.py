@@ -1,18 +1,15 @@
 """What an Experiment gave: frozen numbers and arrays that go to JSON or npz and come back the same, never pickle."""
 
-import json
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from mlpreport.data import Dataset, Sample
 from mlpreport.errors import InvalidInputError
+from mlpreport.stored import json_text, read_file, read_json, write_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,39 +117,21 @@ class Result:
 
     def to_json(self) -> str:
         """Write the whole result as JSON text; numbers keep every bit."""
-        return json.dumps(_encode(self, _array_to_json), indent=1, allow_nan=False)
+        return json_text(self)
 
     @classmethod
     def from_json(cls, text: str) -> "Result":
         """Read what `to_json` wrote."""
-        return _read(text, _array_from_json)
+        return read_json("the text", text, cls, KINDS)
 
     def save(self, path: str | Path) -> Path:
         """Write to `path`: JSON, or a compressed archive of arrays when its name ends in `.npz`; return the path."""
-        path = Path(path)
-        if path.suffix == ".npz":
-            arrays: dict[str, np.ndarray] = {}
-            header = json.dumps(_encode(self, lambda array: _store(array, arrays)), allow_nan=False)
-            np.savez_compressed(path, allow_pickle=False, header=np.array(header), **arrays)
-        else:
-            path.write_text(self.to_json(), encoding="utf-8")
-        return path
+        return write_file(Path(path), self)
 
     @classmethod
     def load(cls, path: str | Path) -> "Result":
         """Read a file that `save` wrote."""
-        path = Path(path)
-        if not path.is_file():
-            message = f"{path} is not there; save() a Result under that name, or run the experiment again"
-            raise InvalidInputError(message)
-        if path.suffix != ".npz":
-            return cls.from_json(path.read_text(encoding="utf-8"))
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                return _read(str(archive["header"]), lambda stored: archive[stored["array"]])
-        except (BadZipFile, ValueError, KeyError) as error:
-            message = f"{path} is not a result saved by mlpreport ({error}); run the experiment again"
-            raise InvalidInputError(message) from error
+        return read_file(Path(path), cls, KINDS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,60 +157,3 @@ class GraphRecord:
 
 
 KINDS = (Baseline, Dataset, EnsembleRecord, FunctionCurve, OptimumRecord, Result, Sample)
-
-
-def _encode(value: object, array: Callable[[np.ndarray], object]) -> object:
-    if is_dataclass(value):
-        named = {field.name: _encode(getattr(value, field.name), array) for field in fields(value)}
-        return {"kind": type(value).__name__, **named}
-    if isinstance(value, np.ndarray):
-        return array(value)
-    if isinstance(value, Mapping):
-        return {key: _encode(item, array) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_encode(item, array) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"kind": "float", "text": repr(value)}
-    return value
-
-
-def _decode(value: object, array: Callable[[dict[str, Any]], np.ndarray]) -> Any:
-    if isinstance(value, list):
-        return tuple(_decode(item, array) for item in value)
-    if not isinstance(value, dict):
-        return value
-    if "array" in value:
-        return array(value)
-    if value.get("kind") == "float":
-        return float(value["text"])
-    items = {key: _decode(item, array) for key, item in value.items() if key != "kind"}
-    kinds = {kind.__name__: kind for kind in KINDS}
-    return kinds[value["kind"]](**items) if "kind" in value else items
-
-
-def _read(text: str, array: Callable[[dict[str, Any]], np.ndarray]) -> Result:
-    try:
-        result = _decode(json.loads(text), array)
-    except (ValueError, TypeError, KeyError) as error:
-        message = f"not a result saved by mlpreport ({error}); run the experiment again"
-        raise InvalidInputError(message) from error
-    if not isinstance(result, Result):
-        message = f"this file holds {type(result).__name__}, not a Result; run the experiment again"
-        raise InvalidInputError(message)
-    return result
-
-
-def _array_to_json(array: np.ndarray) -> dict[str, object]:
-    numbers = [item if math.isfinite(item) else repr(item) for item in array.ravel().tolist()]
-    return {"array": numbers, "dtype": array.dtype.name, "shape": list(array.shape)}
-
-
-def _array_from_json(stored: dict[str, Any]) -> np.ndarray:
-    numbers = [float(item) if isinstance(item, str) else item for item in stored["array"]]
-    return np.array(numbers, dtype=stored["dtype"]).reshape(stored["shape"])
-
-
-def _store(array: np.ndarray, arrays: dict[str, np.ndarray]) -> dict[str, str]:
-    name = f"array_{len(arrays)}"
-    arrays[name] = array
-    return {"array": name}

@@ -15,7 +15,7 @@ TINY = Experiment(
     (
         Architecture((1, 1), "identity"),
         Architecture((1, 2, 1), "sigmoid"),
-        Architecture((1, 2, 2, 1), "sigmoid"),
+        Architecture((1, 2, 2, 2, 1), "sigmoid"),
     ),
     "levenberg-marquardt",
     restarts=5,

@@ -190,3 +190,5 @@ def test_an_unknown_claim_suggests_the_nearest():
 def test_results_of_other_experiments_are_refused():
     with pytest.raises(InvalidInputError, match=r"'one-unit' is judged by results of \('first-units',\)"):
         judge("one-unit", USUAL)
+    with pytest.raises(InvalidInputError, match=r"not of \('3',\)"):
+        judge("one-unit", 3)

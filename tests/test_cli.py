@@ -1,3 +1,4 @@
+import errno
 import io
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from mlpreport.cli import guarded, main
 from mlpreport.errors import EnvironmentProblemError, InvalidInputError, PageError
 from mlpreport.literate.mathematics import replace_dollars
 from mlpreport.results import Result
+from mlpreport.training.atlas import load_atlas, save_atlas
 
 SMALL = ["--restarts", "2", "--method", "levenberg-marquardt"]
 
@@ -27,7 +29,11 @@ def test_rerun_of_an_experiment_prints_errors_and_saves_the_result(tmp_path, cap
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["rerun", "hidden-unit"], "'hidden-unit' is no experiment"),
+        (
+            ["rerun", "hidden-unit"],
+            "'hidden-unit' is no experiment, and no page or label in docs/; did you mean 'hid",
+        ),
+        (["rerun", "zzz"], "'zzz' is no experiment, and no page or label in docs/; run this in a copy"),
         (["rerun", "fig-widths", "--seed", "1"], "--seed goes with an experiment"),
         (["rerun", "hidden-units", "--restarts", "0"], "restarts = 0"),
         (["rerun", "hidden-units", "--method", "newton"], "newton"),
@@ -45,6 +51,36 @@ def test_a_folder_that_cannot_be_made_is_an_environment_problem(tmp_path, capsys
     (tmp_path / "file").write_text("in the way")
     assert main(["rerun", "hidden-units", "--out", str(tmp_path / "file" / "below"), *SMALL]) == 3
     assert "choose another folder with --out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["rerun", "hidden-units", "--restarts", "0"], ["atlas", "--width", "0"]])
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_trained(tmp_path, capsys, command):
+    (tmp_path / "file").write_text("in the way")
+    assert main([*command, "--out", str(tmp_path / "file")]) == 3
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+def test_a_place_that_fails_while_it_is_written_is_an_environment_problem(number):
+    code = (
+        "import sys; from mlpreport.cli import guarded\n"
+        f"def command(): print('x'); raise OSError({number}, 'no place', 'file.npz')\n"
+        "sys.exit(guarded(command))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stderr == "mlpreport: file.npz: no place; free the place or choose another\n"
+
+
+def test_an_atlas_that_was_altered_fails_with_status_one(tmp_path, capsys):
+    text = save_atlas(load_atlas(1), tmp_path).read_text()
+    (tmp_path / "1.json").write_text(
+        text.replace('"seed": 0', '"seed": 1').replace('"count": 802', '"count": 803')
+    )
+    assert main(["atlas", "--width", "1", "--verify", "--out", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert "count is stored as 803" in error
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -125,6 +161,13 @@ def test_the_matrix_forms_that_derive_prints_are_what_explain_calls_right(networ
 
 
 DERIVED = {"dx", "dW1", "db1", "dW2", "dz1", "dz2"}
+
+
+def test_a_program_saved_by_an_editor_of_windows_is_read(tmp_path, capsys):
+    file = tmp_path / "program.txt"
+    file.write_bytes("\ufeff# shapes: x = (N, 1)\r\n\r\nl = sum(x**2)\r\n".encode())
+    assert main(["explain", str(file), "x", "2*x"]) == 0
+    assert capsys.readouterr().out.startswith("Right")
 
 
 def test_derive_restricts_itself_to_what_is_asked_for_once_each_in_that_order(network, capsys):

@@ -5,11 +5,11 @@ import pytest
 import torch
 from examples import TINY, trained
 
-from mlpreport.errors import InvalidInputError
+from mlpreport.errors import InvalidInputError, MlpReportError
 from mlpreport.experiments import EXPERIMENTS, DataSource, experiment_named, function_curve, run
 from mlpreport.models import MLP
 
-DEEP = "1-2-2-1 sigmoid"
+DEEP = "1-2-2-2-1 sigmoid"
 
 
 def test_every_experiment_is_found_by_its_own_name():
@@ -63,7 +63,7 @@ def test_the_torch_model_with_the_same_parameters_draws_the_same_curve():
     result = trained()
     record = result.record(DEEP)
     model = MLP(record.sizes, torch.sigmoid, dtype=torch.float64)
-    for layer in range(3):
+    for layer in range(4):
         for kind, letter in (("weight", "W"), ("bias", "b")):
             value = torch.as_tensor(record.parameters[f"{letter}{layer + 1}"][record.best])
             getattr(model, f"{layer}_{kind}").data = value
@@ -93,6 +93,18 @@ def test_optima_share_out_all_restarts():
     for optimum in optima:
         low, high = optimum.share_interval
         assert low < optimum.share == optimum.count / TINY.restarts < high or optimum.share == 1
+
+
+def test_the_smallest_data_have_a_result_and_no_warning():
+    one = DataSource(train_size=1, test_size=1)
+    found = run(replace(EXPERIMENTS["first-units"], restarts=1, data=one))
+    assert found["line"].loss == pytest.approx(0.0, abs=1e-30)
+    assert found.record("1-1-1 sigmoid").loss < 1e-6
+
+
+def test_targets_that_overflow_end_in_an_error_and_no_warning():
+    with pytest.raises(MlpReportError, match="none of 1 restarts"):
+        run(replace(EXPERIMENTS["first-units"], restarts=1, data=DataSource(noise=1e200)))
 
 
 def test_other_data_change_the_result():

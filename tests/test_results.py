@@ -1,10 +1,11 @@
 import json
+import pickle
 
 import numpy as np
 import pytest
 from examples import record, result, trained
 
-from mlpreport.errors import InvalidInputError
+from mlpreport.errors import EnvironmentProblemError, InvalidInputError
 from mlpreport.results import Result
 
 
@@ -15,7 +16,7 @@ def leaves(value, path=""):
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from leaves(item, f"{path}/{key}")
-    elif isinstance(value, tuple | list):
+    elif isinstance(value, tuple):
         for place, item in enumerate(value):
             yield from leaves(item, f"{path}/{place}")
     elif hasattr(value, "__dataclass_fields__"):
@@ -82,3 +83,64 @@ def test_other_archives_are_refused(tmp_path):
     for name in ("other.npz", "text.npz"):
         with pytest.raises(InvalidInputError, match=f"{name} is not a result"):
             Result.load(tmp_path / name)
+
+
+class Hostile:
+    def __reduce__(self):
+        return pytest.fail, ("a pickle was run",)
+
+
+@pytest.mark.parametrize("name", ["result.json", "result.npz"])
+def test_pickles_are_never_run(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(pickle.dumps(Hostile()))
+    with pytest.raises(InvalidInputError, match=f"{name} is not a result"):
+        Result.load(path)
+    if path.suffix == ".npz":
+        np.savez(path, header=np.array([Hostile()], dtype=object))
+        with pytest.raises(InvalidInputError, match=f"{name} is not a result"):
+            Result.load(path)
+
+
+@pytest.mark.parametrize("name", ["result.json", "result.npz"])
+def test_a_damaged_file_is_refused_or_read_the_same_but_never_anything_else(tmp_path, name):
+    saved = result("small", record("1-2-1 sigmoid", [0.5, 0.25]))
+    path = saved.save(tmp_path / name)
+    whole = path.read_bytes()
+    places = np.random.default_rng(0).integers(0, len(whole), 60)
+    damaged = [whole[: len(whole) * part // 4] for part in range(4)]
+    damaged += [whole[:place] + bytes([whole[place] ^ 0x80]) + whole[place + 1 :] for place in places]
+    refused = 0
+    for content in damaged:
+        path.write_bytes(content)
+        try:
+            assert list(leaves(Result.load(path))) == list(leaves(saved))
+        except InvalidInputError:
+            refused += 1
+    assert refused > len(damaged) / 2
+
+
+@pytest.mark.parametrize(
+    ("found", "altered"),
+    [
+        ('"dtype": "float64"', '"dtype": "object"'),
+        ('"dtype": "float64"', '"dtype": "S9"'),
+        ('"best": 0', '"best": "0"'),
+        ('"best": 0', '"worst": 0'),
+        ('"kind": "Baseline"', '"kind": "Sample"'),
+        ('"sizes": [', '"sizes": ' + 5000 * "["),
+    ],
+)
+def test_a_result_with_a_field_of_another_type_is_refused(found, altered):
+    text = result("small", record("1-2-1 sigmoid", [0.25, 0.5])).to_json()
+    assert found in text
+    with pytest.raises(
+        InvalidInputError, match=r"is not a result saved by mlpreport \(.+\); run the experiment again"
+    ):
+        Result.from_json(text.replace(found, altered, 1))
+
+
+@pytest.mark.parametrize("name", ["result.json", "result.npz"])
+def test_a_place_that_cannot_be_written_is_named(tmp_path, name):
+    with pytest.raises(EnvironmentProblemError, match=f"cannot write .*{name}.*choose"):
+        trained().save(tmp_path / "missing" / name)

@@ -66,6 +66,12 @@ def test_a_written_study_is_read_to_five_digits():
     assert again.to_json() == made().to_json()
 
 
+@pytest.mark.parametrize("size", [0, 10**6, 1.5])
+def test_sets_of_which_there_is_none_are_refused(size):
+    with pytest.raises(InvalidInputError, match=r"size = .*must be a whole number of at least 1 and at most"):
+        made()["3"].best_of(size)
+
+
 def test_an_altered_study_is_refused():
     text = made().to_json()
     number = f"{made()['3'].losses[7]:.5g}"

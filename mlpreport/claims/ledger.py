@@ -73,7 +73,7 @@ CLAIMS: dict[str, Claim] = {}
 def judge(name: str, *results: Result | Study) -> Judgement:
     """Judge the claim of that name by Results (or Studies) of the Experiments it names, in their order."""
     found = CLAIMS[checked_name("claim", name, CLAIMS)]
-    given = tuple(result.experiment for result in results)
+    given = tuple(getattr(result, "experiment", repr(result)) for result in results)
     if given != found.experiments:
         message = (
             f"claim {name!r} is judged by results of {found.experiments}, not of {given}; run() "

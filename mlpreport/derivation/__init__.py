@@ -2,6 +2,7 @@
 
 from mlpreport.derivation.backward import Derivation, Step
 from mlpreport.derivation.codegen import ValueAndGrad, value_and_grad
+from mlpreport.derivation.declarations import read_program, trace
 from mlpreport.derivation.elementwise import (
     Elementwise,
     elementwise,
@@ -14,7 +15,6 @@ from mlpreport.derivation.explain import Counterexample, Explanation, explain
 from mlpreport.derivation.indices import Line
 from mlpreport.derivation.program import Program
 from mlpreport.derivation.proof import Check, Proof, prove
-from mlpreport.derivation.reading import read_program, trace
 
 __all__ = [
     "Check",

@@ -50,7 +50,7 @@ class Derivation:
     def __getitem__(self, name: str) -> Step:
         """Return the step of a variable; an unknown name is an error that suggests the nearest."""
         if name not in self.steps:
-            hint = nearest(name, self.steps)
+            hint = nearest(name, self.steps) or "use one of these"
             message = f"the derivation has no step for {name!r} (it has {', '.join(self.steps)}); {hint}"
             raise ProgramError(message)
         return self.steps[name]

@@ -10,6 +10,8 @@ from functools import cached_property
 from keyword import iskeyword
 
 import sympy as sp
+from sympy.functions.elementary.piecewise import ExprCondPair
+from sympy.logic.boolalg import Boolean
 
 from mlpreport.derivation.stable import python_code, stable
 from mlpreport.errors import InvalidInputError
@@ -20,7 +22,7 @@ U = sp.Symbol("u", real=True)
 H = sp.Symbol("h", real=True)
 """The function's own value, in which some derivatives are written."""
 
-RESERVED = frozenset({"exp", "log", "max", "mean", "min", "softmax", "logsumexp", "sum"})
+RESERVED = frozenset({"exp", "log", "logsumexp", "max", "mean", "min", "ones", "softmax", "sum"})
 """Names that mean something else in the forward language."""
 
 
@@ -69,14 +71,26 @@ def by_value(
 
 
 def vanishes(gap: sp.Expr) -> bool:
-    """Whether an expression is 0 at negative and at positive entries, whatever its deltas and sums."""
+    """Whether an expression is 0 at negative and at positive entries, whatever its deltas, sums and sizes."""
     atoms = sorted(gap.atoms(sp.Indexed, sp.KroneckerDelta) | {U}, key=sp.default_sort_key)
+    sizes = sorted(gap.free_symbols - {U} - gap.atoms(sp.Dummy), key=str)
     values = []
     for scale in (-3, -1, 1, 3):
         point = {atom: scale * sp.Rational(2 * n + 1, n + 3) for n, atom in enumerate(atoms)}
-        values.append(gap.xreplace(point).subs(dict.fromkeys(gap.atoms(sp.Dummy), 3)).evalf(30, chop=True))
+        known = {size: 3 * n + 4 for n, size in enumerate(sizes)} | dict.fromkeys(gap.atoms(sp.Dummy), 3)
+        values.append(gap.xreplace(point).subs(known).evalf(30, chop=True))
     return all(abs(value) < sp.Float("1e-20") for value in values)
 
+
+_HYPERBOLIC = (sp.sinh, sp.cosh, sp.sech, sp.csch, sp.coth)
+"""Functions that are written with exponentials."""
+
+_KNOWN = (
+    *(sp.Add, sp.Mul, sp.Pow, sp.Number, sp.NumberSymbol, sp.Symbol, sp.Piecewise, ExprCondPair, Boolean),
+    *(sp.exp, sp.log, sp.Abs, sp.sign, sp.erf, sp.tanh, sp.sin, sp.cos, sp.tan),
+    *(sp.asin, sp.acos, sp.atan, sp.asinh, sp.acosh, sp.atanh),
+)
+"""What definitions are made of: all languages of printed code have it, and so has its derivative."""
 
 _REGISTERED: dict[str, Elementwise] = {}
 
@@ -114,13 +128,15 @@ def _checked(name: str, definition: Callable[[sp.Symbol], sp.Expr]) -> sp.Expr:
         message = f"{remedy}; it returned {expression!r}"
         raise InvalidInputError(message)
     # Max and Min have slope 1/2 at a tie; torch, and so this project, decides for one side. Slopes at jumps are 0.
-    exact = sp.nsimplify(expression, rational=True).replace(sp.Heaviside, _stairs)
+    exact = sp.nsimplify(expression.doit(), rational=True).replace(sp.Heaviside, _stairs)
     exact = exact.rewrite((sp.Max, sp.Min, sp.sign), sp.Piecewise)
     # One inside the other leaves a condition of conditions, which no language prints.
     exact = sp.piecewise_fold(exact) if exact.has(sp.ITE) else exact
-    exact = exact.rewrite((sp.sinh, sp.cosh), sp.exp)
-    if sp.diff(exact, U).has(sp.Derivative):
-        message = f"{remedy}; SymPy knows no derivative of {exact!r}"
+    exact = exact.rewrite(_HYPERBOLIC, sp.exp)
+    if unknown := {
+        str(type(part).__name__) for part in sp.preorder_traversal(exact) if not isinstance(part, _KNOWN)
+    }:
+        message = f"{remedy}; {' and '.join(sorted(unknown))} is not known"
         raise InvalidInputError(message)
     return exact
 

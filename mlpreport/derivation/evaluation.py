@@ -61,7 +61,14 @@ SYMBOLS = Domain(
 """SymPy expressions; registered functions stay as they are."""
 
 
-_COMPARE = {"<=": np.less_equal, "<": np.less, ">=": np.greater_equal, ">": np.greater}
+_COMPARE = {
+    "<=": np.less_equal,
+    "<": np.less,
+    ">=": np.greater_equal,
+    ">": np.greater,
+    "==": np.equal,
+    "!=": np.not_equal,
+}
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,7 @@ def _value(e: sp.Expr, frame: Frame) -> Array:
     domain = frame.domain
     if isinstance(e, sp.Indexed):
         return frame.arrays[str(e.base.label)][frame.place(e.indices[0]), frame.place(e.indices[1])]
-    if e.is_number and not e.args:
+    if e.is_number and (domain is FLOATS or not e.args):
         return domain.number(e)
     if e.is_Symbol:
         return frame.symbols[e]
@@ -166,7 +173,8 @@ def _function(e: sp.Expr, frame: Frame) -> Array:
     if isinstance(e, sp.Piecewise):
         *cases, (last, _) = e.args
         holding = [_holds(condition, frame) for _, condition in cases]
-        return np.select(holding, [frame.value(case) for case, _ in cases], frame.value(last))
+        with np.errstate(all="ignore"):  # where another case is taken
+            return np.select(holding, [frame.value(case) for case, _ in cases], frame.value(last))
     if isinstance(e, sp.exp):
         factors = [part.as_coeff_Mul() for part in sp.Add.make_args(sp.expand(e.exp))]
         return reduce(mul, (domain.exp(frame.value(rest), factor) for factor, rest in factors))

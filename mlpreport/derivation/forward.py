@@ -1,5 +1,6 @@
 """Derivatives that go forward or twice: tangents, Hessian-vector products, Jacobians between any two variables."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
 from operator import add
@@ -61,8 +62,21 @@ def hvp(program: Program, wrt: str | tuple[str, ...]) -> Derivation:
     definitions = simple({**first.backward.definitions, slope: reduce(add, slopes)}, program.shapes)
     wanted = needed(definitions, [program.loss, slope])
     second = vjp(replace(program, inputs={**program.inputs, **shapes}, definitions=wanted))
+    words = {f"the loss {slope}": f"the directional derivative of the loss {program.loss}"}
+    words |= {slope: f"the directional derivative of {program.loss}"}
+    words |= {direction(name): f"the direction of {name}" for name in names}
+    steps = {name: _said(step, words) for name, step in second.steps.items()}
     results = {name: second.results[name] for name in names}
-    return replace(second, results=results, value=program.loss, of=program)
+    return replace(second, steps=steps, results=results, value=program.loss, of=program)
+
+
+def _said(step: Step, words: Mapping[str, str]) -> Step:
+    """Put words for names of derivatives into the reasons of a step."""
+    lines = []
+    for each in step.lines:
+        because = reduce(lambda text, name: text.replace(name, words[name]), words, each.because)
+        lines.append(replace(each, because=because))
+    return replace(step, lines=tuple(lines))
 
 
 def jacobian(program: Program, u: str, v: str) -> Line:

@@ -15,9 +15,7 @@ _OUTERMOST = "differentiate the outer operation, then what is inside"
 REASONS = {
     "seed": "the derivative of a variable with respect to itself is 1",
     "no path": "{} does not enter {}, so its gradient is 0",
-    "power rule": _OUTERMOST,
-    "product rule": _OUTERMOST,
-    "outer function": _OUTERMOST,
+    **dict.fromkeys(("power rule", "product rule", "outer function"), _OUTERMOST),
     "coordinate rule": "two entries of {} depend on each other only if they are the same",
     "collapse": "a sum over a Kronecker delta keeps one term",
     "derivative of a function": "differentiating the definition of {}{}",
@@ -152,6 +150,13 @@ def collapse(formula: sp.Expr) -> sp.Expr:
         return formula.func(*map(collapse, formula.args)) if formula.has(sp.Sum) else formula
     body, k, size = outer_sum(formula)
     return sp.Add(*(_collapsed(term, k, size) for term in sp.Add.make_args(collapse(body))))
+
+
+def outermost(formula: sp.Expr) -> set[sp.Sum]:
+    """Sums that are in no other sum."""
+    if isinstance(formula, sp.Sum):
+        return {formula}
+    return set().union(*map(outermost, formula.args)) if formula.has(sp.Sum) else set()
 
 
 def outer_sum(formula: sp.Sum) -> tuple[sp.Expr, sp.Symbol, sp.Expr]:

@@ -3,7 +3,8 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import starmap
+from itertools import count, starmap
+from keyword import iskeyword
 
 import sympy as sp
 
@@ -27,14 +28,21 @@ _ROWS: dict[str, Row] = {
     "T": (4, (5,), r"{}^{{\mathsf{{T}}}}"),
     "sum": (0, (2,), "{op} {}"),
     "sum along": (0, (2,), r"{op}_{{\text{{{along}}}}} {}"),
-    "logsumexp": (6, (7,), r"\operatorname{{logsumexp}}{}"),
+    "softmax": (6, (7,), "{op}{}"),
+    "softmax along": (6, (7,), r"{op}_{{\text{{{along}}}}}{}"),
+    "logsumexp": (6, (7,), "{op}{}"),
+    "logsumexp along": (6, (7,), r"{op}_{{\text{{{along}}}}}{}"),
     "ones": (6, (0, 0), r"\mathbf{{1}}_{{{} \times {}}}"),
     "Σ": (3, (2, 0, 0), r"\sum_{{{1}=1}}^{{{2}}} {0}"),
     "δ": (6, (0, 0), r"\delta_{{{} {}}}"),
     "∂": (4, (0, 0), r"\frac{{\partial {}}}{{\partial {}}}"),
     "∂()": (4, (7, 0), r"\frac{{\partial}}{{\partial {1}}} {0}"),
 }
-_GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega"
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
+    "omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+)
+_ACCENTS = ("hat", "bar", "tilde", "dot")
 _FUNCTIONS = {"sigmoid": r"\sigma", "tanh": r"\tanh", "exp": r"\exp", "log": r"\log", "sum": r"\sum"}
 _LETTERS = "mnrstuvwabcdefghijkpq"
 """What an index is called whose own letter is a variable's name."""
@@ -44,29 +52,48 @@ _SHORT = 3
 
 
 def latex_name(name: str, at: Sequence[str] = ()) -> str:
-    """Typeset a variable: W1 as W with index 1, yhat with a hat, ∂l/∂W1 as a fraction; `at` are its indices."""
+    """Typeset a variable: W1 and W_new with their indices, y_hat with a hat, ∂l/∂W1 as a fraction; `at` are places."""
     if name.startswith("∂"):
         top, _, bottom = name[1:].partition("/∂")
         below = latex_name(bottom, at)
         below = rf"\left({below}\right)" if bottom.startswith("∂") else below
         return rf"\frac{{\partial {latex_name(top)}}}{{\partial {below}}}"
     if at:
-        plain, places = latex_name(name), "".join(at)
-        return rf"({plain})_{{{places}}}" if "_" in plain else rf"{plain}_{{{places}}}"
+        whole, places = latex_name(name), "".join(at)
+        return rf"({whole})_{{{places}}}" if "_" in whole else rf"{whole}_{{{places}}}"
     if name.startswith("dot("):
         inner = latex_name(name[4:-1])
         head, mark, tail = inner.partition("_{") if not inner.startswith("\\frac") else (inner, "", "")
         return rf"\dot{{{head}}}{mark}{tail}"
-    stem, digits = re.fullmatch(r"(.*?)_?(\d*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
-    return _stem(stem or name) + (f"_{{{digits}}}" if digits and stem else "")
+    # No variable can be called lambda, so lambda_ means that.
+    return _plain(name.removesuffix("_") if iskeyword(name[:-1]) else name)
+
+
+def _plain(name: str) -> str:
+    """Typeset a letter or a word, perhaps with digits; words behind underscores are accents or further indices."""
+    parts = re.fullmatch(r"([^\W\d_]+)(\d*)((?:_[^\W_]+)*)", name)
+    if not parts:
+        return rf"\mathrm{{{_escaped(name)}}}"
+    stem, digits, rest = parts.groups()
+    words = rest.split("_")[1:]
+    accents = [word for word in words if word in _ACCENTS]
+    head = "".join(rf"\{accent}{{" for accent in accents) + _stem(stem) + "}" * len(accents)
+    places = [digits] * bool(digits)
+    places += [_letter(word) or rf"\text{{{word}}}" for word in words if word not in _ACCENTS]
+    return head + (f"_{{{','.join(places)}}}" if places else "")
 
 
 def _stem(stem: str) -> str:
-    if accent := re.fullmatch("(.+)(hat|bar|tilde|dot)", stem):
-        return rf"\{accent[2]}{{{_stem(accent[1])}}}"
-    if stem in _GREEK.split():
-        return rf"\{stem}"
-    return stem if len(stem) == 1 and stem != "_" else rf"\mathrm{{{_escaped(stem)}}}"
+    for accent in _ACCENTS:
+        letter = stem.removesuffix(accent)
+        if letter != stem and (len(letter) == 1 or letter in _GREEK.split()):
+            return rf"\{accent}{{{_letter(letter)}}}"
+    return _letter(stem) or rf"\mathrm{{{stem}}}"
+
+
+def _letter(word: str) -> str:
+    """Typeset a letter, which may be Greek and spelled out, or a number; empty for other words."""
+    return rf"\{word}" if word in _GREEK.split() else word if len(word) == 1 or word.isdigit() else ""
 
 
 def _escaped(text: str) -> str:
@@ -108,12 +135,14 @@ def _assigned(
     indices: Iterable[sp.Dummy], taken: set[str], known: Mapping[sp.Dummy, str]
 ) -> dict[sp.Dummy, str]:
     """Give every index its own letter if that is free, and then the others what is left."""
-    letters = dict(known)
-    for more in ("", [*_LETTERS, *(2 * letter for letter in _LETTERS)]):
-        for dummy in sorted(set(indices) - letters.keys(), key=lambda d: d.dummy_index):
-            free = [c for c in (dummy.name, *more) if c not in taken | set(letters.values())]
-            if free:
-                letters[dummy] = free[0]
+    letters, spare = dict(known), (n * letter for n in count(1) for letter in _LETTERS)
+    missing = sorted(set(indices) - known.keys(), key=lambda d: d.dummy_index)
+    for dummy in missing:
+        if dummy.name not in taken | set(letters.values()):
+            letters[dummy] = dummy.name
+    for dummy in missing:
+        if dummy not in letters:
+            letters[dummy] = next(c for c in spare if c not in taken | set(letters.values()))
     return letters
 
 
@@ -150,14 +179,15 @@ def written(derivation: Derivation, name: str, form: str) -> str:
     """
     step, names = derivation[name], code_names(derivation.backward)
     key, shape = cotangent(derivation.program.loss, name), show_shape(step.shape)
+    head = re.sub(r"dot\([^()]*\)", lambda found: names[found[0]], key)
     taken = set(names.values())
     if form == "text":
         lines = "\n".join(starmap(_line, _printed(step.lines, code_dialect(names, ""), taken)))
-        return f"{key} = {names[key]}, shape {shape}\n{lines}"
+        return f"{head} = {names[key]}, shape {shape}\n{lines}"
     if form == "markdown":
         return f"## ${latex_name(key)}$, shape {shape}\n\n{markdown(step.lines).rstrip()}"
     if form == "latex":
-        return f"% {key}, shape {shape}\n\\[\n{_block(_aligned(step.lines, taken))}\n\\]"
+        return f"% {head}, shape {shape}\n\\[\n{_block(_aligned(step.lines, taken))}\n\\]"
     message = f"form {form!r} is unknown; use 'text', 'markdown' or 'latex'"
     raise InvalidInputError(message)
 

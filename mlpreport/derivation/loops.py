@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from mlpreport.derivation.indices import Phi, entry, indices
+from mlpreport.derivation.indices import Phi, entry, indices, outermost
 from mlpreport.derivation.printing import helper_name
 from mlpreport.derivation.program import ONE, Shape, Term, build
 from mlpreport.derivation.stable import code
+from mlpreport.errors import ProgramError
 
 Axis = tuple[sp.Expr, sp.Expr]
 """An index with the number of its values."""
@@ -67,14 +68,14 @@ class Loops:
         if term.op == "map":
             formula = sp.Symbol(f"{term.name}({self.code(formula)})")
         places = [_place(k) for k, _ in axes]
-        sums = {part: sp.Dummy() for part in sorted(_outer_sums(formula), key=sp.default_sort_key)}
+        sums = {part: sp.Dummy() for part in sorted(outermost(formula), key=sp.default_sort_key)}
         rest, totals = formula.xreplace(sums), list[str]()
         *outer, inner = axes
         added = [part for part in sums if inner[1] != 1 and not peak and not self._over_points(part)]
         for number, (part, mark) in enumerate(sums.items()):
             if part not in added:
                 total = f"total{number or ''}"
-                totals += self._total(total, part, peak=peak)
+                totals += self._largest(total, part) if peak else self._total(total, part)
                 rest = rest.xreplace({mark: sp.Symbol(total)})
         start = rest.xreplace({sums[part]: sp.S.Zero for part in added})
         body = self._nested([inner], [*totals, self._assigned(name, places, self.code(start))])
@@ -137,21 +138,36 @@ class Loops:
     def _over_points(self, part: sp.Sum) -> bool:
         return self.layout.points[1] in [size for _, _, size in part.limits]
 
-    def _total(self, name: str, part: sp.Sum, *, peak: bool) -> list[str]:
-        """Print the loops that add up a sum in a local variable; sums over points are inner products of rows.
-
-        Or, for a peak, those that find the largest of what would be summed.
-        """
+    def _total(self, name: str, part: sp.Sum) -> list[str]:
+        """Print the loops that add up a sum in a local variable; sums over points are inner products of rows."""
         value, loops, rows = self.code(part.function), _limits(part), self._rows(part.function)
-        body = f"{name} = max({name}, {value})" if peak else f"{name} += {value}"
-        points = self.code(self.layout.points[1])
+        body, points = f"{name} += {value}", self.code(self.layout.points[1])
         if self._over_points(part) and rows:
             loops = [(k, size) for k, size in loops if size != self.layout.points[1]]
             body = f"{name} += row_{('total', 'product')[len(rows) - 1]}({', '.join([*rows, points])})"
         elif self._over_points(part):
             k = next(k for k, size in loops if size == self.layout.points[1])
             body = f"{name} += sum_of(first({points} - {k}, {value}))"
-        return [f"{name} = {'-math.inf' if peak else '0.0'}", *self._nested(loops, [body])]
+        return [f"{name} = 0.0", *self._nested(loops, [body])]
+
+    def _largest(self, name: str, part: sp.Sum) -> list[str]:
+        """Print the loops that find the largest of what a sum runs over, for each point where it differs.
+
+        Raises
+        ------
+        ProgramError
+            If it is to be found among the points, which kernels hold several at a time.
+        """
+        if self._over_points(part):
+            message = (
+                "a kernel takes no softmax and no logarithm of a sum of exponentials over its points; "
+                "take it along the columns (axis=1), or compile the program with value_and_grad"
+            )
+            raise ProgramError(message)
+        varies = any(str(e.base.label) in self.layout.varying for e in part.atoms(sp.Indexed))
+        largest = "lanes.maximum" if varies else "max"
+        body = f"{name} = {largest}({name}, {self.code(part.function)})"
+        return [f"{name} = -math.inf", *self._nested(_limits(part), [body])]
 
     def _rows(self, body: sp.Expr) -> list[str]:
         """The rows whose product is summed over the points, if it is one of one or two; else none."""
@@ -177,9 +193,3 @@ def _place(k: sp.Expr) -> str:
 def _limits(part: sp.Sum) -> list[Axis]:
     """Indices of a sum with their sizes, the outermost first."""
     return [(k, size) for k, _, size in reversed(part.limits)]
-
-
-def _outer_sums(formula: sp.Expr) -> set[sp.Sum]:
-    if isinstance(formula, sp.Sum):
-        return {formula}
-    return set().union(*map(_outer_sums, formula.args))

@@ -5,7 +5,7 @@ from operator import add, mul, sub
 
 import sympy as sp
 
-from mlpreport.derivation.indices import Phi, collapse, outer_sum
+from mlpreport.derivation.indices import Phi, collapse, outer_sum, outermost
 from mlpreport.derivation.program import ALL, ONE, Term, build, num
 from mlpreport.errors import ProgramError
 
@@ -37,23 +37,16 @@ def tidy(formula: sp.Expr) -> sp.Expr:
     """Write a formula with fewest operations: as it is, with common factors outside, or as one fraction."""
     if isinstance(formula, sp.Indexed) or not formula.args:
         return formula
-    formula = formula.xreplace({s: collapse(sp.Sum(tidy(s.function), *s.limits)) for s in _sums(formula)})
+    formula = formula.xreplace({s: collapse(sp.Sum(tidy(s.function), *s.limits)) for s in outermost(formula)})
     if not formula.has(sp.Add):
         return formula
-    atoms = sorted(_sums(formula) | formula.atoms(sp.Indexed, sp.Function), key=sp.default_sort_key)
+    atoms = sorted(outermost(formula) | formula.atoms(sp.Indexed, sp.Function), key=sp.default_sort_key)
     names = {atom: sp.Dummy() for atom in atoms}
     plain = formula.xreplace(names)
     candidates = [sp.factor_terms(plain), plain]
     if plain.is_rational_function(*names.values()):
         candidates.append(sp.factor_terms(sp.cancel(plain)))
     return min(candidates, key=sp.count_ops).xreplace({mark: atom for atom, mark in names.items()})
-
-
-def _sums(formula: sp.Expr) -> set[sp.Sum]:
-    """Sums that are in no other sum."""
-    if isinstance(formula, sp.Sum):
-        return {formula}
-    return set().union(*map(_sums, formula.args)) if formula.has(sp.Sum) else set()
 
 
 def _matrix(e: sp.Expr, r: sp.Expr, c: sp.Expr) -> Term:

@@ -180,7 +180,7 @@ class Program:
     def variable(self, name: str) -> Term:
         """Return the variable `name` as a term; an unknown name is an error that suggests the nearest."""
         if name not in self.shapes:
-            hint = nearest(name, self.shapes)
+            hint = nearest(name, self.shapes) or "use one of these"
             message = f"the program has no variable {name!r} (it has {', '.join(self.shapes)}); {hint}"
             raise ProgramError(message)
         return build("var", name, *self.shapes[name])

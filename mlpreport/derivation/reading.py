@@ -9,17 +9,20 @@ import sympy as sp
 
 from mlpreport.derivation.elementwise import elementwise_names, nearest
 from mlpreport.derivation.indices import Phi, entry
-from mlpreport.derivation.program import ALL, ONE, Program, Shape, Term, build, num, show_shape
+from mlpreport.derivation.program import ALL, ONE, Term, build, num, show_shape
 from mlpreport.derivation.splitting import simple
 from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**"}
 _LIBRARIES = {"np", "numpy", "torch", "jnp"}
 _DEEPEST = 150
+_LARGEST = 709.78
+"""Logarithm of the largest number in double precision."""
 _SUM = {"None": ALL, "0": sp.S.Zero, "-2": sp.S.Zero, "1": ONE, "-1": ONE}
-_AXES = {"sum": _SUM, "mean": _SUM, "softmax": {"1": ONE, "-1": ONE}}
-_DECLARED = re.compile(r"\s*(\w+)\s*=\s*\(\s*(\w+)\s*,\s*(\w+)\s*,?\s*\)\s*(?:,|$)")
+_AXES = {"sum": _SUM, "mean": _SUM, "softmax": _SUM}
 _TORCH = {"dim": "axis", "keepdim": "keepdims"}
+_PRIME = "ʹ"
+"""Stands for the ' of a derivative such as tanh'(z): a letter to Python, which would begin a text at the '."""
 
 
 @dataclass
@@ -33,7 +36,7 @@ class Reader:
     def read_assignments(self) -> dict[str, Term]:
         """Read a whole program into simple equations."""
         if not (statements := self._parse("exec").body):
-            self.fail(_place(1, 1), "the program is empty; its last line assigns the loss")
+            self.fail(_place(1, 0), "the program is empty; its last line assigns the loss")
         definitions = dict(map(self._assignment, statements))
         loss, term = definitions.popitem()
         if term.shape != (ONE, ONE):
@@ -48,18 +51,21 @@ class Reader:
 
     def fail(self, node: Any, problem: str, kind: type[InvalidInputError] = ProgramError) -> NoReturn:
         """Raise an error that marks the source line."""
-        lines = self.source.splitlines() or [""]
-        text, start = lines[min(node.lineno, len(lines)) - 1], node.col_offset
-        end = getattr(node, "end_col_offset", None) or start
-        marks = " " * start + "^" * max(1, min(end, len(text)) - start)
+        lines = re.split("\r\n|\r|\n", self.source)  # what Python counts as lines
+        text = lines[min(node.lineno, len(lines)) - 1]
+        # Python counts places in bytes; what goes on in the next line is marked to the end of its first.
+        ends = node.col_offset, node.end_col_offset if node.end_lineno == node.lineno else None
+        start, end = (len(_primed(text).encode()[:place].decode(errors="ignore")) for place in ends)
+        marks = re.sub("[^\t]", " ", text[:start]) + "^" * max(1, end - start)
         message = f"line {node.lineno}: {problem}\n    {text}\n    {marks}"
         raise kind(message)
 
     def _parse(self, mode: str) -> Any:
         try:
-            tree = ast.parse(self.source, mode=mode)
+            tree = ast.parse(_primed(self.source), mode=mode)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            place = _place(getattr(error, "lineno", None) or 1, getattr(error, "offset", None) or 1)
+            before = (getattr(error, "text", None) or "")[: (getattr(error, "offset", None) or 1) - 1]
+            place = _place(getattr(error, "lineno", None) or 1, len(before.encode()))
             self.fail(place, f"not Python syntax ({getattr(error, 'msg', error)})")
         level: list[ast.AST] = [tree]
         for _ in range(_DEEPEST):
@@ -96,8 +102,7 @@ class Reader:
                 return self._operation(node, "neg", self._expression(operand))
             case ast.BinOp(left, op, right) if type(op) in _BINARY:
                 operands = self._expression(left), self._expression(right)
-                if isinstance(op, ast.Pow) and operands[1].op != "num":
-                    self.fail(right, "an exponent is a number; write exp(b * log(a)) for a power of arrays")
+                self._check(node, operands)
                 return self._operation(node, _BINARY[type(op)], *operands)
             case ast.Attribute(value, "T"):
                 return self._expression(value).T
@@ -106,9 +111,20 @@ class Reader:
         kind = type(node).__name__
         return self.fail(node, f"{kind} is outside the language (@ + - * / ** .T, numbers, function calls)")
 
+    def _check(self, node: ast.BinOp, operands: tuple[Term, Term]) -> None:
+        """Refuse powers and quotients that have no value."""
+        a, b = (operand.parts[0] if operand.op == "num" else None for operand in operands)
+        if isinstance(node.op, ast.Pow) and not (b is not None and b.is_Rational):
+            rule = "an exponent is a number, whole or a fraction; write exp(b * log(a)) for other powers"
+            self.fail(node.right, rule)
+        huge = isinstance(node.op, ast.Pow) and a and a.is_number and abs(b * sp.log(abs(a)).n()) > _LARGEST
+        if huge or (b == 0 and isinstance(node.op, ast.Div)):
+            self._number(node, sp.oo)
+
     def _number(self, node: ast.expr, value: sp.Expr) -> Term:
-        if value.is_number and not (value.is_finite and value.is_real):
-            self.fail(node, f"{ast.unparse(node)} is no finite number")
+        real = value.is_finite and value.is_real
+        if value.is_number and not (real and abs(value) < sp.exp(_LARGEST)):
+            self.fail(node, f"{ast.unparse(node)} is no finite number; numbers are real and below 1.8e308")
         return num(value)
 
     def _name(self, node: ast.Name) -> Term:
@@ -137,18 +153,32 @@ class Reader:
         owner = getattr(function, "value", None)
         if owner and ast.unparse(owner) not in _LIBRARIES - self.scope.keys():
             arguments.insert(0, owner)
-        name = getattr(function, "attr", None) or getattr(function, "id", "")
-        known = sorted({*_AXES, "exp", "log", *elementwise_names()})
-        if name not in known:
+        name = getattr(function, "attr", None) or str(getattr(function, "id", ""))
+        known = sorted({*_AXES, "exp", "log", "ones", *elementwise_names()})
+        name, order = name.rstrip(_PRIME), name.count(_PRIME)
+        if name not in (elementwise_names() if order else known):
             hint = nearest(name, known) or f"known: {', '.join(known)}; or use register_elementwise"
-            self.fail(function, f"unknown function {name!r}; {hint}")
+            self.fail(function, f"unknown function {name + order * chr(39)!r}; {hint}")
+        if name == "ones":
+            return self._ones(node, arguments)
         axis = self._axis(node, name, arguments)
         if len(arguments) != 1:
             self.fail(node, f"{name} takes one array")
         operand = self._expression(arguments[0])
         if name in elementwise_names():
-            return self._operation(node, "call", name, 0, operand)
+            return self._operation(node, "call", name, order, operand)
         return self._operation(node, name, operand, *[axis] * (name in _AXES))
+
+    def _ones(self, node: ast.Call, arguments: list[ast.expr]) -> Term:
+        """Read ones((N, D)); its sizes are those of variables."""
+        match arguments:
+            case [ast.Tuple(given)]:
+                arguments = given
+        sizes = [self._expression(size) for size in arguments]
+        known = {ONE, *(size for term in self.scope.values() for size in term.shape)}
+        if len(sizes) != 2 or node.keywords or any(s.op != "num" or s.parts[0] not in known for s in sizes):  # noqa: PLR2004
+            self.fail(node, "ones takes two sizes that variables have, such as ones((N, 1))")
+        return build("ones", *(size.parts[0] for size in sizes))
 
     def _axis(self, node: ast.Call, name: str, arguments: list[ast.expr]) -> sp.Integer:
         """Read the axis, by position or name; sizes of 1 are always kept."""
@@ -158,93 +188,25 @@ class Reader:
         default = "1" if name == "softmax" else "None"
         axis = _AXES.get(name, {"None": ALL}).get(given.pop("axis", default))
         if given.pop("keepdims", "True") != "True" or given or axis is None:
-            rule = "sum and mean take axis=None, 0 or 1 and keep the axis; softmax runs along rows (axis=1)"
+            rule = "sum, mean and softmax take axis=None, 0 or 1; sum and mean keep the axis"
             self.fail(node, f"{name} with these arguments is outside the language: {rule}")
         return axis
 
 
+def _primed(source: str) -> str:
+    """Write a derivative such as tanh'(z) as Python can read it, every character in its place."""
+    return re.sub(r"(?<=\w)'+(?=\()", lambda found: _PRIME * len(found[0]), source)
+
+
 def _place(row: int, column: int) -> ast.AST:
-    return ast.Pass(lineno=row, col_offset=column - 1)
+    return ast.Pass(lineno=row, col_offset=column, end_lineno=row, end_col_offset=column)
 
 
 def _recognised(term: Term) -> Term:
-    """Replace log(sum(exp(a))) and exp(a) / sum(exp(a), axis=1) by the operations that cannot overflow."""
+    """Replace log(sum(exp(a))) and exp(a) / sum(exp(a)) by the operations that cannot overflow."""
     match term:
         case Term("log", (Term("sum", (Term("exp", (inner,)), axis)),)):
             return build("logsumexp", inner, axis)
-        case Term("/", (top, Term("sum", (Term("exp", (inner,)) as below, sp.S.One)))) if top == below:
-            return build("softmax", inner, ONE)
+        case Term("/", (top, Term("sum", (Term("exp", (inner,)) as below, axis)))) if top == below:
+            return build("softmax", inner, axis)
     return term
-
-
-def trace(
-    source: str, /, *, assume: tuple[str, ...] | str = (), **shapes: tuple[str | int, str | int]
-) -> Program:
-    """Read a forward program written in the NumPy subset, given the shapes of its inputs.
-
-    Parameters
-    ----------
-    source
-        Assignments, one a line; the last one is the loss, of shape (1, 1).
-    assume
-        Assumptions such as "rows_sum_to_one:y", used as visible steps.
-    **shapes
-        For each input (rows, cols); a size is a name such as "N" or a whole number.
-
-    Raises
-    ------
-    ProgramError, ShapeError
-        If the source leaves the language or shapes do not fit; the message marks the source line.
-    """
-    inputs = {name: _shape(name, shape) for name, shape in shapes.items()}
-    scope = {name: build("var", name, *shape) for name, shape in inputs.items()}
-    definitions = Reader(source, scope).read_assignments()
-    program = Program(inputs, definitions, (assume,) if isinstance(assume, str) else tuple(assume), source)
-    for assumption in program.assumptions:
-        kind, _, name = assumption.partition(":")
-        program.variable(name)
-        if kind != "rows_sum_to_one":
-            message = f"assumption {assumption!r} is unknown; write 'rows_sum_to_one:{name}'"
-            raise ProgramError(message)
-    return program
-
-
-def _shape(name: str, shape: Any) -> Shape:
-    """Turn a declared shape into sizes: positive whole numbers or symbols."""
-    given = shape if isinstance(shape, tuple | list) else ()
-    sizes = [
-        sp.Symbol(size, integer=True, positive=True) if isinstance(size, str) else sp.Integer(size)
-        for size in given
-        if (size.isidentifier() if isinstance(size, str) else type(size) is int and size > 0)
-    ]
-    if not len(given) == len(sizes) == 2:  # noqa: PLR2004
-        remedy = 'write (rows, cols) of names or positive whole numbers, such as ("N", 1)'
-        message = f"shape of {name} is {shape!r}: {remedy}"
-        raise ShapeError(message)
-    return sizes[0], sizes[1]
-
-
-def read_program(text: str) -> Program:
-    """Read a program file: forward code whose comment lines declare shapes and assumptions.
-
-    `# shapes: x = (N, D), W1 = (D, H)` declares inputs, `# assume: rows_sum_to_one:y` an assumption; both may be
-    repeated. Everything else is as in `trace`.
-
-    Raises
-    ------
-    ProgramError, ShapeError
-        As for `trace`, and for a declaration that cannot be read.
-    """
-    shapes, assume = dict[str, Any](), list[str]()
-    for row, line in enumerate(text.splitlines(), 1):
-        found = re.fullmatch(r"\s*#\s*(shapes|assume)\s*:\s*(.*?)\s*", line)
-        kind, rest = found.groups() if found else ("", "")
-        if kind == "assume":
-            assume += re.split(r"[,\s]+", rest)
-        elif kind and (not rest or _DECLARED.sub("", rest)):
-            rule = f"line {row}: write '# shapes: x = (N, D), W1 = (D, H)'"
-            message = f"{rule}\n    {line}\n    {'^' * len(line)}"
-            raise ProgramError(message)
-        for name, *sizes in _DECLARED.findall(rest) if kind == "shapes" else ():
-            shapes[name] = tuple(int(size) if size.isdigit() else size for size in sizes)
-    return trace(text, assume=tuple(assume), **shapes)

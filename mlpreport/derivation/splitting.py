@@ -29,8 +29,12 @@ def _split(
     rule: Callable[[Term, str], Sequence[str] | None],
     names: Iterator[str],
 ) -> dict[str, Term]:
-    """Name parts by a rule: it gives the places of a term's operands, or None where the term may not stand."""
+    """Name parts by a rule: it gives the places of a term's operands, or None where the term may not stand.
+
+    A part that has a name already keeps that.
+    """
     result: dict[str, Term] = {}
+    named: dict[Term, Term] = {}
 
     def placed(term: Term, place: str) -> Term:
         if term.op == "var":
@@ -38,12 +42,15 @@ def _split(
         if (places := rule(term, place)) is not None:
             left = iter(places)
             return term.rewritten(lambda part: placed(part, next(left)))
-        root, name = placed(term, ROOT), next(names)
+        root = placed(term, ROOT)
+        return named[root] if root in named else define(next(names), root)
+
+    def define(name: str, root: Term) -> Term:
         result[name] = root
-        return build("var", name, *term.shape)
+        return named.setdefault(root, build("var", name, *root.shape))
 
     for name, term in definitions.items():
-        result[name] = placed(term, ROOT)
+        define(name, placed(term, ROOT))
     return result
 
 

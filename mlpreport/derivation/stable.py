@@ -38,8 +38,9 @@ def _in_sigmoid(expression: sp.Expr, u: sp.Symbol) -> sp.Expr | None:
         return expression
     mark, s = sp.Dummy(positive=True), sp.Dummy()
     ratios = [sp.nsimplify(sp.cancel(e / exponents[0]), rational=True) for e in exponents]
-    rational = all(ratio.is_Rational for ratio in ratios)
-    unit = exponents[0] * sp.sign(sp.LC(exponents[0], u)) * (sp.gcd(ratios) if rational else 1)
+    if not all(ratio.is_Rational for ratio in ratios):
+        return None
+    unit = exponents[0] * sp.sign(sp.LC(exponents[0], u)) * sp.gcd(ratios)
     powers = {sp.exp(e): mark ** sp.nsimplify(sp.cancel(e / unit), rational=True) for e in exponents}
     if any(abs(power.as_base_exp()[1]) > HIGHEST for power in powers.values()):
         return None
@@ -133,8 +134,10 @@ class _Code(StrPrinter):  # type: ignore[misc]
             text = form.format(self._print(condition), self._branch(branch), text)
         return text
 
-    def _print_Equality(self, expr: sp.Eq) -> str:  # noqa: N802
-        return f"({self._print(expr.lhs)} == {self._print(expr.rhs)})"
+    def _print_Equality(self, expr: sp.Rel) -> str:  # noqa: N802
+        return f"({self._print(expr.lhs)} {expr.rel_op} {self._print(expr.rhs)})"
+
+    _print_Unequality = _print_Equality  # noqa: N815
 
     def _branch(self, branch: sp.Expr) -> str:
         if not branch.is_number or not self.library:
@@ -164,10 +167,25 @@ def code(expression: sp.Expr, library: str) -> str:
     return str(_Code(library).doprint(expression))
 
 
-def python_code(expression: sp.Expr, library: str, indent: str = "    ") -> str:
+def python_code(expression: sp.Expr, library: str) -> str:
     """Print an expression as the body of a Python function; shared parts are named first."""
     printer = _Code(library)
     shared, (result,) = sp.cse([expression], symbols=sp.numbered_symbols("a"))
     lines = [f"{name} = {printer.doprint(part)}" for name, part in shared]
-    lines.append(f"return {repr(float(result)) if result.is_number else printer.doprint(result)}")
-    return "\n".join(indent + line for line in lines)
+    constant = f"{library}.full_like(u, {{}})" if library in {"np", "torch"} else "{}"
+    lines.append(
+        "return " + (constant.format(float(result)) if result.is_number else printer.doprint(result))
+    )
+    if library == "np" and expression.has(sp.Piecewise) and not _harmless(expression):
+        lines = [
+            "with np.errstate(all='ignore'):  # in pieces that are not taken",
+            *("    " + line for line in lines),
+        ]
+    return "\n".join("    " + line for line in lines)
+
+
+def _harmless(expression: sp.Expr) -> bool:
+    """Whether all pieces are finite everywhere."""
+    return not expression.atoms(sp.Function) - expression.atoms(sp.Piecewise, sp.Abs, sp.sign) and all(
+        power.exp.is_nonnegative and power.exp.is_integer for power in expression.atoms(sp.Pow)
+    )

@@ -26,7 +26,7 @@ class Symmetries:
     kinks
         Points at which the definition changes from one formula to another.
     limits
-        Values that f approaches at −∞ and at +∞; None where SymPy finds no finite limit, as for functions in pieces.
+        Values that f approaches at −∞ and at +∞; None where SymPy finds no finite limit.
     """
 
     reflection: tuple[int, float] | None
@@ -80,8 +80,15 @@ def _kinks(f: sp.Expr) -> tuple[float, ...]:
 
 def _limit(f: sp.Expr, end: sp.Expr) -> float | None:
     try:
-        value = sp.limit(f, U, end)
+        value = sp.limit(_outermost(f, end), U, end)
         return float(value) if value.is_finite else None
-    # SymPy cannot tell, gives an interval, or stumbles over pieces.
+    # SymPy cannot tell, or gives an interval.
     except (NotImplementedError, TypeError, ValueError):
         return None
+
+
+def _outermost(f: sp.Expr, end: sp.Expr) -> sp.Expr:
+    """Put in place of pieces, over which limits stumble, the one that holds from the last kink to that end."""
+    far = sp.sign(end) * (1 + max(map(abs, _kinks(f)), default=0))
+    pieces = {p: next(part for part, holds in p.args if holds.subs(U, far)) for p in f.atoms(sp.Piecewise)}
+    return f.xreplace(pieces)

@@ -66,7 +66,7 @@ def run(experiment: str | Experiment) -> Result:
 def description(experiment: Experiment) -> dict[str, object]:
     """Write an Experiment as plain numbers and text."""
     architectures = tuple(
-        {"sizes": list(architecture.sizes), "activation": architecture.activation}
+        {"sizes": architecture.sizes, "activation": architecture.activation}
         for architecture in experiment.architectures
     )
     return {**asdict(experiment), "architectures": architectures}
@@ -75,20 +75,23 @@ def description(experiment: Experiment) -> dict[str, object]:
 def baselines(data: Dataset, grid: Float64[np.ndarray, " grid"]) -> tuple[Baseline, ...]:
     """Return the best constant, the best straight line and the true sine, with errors and curves on `grid`."""
     x, y = data.train.x[:, 0], data.train.y[:, 0]
+    slope, height = np.linalg.lstsq(np.vander(x, 2), y, rcond=None)[0]
     models: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "constant": lambda points: np.full(len(points), y.mean()),
-        "line": lambda points: np.polyval(np.polyfit(x, y, 1), points),
+        "line": lambda points: slope * points + height,
         "true sine": np.sin,
     }
-    return tuple(
-        Baseline(
-            name,
-            loss=float(np.mean((model(x) - y) ** 2)),
-            test_loss=float(np.mean((model(data.test.x[:, 0]) - data.test.y[:, 0]) ** 2)),
-            curve=model(grid),
+    # An error that overflows is infinite, which a Result can hold.
+    with np.errstate(over="ignore"):
+        return tuple(
+            Baseline(
+                name,
+                loss=float(np.mean((model(x) - y) ** 2)),
+                test_loss=float(np.mean((model(data.test.x[:, 0]) - data.test.y[:, 0]) ** 2)),
+                curve=model(grid),
+            )
+            for name, model in models.items()
         )
-        for name, model in models.items()
-    )
 
 
 def function_curve(name: str) -> FunctionCurve:

@@ -11,7 +11,7 @@ from mlpreport.literate.execution import Run, execute
 from mlpreport.literate.filled import FilledBlock, FilledCell, FilledProse, fill_page, titled
 from mlpreport.literate.notebook import executed_notebook
 from mlpreport.literate.page import EQUATION, Page, parse
-from mlpreport.literate.recorder import Output
+from mlpreport.literate.recorder import Output, joined
 from mlpreport.literate.references import Reference, as_link, number, resolve
 
 Numbering = Mapping[str, Reference]
@@ -71,14 +71,14 @@ def _check_arguments(page: Page, run: Run, numbering: Numbering) -> None:
 
 def _joined(blocks: Sequence[FilledBlock], texts: Iterable[str]) -> str:
     """Join blocks with a blank line around cells, without which Markdown would see one paragraph."""
-    joined, after_cell = "", False
+    result, after_cell = "", False
     for block, text in zip(blocks, texts, strict=True):
         is_cell = isinstance(block, FilledCell)
-        last, first = joined.removesuffix("\n").rpartition("\n")[2], text.partition("\n")[0]
+        last, first = result.removesuffix("\n").rpartition("\n")[2], text.partition("\n")[0]
         touching = last.strip(" \t>") and first.strip(" \t>")
-        joined += f"\n{text}" if touching and (is_cell or after_cell) else text
+        result += f"\n{text}" if touching and (is_cell or after_cell) else text
         after_cell = is_cell
-    return joined
+    return result
 
 
 def _markdown(block: FilledBlock, page: str, numbering: Numbering, files: dict[str, bytes]) -> str:
@@ -120,18 +120,27 @@ def _code(block: FilledCell) -> str:
 def _shown(block: FilledCell, page: str, numbering: Numbering, files: dict[str, bytes]) -> Iterator[str]:
     """Show the outputs of a cell: its images, or with a table's or equation's label all of them, become one element."""
     label = block.cell.options.label or ""
-    images = [output for output in block.outputs if outputs.is_image(output)]
+    images = _images(block)
     _check(block, page, has_image=bool(images))
     pictures = _pictures(block, page, images, files)
     if label.startswith(("tbl-", "eq-")):
-        texts = [_text(output, page, numbering, block) for output in block.outputs if output not in images]
+        shown = (output for output in block.outputs if not outputs.is_image(output))
+        texts = [_text(output, page, numbering, block) for output in shown]
         yield _labelled(block, "\n\n".join([*pictures, *filter(None, texts)]), page, numbering)
         return
     for output in block.outputs:
-        if output not in images:
+        if not outputs.is_image(output):
             yield _text(output, page, numbering, block)
         elif output is images[0]:
             yield _labelled(block, "\n\n".join(pictures), page, numbering)
+
+
+def _images(block: FilledCell) -> list[Output]:
+    """List the images of a cell, each once: an open figure that is the result of the cell, too, comes twice."""
+    found: dict[str, Output] = {}
+    for output in filter(outputs.is_image, block.outputs):
+        found.setdefault(joined(output["data"][outputs.best(output)]), output)
+    return list(found.values())
 
 
 def _text(output: Output, page: str, numbering: Numbering, block: FilledCell) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from mlpreport.checks import POSITIVE, checked_name, checked_whole
+from mlpreport.checks import checked_name, checked_whole
 from mlpreport.errors import InvalidInputError
 from mlpreport.training.optima import wilson as wilson_interval
 
@@ -60,7 +60,7 @@ class Arm:
 
     def best_of(self, size: int) -> Int64[np.ndarray, " set"]:
         """Return, for each disjoint set of `size` restarts in order, the index of its lowest training error."""
-        checked_whole("size", size, POSITIVE)
+        checked_whole("size", size, range(1, len(self.losses) + 1))
         count = len(self.losses) // size
         sets = self.losses[: count * size].reshape(count, size)
         best: Int64[np.ndarray, " set"] = np.arange(count) * size + np.argmin(sets, axis=1)
@@ -123,8 +123,8 @@ def read_study(text: str) -> Study:
             for arm in stored["arms"]
         )
         study = Study(stored["study"], stored["data"], stored["provenance"], arms)
-        kept = stored["digest"]
-    except (ValueError, TypeError, KeyError) as error:
+        kept = str(stored["digest"])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         message = f"not a study ({error!r}); {REMEDY}"
         raise InvalidInputError(message) from error
     if study.digest() != kept:

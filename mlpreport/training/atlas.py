@@ -1,21 +1,18 @@
 """The atlas of optima: every class of restarts of an architecture with its share and its certificate, kept as data."""
 
 import hashlib
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
-from mlpreport.checks import checked_name, checked_whole
+from mlpreport.checks import NOT_NEGATIVE, checked_whole
 from mlpreport.data import Dataset, noisy_sine
 from mlpreport.errors import CertificateError, InvalidInputError
 from mlpreport.training.architecture import Architecture
-from mlpreport.training.atlas_file import architecture_from_json, certificate_as_json, certificate_from_json
+from mlpreport.training.atlas_file import FOLDER, WIDTHS, Atlas, Entry, load_atlas, save_atlas
 from mlpreport.training.certificates import REMEDY, Certificate, certify, check_numbers, verify
 from mlpreport.training.ensemble import Ensemble
 from mlpreport.training.fitting import fit
@@ -25,7 +22,19 @@ from mlpreport.training.optima import group_optima, wilson
 from mlpreport.training.problem import checked_problem, outputs
 from mlpreport.training.settings import Options, with_options
 
-FOLDER = Path(__file__).parent / "optima_data"
+__all__ = [
+    "FOLDER",
+    "WIDTHS",
+    "Atlas",
+    "Entry",
+    "data_hash",
+    "load_atlas",
+    "make_atlas",
+    "retrained",
+    "save_atlas",
+    "verify_atlas",
+]
+
 METHOD = "levenberg-marquardt"
 
 CLASSES: Options = {"max_iterations": 1000, "decrement_tolerance": 1e-13, "gradient_tolerance": 1e-10}
@@ -42,9 +51,6 @@ LOWEST: Options = {
 NARROW = 3
 """On wider networks each restart is a class of its own, and the atlas has the best seen only."""
 
-WIDTHS = {1: 10_000, 2: 10_000, 3: 4_000, 10: 4_000, 50: 200, 100: 40}
-"""Numbers of hidden units that there is an atlas of, and the restarts for each."""
-
 SAME = 1e-3
 """Restarts are in one class when their functions differ by at most this (root mean square on the training points)."""
 
@@ -56,49 +62,6 @@ SAMPLE = 50
 
 LANDING = 0.02
 """A restart that is trained again lands in a class when its function is this near: a few do not quite arrive."""
-
-
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """One class of restarts: its certificate, how many restarts, their share and its 99 % Wilson interval."""
-
-    certificate: Certificate
-    count: int
-    share: float
-    interval: tuple[float, float]
-
-
-@dataclass(frozen=True, eq=False)
-class Atlas:
-    """Classes of restarts, lowest loss first.
-
-    Parameters
-    ----------
-    labels
-        For each restart the place of its entry, or −1 if it is in a class that is too rare for an entry.
-    best_seen
-        Whether the only entry is the lowest restart, of a width at which no two end in the same place.
-    provenance
-        Hash of the data, options, versions and the command that makes the atlas again.
-    """
-
-    architecture: Architecture
-    entries: tuple[Entry, ...]
-    labels: tuple[int, ...]
-    best_seen: bool
-    method: str
-    seed: int
-    provenance: dict[str, Any]
-
-    @property
-    def restarts(self) -> int:
-        """Number of restarts."""
-        return len(self.labels)
-
-    @property
-    def rare(self) -> int:
-        """Number of restarts in classes without an entry."""
-        return self.restarts - sum(entry.count for entry in self.entries)
 
 
 def make_atlas(width: int, *, restarts: int, seed: int, data: Dataset | None = None) -> Atlas:
@@ -142,45 +105,6 @@ def data_hash(data: Dataset) -> str:
     return hashlib.sha256(b"".join(np.ascontiguousarray(values).tobytes() for values in arrays)).hexdigest()
 
 
-def save_atlas(atlas: Atlas, folder: Path) -> Path:
-    """Write an atlas as JSON, and return where."""
-    entries = [
-        {**vars(entry), "certificate": certificate_as_json(entry.certificate)} for entry in atlas.entries
-    ]
-    labels = " ".join(map(str, atlas.labels)).replace("-1", "-")
-    text = json.dumps(
-        {**vars(atlas), "architecture": vars(atlas.architecture), "entries": entries, "labels": labels}
-    )
-    path = folder / f"{atlas.architecture.hidden[0]}.json"
-    path.write_text(text + "\n", encoding="utf-8")
-    return path
-
-
-def load_atlas(width: int, folder: Path = FOLDER) -> Atlas:
-    """Read the atlas of a width; nothing is verified."""
-    checked_name("width", str(width), tuple(map(str, WIDTHS)))
-    path = folder / f"{width}.json"
-    try:
-        stored = json.loads(path.read_text("utf-8"))
-        entries = tuple(_entry(entry) for entry in stored["entries"])
-        labels = tuple(-1 if label == "-" else int(label) for label in stored["labels"].split())
-        changed = {
-            "architecture": architecture_from_json(stored["architecture"]),
-            "entries": entries,
-            "labels": labels,
-        }
-        return Atlas(**stored | changed)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        remedy = f"make it again with `mlpreport atlas --width {width}`"
-        message = f"the atlas {path.name} cannot be read ({error}); {remedy}"
-        raise CertificateError(message) from error
-
-
-def _entry(stored: dict[str, Any]) -> Entry:
-    certificate = certificate_from_json(stored["certificate"])
-    return Entry(certificate, stored["count"], stored["share"], tuple(stored["interval"]))
-
-
 def verify_atlas(atlas: Atlas, *, sample: int, seed: int, data: Dataset | None = None) -> None:
     """Verify every certificate, and train a random sample of restarts again to see where they land.
 
@@ -188,10 +112,13 @@ def verify_atlas(atlas: Atlas, *, sample: int, seed: int, data: Dataset | None =
     ------
     CertificateError
         If the data, a number, or the class of a restart is not what the atlas says; the message names it.
+    InvalidInputError
+        If the sample or the seed is not a whole number of at least 0.
     """
+    checked_whole("sample", sample, NOT_NEGATIVE), checked_whole("seed", seed, NOT_NEGATIVE)
     data = noisy_sine() if data is None else data
     where = f"the atlas of {atlas.architecture.label}"
-    check_numbers(where, [("the hash of the data", atlas.provenance["data"], data_hash(data), 0.0)])
+    check_numbers(where, _described(atlas, data))
     for place, entry in enumerate(atlas.entries):
         count = atlas.labels.count(place)
         numbers: list[tuple[str, Any, Any, float]] = [
@@ -199,6 +126,7 @@ def verify_atlas(atlas: Atlas, *, sample: int, seed: int, data: Dataset | None =
             ("share", entry.share, count / atlas.restarts, 1e-12),
         ]
         numbers += [("interval", entry.interval, wilson(count, atlas.restarts), 1e-9)] if count else []
+        numbers += [("architecture", entry.certificate.architecture, atlas.architecture, 0.0)]
         check_numbers(f"entry {place} of {where}", numbers)
         try:
             verify(entry.certificate, data)
@@ -207,6 +135,19 @@ def verify_atlas(atlas: Atlas, *, sample: int, seed: int, data: Dataset | None =
             raise CertificateError(message) from None
     if sample and not atlas.best_seen:
         _check_landing(atlas, data, sample, seed, where)
+
+
+def _described(atlas: Atlas, data: Dataset) -> Iterator[tuple[str, Any, Any, float]]:
+    """Pair what an atlas says of itself with what it must be."""
+    best_seen = atlas.architecture.hidden[0] > NARROW
+    labels = {label for label in atlas.labels if label >= 0}
+    losses = [entry.certificate.loss for entry in atlas.entries]
+    yield "the hash of the data", atlas.provenance.get("data"), data_hash(data), 0.0
+    yield "the options", atlas.provenance.get("options"), dict(LOWEST if best_seen else CLASSES), 0.0
+    yield "best_seen", atlas.best_seen, best_seen, 0.0
+    yield "method", atlas.method, METHOD, 0.0
+    yield "the set of labels", labels, set(range(len(atlas.entries))), 0.0
+    yield "the order of losses", losses, sorted(losses), 0.0
 
 
 def _check_landing(atlas: Atlas, data: Dataset, sample: int, seed: int, where: str) -> None:
@@ -234,6 +175,8 @@ def retrained(atlas: Atlas, data: Dataset, indices: Sequence[int]) -> Float64[np
     if not indices:
         message = "indices = []: name at least one restart"
         raise InvalidInputError(message)
+    for index in indices:
+        checked_whole("index", index, range(2**32))
     method = find_method(atlas.method)
     settings = with_options(method.settings, atlas.provenance["options"])
     problem = checked_problem(atlas.architecture, data, "train", settings.weight_decay)

@@ -1,12 +1,64 @@
-"""Certificates and atlases as JSON and back: every float64 comes back the same."""
+"""What an atlas of optima is, and its form as JSON, from which every float64 comes back the same."""
 
+import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mlpreport.errors import CertificateError, InvalidInputError
+from mlpreport.stored import made
 from mlpreport.training.architecture import Architecture
 from mlpreport.training.certificates import Certificate
 from mlpreport.training.limits import Limit, Step
+
+FOLDER = Path(__file__).parent / "optima_data"
+WIDTHS = {1: 10_000, 2: 10_000, 3: 4_000, 10: 4_000, 50: 200, 100: 40}
+"""Numbers of hidden units that there is an atlas of, and the restarts for each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One class of restarts: its certificate, how many restarts, their share and its 99 % Wilson interval."""
+
+    certificate: Certificate
+    count: int
+    share: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Atlas:
+    """Classes of restarts, lowest loss first.
+
+    Parameters
+    ----------
+    labels
+        For each restart the place of its entry, or −1 if it is in a class that is too rare for an entry.
+    best_seen
+        Whether the only entry is the lowest restart, of a width at which no two end in the same place.
+    provenance
+        Hash of the data, options, versions and the command that makes the atlas again.
+    """
+
+    architecture: Architecture
+    entries: tuple[Entry, ...]
+    labels: tuple[int, ...]
+    best_seen: bool
+    method: str
+    seed: int
+    provenance: dict[str, Any]
+
+    @property
+    def restarts(self) -> int:
+        """Number of restarts."""
+        return len(self.labels)
+
+    @property
+    def rare(self) -> int:
+        """Number of restarts in classes without an entry."""
+        return self.restarts - sum(entry.count for entry in self.entries)
 
 
 def certificate_as_json(certificate: Certificate) -> dict[str, Any]:
@@ -36,30 +88,67 @@ def architecture_from_json(stored: dict[str, Any]) -> Architecture:
 def certificate_from_json(stored: dict[str, Any]) -> Certificate:
     """Make the Certificate of which `certificate_as_json` wrote this."""
     limit = stored["limit"]
-    return Certificate(
-        **stored
-        | {
-            "architecture": architecture_from_json(stored["architecture"]),
-            "parameters": _arrays(stored["parameters"]),
-            "spectrum": np.array(stored["spectrum"], dtype=np.float64),
-            "radius": np.nan if stored["radius"] is None else stored["radius"],
-            "limit": limit and _limit_from_json(limit),
-        }
-    )
+    changed = {
+        "architecture": architecture_from_json(stored["architecture"]),
+        "parameters": _arrays(stored["parameters"]),
+        "spectrum": np.array(stored["spectrum"], dtype=np.float64),
+        "radius": np.nan if stored["radius"] is None else stored["radius"],
+        "limit": None if limit is None else _limit_from_json(limit),
+    }
+    return made(Certificate, stored | changed)
 
 
 def _limit_from_json(stored: dict[str, Any]) -> Limit:
-    return Limit(
-        **stored
-        | {
-            "architecture": architecture_from_json(stored["architecture"]),
-            "parameters": _arrays(stored["parameters"]),
-            "steps": tuple(Step(**step) for step in stored["steps"]),
-            "separations": np.array(stored["separations"]),
-            "losses": np.array(stored["losses"]),
-        }
-    )
+    changed = {
+        "architecture": architecture_from_json(stored["architecture"]),
+        "parameters": _arrays(stored["parameters"]),
+        "steps": tuple(made(Step, step) for step in stored["steps"]),
+        "separations": np.array(stored["separations"], dtype=np.float64),
+        "losses": np.array(stored["losses"], dtype=np.float64),
+    }
+    return made(Limit, stored | changed)
 
 
 def _arrays(stored: dict[str, Any]) -> dict[str, np.ndarray]:
     return {name: np.array(values, dtype=np.float64) for name, values in stored.items()}
+
+
+def save_atlas(atlas: Atlas, folder: Path) -> Path:
+    """Write an atlas as JSON, and return where."""
+    entries = [
+        {**vars(entry), "certificate": certificate_as_json(entry.certificate)} for entry in atlas.entries
+    ]
+    labels = " ".join(map(str, atlas.labels)).replace("-1", "-")
+    text = json.dumps(
+        {**vars(atlas), "architecture": vars(atlas.architecture), "entries": entries, "labels": labels}
+    )
+    path = folder / f"{atlas.architecture.hidden[0]}.json"
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def load_atlas(width: int, folder: Path = FOLDER) -> Atlas:
+    """Read the atlas of a width; nothing is verified."""
+    path = folder / f"{width}.json"
+    if width not in WIDTHS and not path.is_file():
+        message = (
+            f"width = {width!r}: there are atlases for {', '.join(map(str, WIDTHS))} units; give one of these"
+        )
+        raise InvalidInputError(message)
+    try:
+        stored = json.loads(path.read_text("utf-8"))
+        changed = {
+            "architecture": architecture_from_json(stored["architecture"]),
+            "entries": tuple(_entry(entry) for entry in stored["entries"]),
+            "labels": tuple(-1 if label == "-" else int(label) for label in stored["labels"].split()),
+        }
+        return made(Atlas, stored | changed)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        remedy = f"make it again with `mlpreport atlas --width {width}`"
+        message = f"the atlas {path.name} cannot be read ({error}); {remedy}"
+        raise CertificateError(message) from error
+
+
+def _entry(stored: dict[str, Any]) -> Entry:
+    certificate = certificate_from_json(stored["certificate"])
+    return made(Entry, stored | {"certificate": certificate, "interval": tuple(stored["interval"])})

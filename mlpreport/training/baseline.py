@@ -47,17 +47,26 @@ def _minimise(
 ) -> tuple[Counts, Counts]:
     from scipy.optimize import minimize  # noqa: PLC0415 - see the module's docstring
 
-    iterations, codes = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
-    for index, row in enumerate(rows):
+    iterations, codes = np.zeros(len(rows), np.int64), np.full(len(rows), ITERATION_LIMIT, np.int64)
+    # SciPy's L-BFGS-B would take one step where none is allowed.
+    for index, row in enumerate(rows if options["maxiter"] else rows[:0]):
         # The stop reason tells what SciPy's and NumPy's warnings would.
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             result = minimize(objective, row, jac=True, method=method, options=options)
         row[:] = result.x
-        iterations[index] = result.nit
-        codes[index] = CODES[result.status] if np.isfinite(result.fun) else NOT_FINITE
+        iterations[index], codes[index] = result.nit, _code(result, options)
         advance(1)
     return iterations, codes
+
+
+def _code(result: Any, options: dict[str, float]) -> int:
+    if not np.isfinite(result.fun):
+        return NOT_FINITE
+    code = CODES[result.status]
+    # SciPy calls it success, too, when a step no longer changes the loss.
+    converged = options.get("ftol") or np.abs(result.jac).max() <= options["gtol"]
+    return code if code != CONVERGED or converged else STALLED
 
 
 def compiled_objective(problem: Problem) -> Objective:

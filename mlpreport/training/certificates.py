@@ -13,19 +13,26 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from mlpreport.errors import CertificateError
+from mlpreport.errors import CertificateError, InvalidInputError
 from mlpreport.training.architecture import Architecture
-from mlpreport.training.judging import SAME_FUNCTION, as_network, free_coordinates, judge
+from mlpreport.training.freedom import as_network, free_coordinates
+from mlpreport.training.judging import SAME_FUNCTION, judge
 from mlpreport.training.limits import Limit
 from mlpreport.training.objective import Objective, Vector, network_objective
 from mlpreport.training.problem import Problem, checked_points, checked_problem, unit_values
-from mlpreport.training.stationary import PROVABLE, RADII, descend, measure, newton
+from mlpreport.training.stationary import PROVABLE, RADII, descend, is_stationary, measure, newton
 from mlpreport.training.symmetry import canonical, checked_parameters
 
 REMEDY = "it is stale or was altered: make it again with certify, or the atlas with `mlpreport atlas`"
 
 DESCENT = 50
 """Most iterations towards a zero of the gradient."""
+
+LEAST_MOVE = 1e-10
+"""Moves of a stationary point, relative to the parameters, that are more than rounding."""
+
+NEARLY_ZERO = 1e-12
+"""Loss, in units of the mean square of y, from which one goes on to 0 where that is possible."""
 
 TOLERANCES = {
     "loss": 1e-11,
@@ -110,12 +117,16 @@ def polished(objective: Objective, start: Vector, train: Problem) -> Vector:
     """Move to the zero of the gradient that is near, or else stay; near is where the function is nearly the same."""
     if objective.size > PROVABLE:
         return start
-    free, _ = free_coordinates(objective, start, train)
+    free = free_coordinates(objective, start, train, zero=NEARLY_ZERO).moving
     point = newton(objective, start, free)
     if point is None or not _near(objective, start, point, train):
         lower = descend(objective, start, iterations=DESCENT)
         point = newton(objective, lower, free)
-    return start if point is None or not _near(objective, start, point, train) else point
+    if point is None or not _near(objective, start, point, train):
+        return start
+    # Newton's steps run along a flat manifold, on which one point may be a saddle and another not.
+    moved = free is None and np.any(np.abs(point - start) > LEAST_MOVE * (1 + np.abs(start)))
+    return start if moved and is_stationary(measure(objective, start)) else point
 
 
 def _near(objective: Objective, start: Vector, point: Vector, train: Problem) -> bool:
@@ -152,7 +163,11 @@ def verify(certificate: Certificate, data: Any) -> None:
     train = checked_problem(architecture, data, "train", 0.0)
     test = checked_problem(architecture, data, "test", 0.0)
     objective = network_objective(architecture, train.x, train.y)
-    point = objective.flat(checked_parameters(architecture, certificate.parameters))
+    try:
+        point = objective.flat(checked_parameters(architecture, certificate.parameters))
+    except InvalidInputError as error:
+        message = f"the certificate of {architecture.label}: {error}; {REMEDY}"
+        raise CertificateError(message) from error
     again = _certificate(objective, point, train, test)
     check_numbers(f"the certificate of {architecture.label}", _compared(certificate, again))
 
@@ -181,24 +196,40 @@ def _compared(stored: Certificate, again: Certificate) -> Iterator[tuple[str, An
         yield name, getattr(stored, name), getattr(again, name), 0.0
     for name, tolerance in TOLERANCES.items():
         yield name, getattr(stored, name), getattr(again, name), tolerance
-    top = np.abs(again.spectrum).max()
-    yield "spectrum", stored.spectrum / top, again.spectrum / top, 1e-6
-    yield "radius", stored.radius, _nearest_radius(stored.radius), 1e-12
-    # Radii are powers of ten: on another machine the next one may be the first that works.
-    yield "radius", float(np.log10(stored.radius)), float(np.log10(again.radius)), 0.2
+    yield "spectrum", *_relative(stored.spectrum, again.spectrum), 1e-6
+    yield from _compared_radii("radius", stored.radius, again.radius)
     words, figures = zip(*(_figures(reason) for reason in (stored.because, again.because)), strict=True)
     yield "because", *words, 0.0
     yield "because", *figures, 0.2
-    limits = [limit and _numbers(limit) for limit in (stored.limit, again.limit)]
-    for name, (value, tolerance) in (limits[0] or {}).items():
-        yield f"limit.{name}", value, (limits[1] or {}).get(name, (None, 0.0))[0], tolerance
+    yield "limit", stored.limit and stored.limit.kind, again.limit and again.limit.kind, 0.0
+    if stored.limit is not None and again.limit is not None:
+        yield from _compared_limits(stored.limit, again.limit)
 
 
-def _numbers(limit: Limit) -> dict[str, tuple[Any, float]]:
-    plain = {"loss": 1e-11, "test_loss": 1e-9, "slope": 1e-2, "separations": 1e-12, "losses": 1e-9}
-    named = {f"parameters[{name!r}]": (values, 1e-7) for name, values in limit.parameters.items()}
-    places = {"steps": (np.array([step.place for step in limit.steps]), 1e-12), "kind": (limit.kind, 0.0)}
-    return {name: (getattr(limit, name), tolerance) for name, tolerance in plain.items()} | named | places
+def _relative(stored: Vector, again: Vector) -> tuple[Vector, Vector]:
+    """Divide both by the sizes of the second, or by what the last places of the data change, if that is more."""
+    floor = np.finfo(float).eps * np.abs(again).max(initial=1.0)
+    sizes = np.maximum(np.abs(again), floor)
+    return stored / sizes if stored.shape == again.shape else stored, again / sizes
+
+
+def _compared_radii(name: str, stored: float, again: float) -> Iterator[tuple[str, Any, Any, float]]:
+    yield name, stored, _nearest_radius(stored), 1e-12
+    # Radii are powers of ten: on another machine the next one may be the first that works.
+    yield name, float(np.log10(stored)), float(np.log10(again)), 0.2
+
+
+def _compared_limits(stored: Limit, again: Limit) -> Iterator[tuple[str, Any, Any, float]]:
+    tolerances = {"loss": 1e-11, "test_loss": 1e-9, "slope": 1e-2, "separations": 1e-12, "losses": 1e-9}
+    yield "limit.architecture", stored.architecture, again.architecture, 0.0
+    yield "limit.parameters", sorted(stored.parameters), sorted(again.parameters), 0.0
+    yield "limit.steps", [step.at for step in stored.steps], [step.at for step in again.steps], 0.0
+    yield "limit.steps", [step.place for step in stored.steps], [step.place for step in again.steps], 1e-12
+    yield from _compared_radii("limit.radius", stored.radius, again.radius)
+    for name, values in again.parameters.items():
+        yield f"limit.parameters[{name!r}]", stored.parameters[name], values, 1e-7
+    for name, tolerance in tolerances.items():
+        yield f"limit.{name}", getattr(stored, name), getattr(again, name), tolerance
 
 
 def _figures(reason: str) -> tuple[str, list[float]]:

@@ -98,8 +98,11 @@ class Ensemble:
             raise MlpReportError(message)
         return self.restart(int(np.argmin(np.where(np.isfinite(self.losses), self.losses, np.inf))))
 
-    def predict(self, x: Float64[np.ndarray, "n inputs"]) -> Float64[np.ndarray, "restart n outputs"]:
-        """Compute the outputs of every restart's network at points x."""
+    def predict(
+        self, x: Float64[np.ndarray, "n inputs"], *, restarts: Int64[np.ndarray, " restart"] | None = None
+    ) -> Float64[np.ndarray, "restart n outputs"]:
+        """Compute the outputs of every restart's network, or of those with these indices, at points x."""
         points = checked_points("x", x, self.architecture.sizes[0])
-        rows = np.hstack([values.reshape(len(self), -1) for values in self.parameters.values()])
-        return outputs(self.architecture, rows, points)
+        chosen = slice(None) if restarts is None else restarts
+        parts = [values[chosen] for values in self.parameters.values()]
+        return outputs(self.architecture, np.hstack([part.reshape(len(part), -1) for part in parts]), points)

@@ -5,19 +5,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlpreport.derivation.symmetries import symmetries
-from mlpreport.training.ensemble import Restart
+from mlpreport.training.decompositions import decompositions
+from mlpreport.training.freedom import Freedom, as_network, free_coordinates
 from mlpreport.training.intervals import UndecidedError
-from mlpreport.training.limit_search import Found, decompositions, limit_of, minimise_limit
+from mlpreport.training.limit_search import Found, limit_of, minimise_limit
 from mlpreport.training.limits import Limit
-from mlpreport.training.objective import Objective, Vector
+from mlpreport.training.objective import Objective
 from mlpreport.training.problem import Problem
-from mlpreport.training.stationary import PROVABLE, Free, Measured, Proof, descends, prove
+from mlpreport.training.stationary import PROVABLE, Measured, Proof, descends, prove
 
 REDUCIBLE = 20
 """Most parameters for which limits and flat manifolds are looked for."""
 
 SAME_FUNCTION = 0.02
 """Root mean square distance, in units of that of y, up to which a network counts as near its limit function."""
+
+SAME_VALUES = 1e-4
+"""The same distance up to which a network counts as one of fewer units."""
+
+ZERO = 1e-24
+"""Loss, in units of the mean square of y, that is 0 but for rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,49 +43,20 @@ def judge(objective: Objective, measured: Measured, train: Problem, test: Proble
     if objective.size > PROVABLE:
         reason = f"{objective.size} parameters are more than the {PROVABLE} for which proofs are tried"
         return Finding("unproved", f"{reason}; {numbers(measured)}")
-    free, dimension = free_coordinates(objective, measured.point, train)
+    free = free_coordinates(objective, measured.point, train, zero=ZERO)
     try:
-        proof = prove(objective, measured, free)
+        proof = prove(objective, measured, free.moving)
     except UndecidedError:
         reason = f"a unit is at a kink of {train.architecture.activation} for some point, where there is no Hessian"
         return Finding("unproved", f"{reason}; {numbers(measured)}")
     if proof is not None:
-        return _isolated(proof, measured) if not dimension else _scaled(proof, dimension)
+        return _with_free(proof, free) if free.dimension else _isolated(proof, measured)
     if descends(objective, measured):
-        reason = f"the enclosure of the gradient contains 0, and a curvature is {measured.spectrum[0]:.3g}"
-        return Finding("saddle", f"{reason}; the point is not isolated")
+        reason = "along one direction the loss is lower on both sides, which is proved with balls"
+        return Finding("saddle", f"{reason}; {numbers(measured)}; the point is not isolated")
     small = objective.size <= REDUCIBLE
     found = _at_infinity_or_flat(objective, measured, train, test) if small else None
     return found or Finding("unproved", f"no proof was found; {numbers(measured)}")
-
-
-def free_coordinates(objective: Objective, point: Vector, train: Problem) -> tuple[Free, int]:
-    """Return the parameters left when positive scaling and dead units are fixed, and the dimension of what is fixed.
-
-    In each unit of a homogeneous activation the largest weight or bias is fixed; of one that is 0 at all points,
-    everything, for then nothing depends on it.
-    """
-    if symmetries(train.architecture.activation).degree is None:
-        return None, 0
-    network = as_network(objective, point, train)
-    places = objective.named(np.arange(objective.size))
-    fixed: list[int] = []
-    for layer, values in enumerate(network.hidden(train.x), start=1):
-        into = np.vstack([places[f"W{layer}"], places[f"b{layer}"]])
-        for unit in range(values.shape[1]):
-            if np.ptp(values[:, unit]) == 0 == values[0, unit]:
-                fixed += [*into[:, unit], *places[f"W{layer + 1}"][unit]]
-            else:
-                fixed.append(int(into[np.argmax(np.abs(point[into[:, unit]])), unit]))
-    fixed = sorted(set(map(int, fixed)))
-    return np.setdiff1d(np.arange(objective.size), fixed), len(fixed)
-
-
-def as_network(objective: Objective, point: Vector, train: Problem) -> Restart:
-    """Return the network with these parameters."""
-    shapes = train.architecture.parameter_shapes
-    named = {name: values.reshape(shapes[name]) for name, values in objective.named(point).items()}
-    return Restart(train.architecture, 0, named, np.nan, np.nan, np.nan, 0, "")
 
 
 def numbers(measured: Measured) -> str:
@@ -93,17 +71,13 @@ def _zero(proof: Proof) -> str:
     return f"the gradient has exactly one zero within {proof.radius:.0e} of each parameter (Krawczyk)"
 
 
-def _scaled(proof: Proof, dimension: int) -> Finding:
-    kind = (
-        "positive definite Hessian (LDLᵀ)"
-        if proof.minimum
-        else f"a direction of curvature {proof.curvature:.3g}"
-    )
-    reason = f"{dimension} parameters are free by positive scaling of units or because units are dead; for the others "
-    verdict = "flat manifold" if proof.minimum else "saddle"
-    return Finding(
-        verdict, f"{reason}{_zero(proof)}, and there is a {kind} on that box", dimension, proof.radius
-    )
+def _with_free(proof: Proof, free: Freedom) -> Finding:
+    verdict, kind = "flat manifold", "positive definite Hessian (LDLᵀ)"
+    if not proof.minimum:
+        verdict, kind = "saddle", f"direction of curvature {proof.curvature:.3g}"
+    count = f"{free.dimension} parameter{'s are' if free.dimension > 1 else ' is'} free, as {free.why}"
+    reason = f"{count}; for the others {_zero(proof)}, and there is a {kind} on that box"
+    return Finding(verdict, reason, free.dimension, proof.radius)
 
 
 def _isolated(proof: Proof, measured: Measured) -> Finding:
@@ -136,33 +110,29 @@ def _at_infinity_or_flat(
         return None
     network = as_network(objective, measured.point, train)
     hidden, fit = network.hidden(train.x)[0], network.predict(train.x)[:, 0]
-    nearest = SAME_FUNCTION * np.sqrt(np.mean(train.y**2))
+    scale = np.sqrt(np.mean(train.y**2))
     for parts in decompositions(hidden, network.parameters, architecture.activation, train.x):
         found = minimise_limit(train, network.parameters, parts)
-        if found is None or np.sqrt(np.mean((found.values - fit) ** 2)) > nearest:
+        apart = np.inf if found is None else np.sqrt(np.mean((found.values - fit) ** 2))
+        if found is None or apart > (SAME_FUNCTION if found.at_infinity else SAME_VALUES) * scale:
             continue
-        if not found.at_infinity:
+        # Beside a unit without weights the gradient vanishes, too, only where there are no errors.
+        exact = found.measured.loss <= ZERO * scale**2
+        if not found.at_infinity and (exact or not parts.still + parts.idle):
             return _flat(found, train)
-        if min(found.slopes) > 0:
+        if found.at_infinity and min(found.slopes) > 0:
             return _limit(found, measured, train, test)
     return None
 
 
 def _flat(found: Found, train: Problem) -> Finding:
-    parts, smaller = found.parts, f"{len(found.parts.ordinary)} units"
-    reasons = [f"{len(parts.constant)} of the units are constant at all points"] * bool(parts.constant)
-    reasons += [f"{len(parts.doubles)} of the units double another"] * bool(parts.doubles)
+    count = len(found.parts.ordinary)
     reason = (
-        f"{' and '.join(reasons)}: the function is that of a network with {smaller}, whose loss "
-        f"{found.measured.loss:.12g} is a proved minimum (smallest eigenvalue {found.measured.spectrum[0]:.2g}), "
-        "and can be had in many ways"
+        f"{' and '.join(found.parts.told)}: the function is that of a network with {count} unit{'s' * (count != 1)}, "
+        f"whose loss {found.measured.loss:.12g} is a proved minimum (smallest eigenvalue "
+        f"{found.measured.spectrum[0]:.2g}), and can be had in many ways"
     )
-    return Finding("flat manifold", reason, _dimension(found, train), found.proof.radius)
-
-
-def _dimension(found: Found, train: Problem) -> int:
-    """Count what is free: weights, bias and share of the constant of a constant unit, share of a weight of a double."""
-    return len(found.parts.constant) * (train.architecture.sizes[0] + 2) + len(found.parts.doubles)
+    return Finding("flat manifold", reason, found.parts.dimension(train.architecture), found.proof.radius)
 
 
 def _limit(found: Found, measured: Measured, train: Problem, test: Problem) -> Finding:
@@ -174,5 +144,9 @@ def _limit(found: Found, measured: Measured, train: Problem, test: Problem) -> F
         f"parameters is {np.linalg.norm(measured.point):.3g}"
     )
     return Finding(
-        "limit at infinity", reason, dimension=_dimension(found, train), radius=limit.radius, limit=limit
+        "limit at infinity",
+        reason,
+        dimension=found.parts.dimension(train.architecture),
+        radius=limit.radius,
+        limit=limit,
     )

@@ -18,10 +18,9 @@ from mlpreport.training.kernels_linear import (
     add_gram,
     aligned,
     dot,
-    eliminate,
     inner,
-    substitute,
 )
+from mlpreport.training.kernels_systems import eliminate, substitute
 from mlpreport.training.stopping import (
     CONVERGED,
     DECREMENT_TOLERANCE,

@@ -5,7 +5,6 @@ BLAS may share one product between threads and then rounds differently; these lo
 slice assignments, which take numba seconds to compile.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -137,63 +136,3 @@ def add_four(values: tuple[float, float, float, float], row: Vector, start: int)
     """Add four numbers to the entries of a row from `start` on."""
     for k in range(4):
         row[start + k] += values[k]
-
-
-@inner
-def subtract_multiple(row: Vector, multiple: float, other: Vector, start: int) -> None:
-    """Subtract a multiple of another row from a row, from the vector on that holds entry `start`."""
-    factor = spread(-multiple)
-    for k in range(start // LANES * LANES, row.size, LANES):
-        store(row, k, multiply_add(factor, load(other, k), load(row, k)))
-
-
-@inner
-def eliminate(matrix: Matrix, size: int, inverses: Vector) -> bool:
-    """Eliminate below the diagonal of a symmetric matrix, given by its upper triangle and further columns.
-
-    The rows become those of D Lᵀ in Cholesky's square-root-free L D Lᵀ, and `inverses` the reciprocals of D; further
-    columns, such as the right-hand side of a system, are eliminated with the others. The matrix needs one row more,
-    which is overwritten. Return whether it is numerically positive definite.
-    """
-    for start in range(0, size, 4):
-        for row in range(start, min(start + 4, size)):
-            for above in range(start, row):
-                subtract_multiple(matrix[row], matrix[above, row] * inverses[above], matrix[above], row)
-            pivot = matrix[row, row]
-            if not 0.0 < pivot < math.inf:
-                return False
-            inverses[row] = 1.0 / pivot
-        for row in range(start + 4, size, 2):
-            subtract_multiples(matrix, row, start, inverses)
-    return True
-
-
-@inner
-def subtract_multiples(matrix: Matrix, row: int, start: int, inverses: Vector) -> None:
-    """Eliminate with four rows in two rows below, so that each entry loaded is used several times."""
-    first_row, second_row = matrix[row], matrix[row + 1]
-    a, b, c, d = matrix[start], matrix[start + 1], matrix[start + 2], matrix[start + 3]
-    by_a, by_b, by_c, by_d = inverses[start], inverses[start + 1], inverses[start + 2], inverses[start + 3]
-    first_a, second_a = spread(-a[row] * by_a), spread(-a[row + 1] * by_a)
-    first_b, second_b = spread(-b[row] * by_b), spread(-b[row + 1] * by_b)
-    first_c, second_c = spread(-c[row] * by_c), spread(-c[row + 1] * by_c)
-    first_d, second_d = spread(-d[row] * by_d), spread(-d[row + 1] * by_d)
-    for k in range(row // LANES * LANES, first_row.size, LANES):
-        x, y = load(a, k), load(b, k)
-        p = multiply_add(first_b, y, multiply_add(first_a, x, load(first_row, k)))
-        q = multiply_add(second_b, y, multiply_add(second_a, x, load(second_row, k)))
-        x, y = load(c, k), load(d, k)
-        store(first_row, k, multiply_add(first_d, y, multiply_add(first_c, x, p)))
-        store(second_row, k, multiply_add(second_d, y, multiply_add(second_c, x, q)))
-
-
-@inner
-def substitute(matrix: Matrix, size: int, inverses: Vector, solution: Vector) -> None:
-    """Solve the eliminated system whose right-hand side is column `size`."""
-    for i in range(size):
-        solution[i] = matrix[i, size]
-    for j in range(size - 1, -1, -1):
-        value = solution[j] * inverses[j]
-        solution[j] = value
-        for i in range(j):
-            solution[i] -= matrix[i, j] * value

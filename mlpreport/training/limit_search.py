@@ -1,13 +1,12 @@
-"""From a network of one hidden layer to the function it approaches: which units merge, are steps, or are constant."""
+"""From what the units of a network are to the function that it approaches, and the proof that this is a minimum."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from flint import arb
 
-from mlpreport.derivation.symmetries import symmetries
+from mlpreport.training.decompositions import Parts
 from mlpreport.training.intervals import box_around, exact, gradient_on, on_balls, precise
 from mlpreport.training.limit_functions import (
     Form,
@@ -21,34 +20,8 @@ from mlpreport.training.objective import Objective, network_objective
 from mlpreport.training.problem import Problem
 from mlpreport.training.stationary import Measured, Proof, descend, measure, newton, prove
 
-SATURATED = 1e-6
-"""A unit whose values stay this near to a limit of the activation, or to each other, counts as constant."""
-
-STEEP = 0.05
-"""A unit counts as a step when at most one point has a value farther than this from both limits."""
-
-NEAR = 0.2
-"""Two units may be merging when their values differ by no more than this, relative to their range."""
-
-CANDIDATES = 3
-"""Most pairs of units that are tried."""
-
 SEPARATIONS = np.geomspace(0.3, 0.003, 9)
-
-
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """Which units of a network are ordinary, merge, are constant, or double another; `steps` belong to steep units."""
-
-    ordinary: tuple[int, ...]
-    pair: tuple[int, int] | None
-    steps: tuple[Step, ...]
-    constant: tuple[int, ...]
-    doubles: tuple[int, ...] = ()
-
-    def form(self, activation: str) -> Form:
-        """Return the form of the limit function."""
-        return Form(activation, bool(self.ordinary), self.pair is not None, bool(self.steps))
+"""Where on the way to a limit the losses are told."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,76 +70,6 @@ def limit_of(found: Found, train: Problem, test: Problem) -> Limit:
         separations=SEPARATIONS,
         losses=np.array(losses),
     )
-
-
-def decompositions(hidden: np.ndarray, parameters: Named, activation: str, x: np.ndarray) -> Iterator[Parts]:
-    """Propose what each unit of a canonical network is; those with merging units first, the closest pair first."""
-    limits = symmetries(activation).limits
-    constant, steep, rest, steps = [], [], [], []
-    for unit, values in enumerate(hidden.T):
-        found = _steps_of(values, limits, x) if x.shape[1] == 1 else None
-        if _is_constant(values, limits):
-            constant.append(unit)
-        elif found is not None:
-            steep.append(unit)
-            steps += found
-        else:
-            rest.append(unit)
-    for i, j in _close_pairs(hidden, rest, parameters["W2"][:, 0])[:CANDIDATES]:
-        others = tuple(unit for unit in rest if unit not in {i, j})
-        yield Parts(others, (i, j), tuple(steps), tuple(constant))
-    if steps or constant:
-        yield Parts(tuple(rest), None, tuple(steps), tuple(constant))
-    doubles = [j for n, j in enumerate(rest) if any(_gap(hidden, i, j) < SATURATED for i in rest[:n])]
-    if doubles:
-        single = tuple(unit for unit in rest if unit not in doubles)
-        yield Parts(single, None, tuple(steps), tuple(constant), tuple(doubles))
-
-
-def _is_constant(values: np.ndarray, limits: tuple[float | None, float | None]) -> bool:
-    if np.ptp(values) <= SATURATED * max(1.0, np.abs(values).max()):
-        return True
-    return any(limit is not None and np.abs(values - limit).max() <= SATURATED for limit in limits)
-
-
-def _steps_of(
-    values: np.ndarray, limits: tuple[float | None, float | None], x: np.ndarray
-) -> list[Step] | None:
-    """Return the columns of a unit that is nearly a step, else None."""
-    low, high = limits
-    if low is None or high is None:
-        return None
-    between = np.minimum(np.abs(values - low), np.abs(values - high)) > STEEP * abs(high - low)
-    if between.sum() > 1:
-        return None
-    order = np.argsort(x[:, 0])
-    above = (np.abs(values - high) < np.abs(values - low))[order]
-    points, middle = x[order, 0], between[order]
-    if middle.any():
-        k = int(np.argmax(middle))
-        if not 0 < k < len(points) - 1:
-            return None
-        return [Step((points[k] + points[k + 1]) / 2, at=False), Step(points[k], at=True)]
-    if above.all() or not above.any():
-        return None
-    k = int(np.flatnonzero(np.diff(above.astype(int)))[0])
-    return [Step((points[k] + points[k + 1]) / 2, at=False)]
-
-
-def _close_pairs(hidden: np.ndarray, units: list[int], out: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs of units with opposite weights and similar values, the most similar first."""
-    gaps = {
-        (i, j): _gap(hidden, i, j)
-        for position, i in enumerate(units)
-        for j in units[position + 1 :]
-        if out[i] * out[j] < 0
-    }
-    return sorted((pair for pair, gap in gaps.items() if gap < NEAR), key=lambda pair: gaps[pair])
-
-
-def _gap(hidden: np.ndarray, i: int, j: int) -> float:
-    """Root mean square difference of the values of two units, relative to the range of the first."""
-    return float(np.sqrt(np.mean((hidden[:, i] - hidden[:, j]) ** 2)) / max(np.ptp(hidden[:, i]), 1e-12))
 
 
 def minimise_limit(train: Problem, network: Named, parts: Parts) -> Found | None:

@@ -7,9 +7,9 @@ tells whether two restarts found the same optimum.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 
-from mlpreport.checks import checked_number
+from mlpreport.checks import POSITIVE, checked_number, checked_whole
 from mlpreport.training.ensemble import Ensemble
 from mlpreport.training.symmetry import Parameters, canonical
 
@@ -17,6 +17,9 @@ __all__ = ["CONFIDENCE", "Optimum", "canonical", "group_optima", "wilson"]
 
 MOST_FORMS = 10
 """Different canonical parameters are counted up to here."""
+
+TOGETHER = 4096
+"""Restarts whose fits are in memory at the same time."""
 
 CONFIDENCE = 0.99
 """Level of the intervals of shares."""
@@ -78,26 +81,58 @@ def group_optima(
         If the tolerance is not a positive number, or x does not fit the architecture.
     """
     tolerance = checked_number("tolerance", tolerance, example=1e-3, positive=True)
-    fits = ensemble.predict(x).reshape(len(ensemble), -1)
     order = np.argsort(ensemble.losses, kind="stable")
-    rest = order[np.isfinite(ensemble.losses[order])]
-    optima = []
-    while rest.size:
-        same = _same(ensemble.losses[rest], fits[rest], tolerance)
-        optima.append(_optimum(ensemble, rest[same], tolerance))
-        rest = rest[~same]
-    return tuple(optima)
+    order = order[np.isfinite(ensemble.losses[order])]
+    classes: list[_Class] = []
+    for start in range(0, len(order), TOGETHER):
+        part = order[start : start + TOGETHER]
+        _sort_in(classes, part, ensemble.losses[part], ensemble.predict(x, restarts=part), tolerance)
+    return tuple(_optimum(ensemble, np.concatenate(found.members), tolerance) for found in classes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Class:
+    """The root of the lowest loss of a class, the fit that has it, and the members found so far."""
+
+    root: float
+    fit: Float64[np.ndarray, "n outputs"]
+    members: list[Int64[np.ndarray, " member"]]
+
+
+def _sort_in(
+    classes: list[_Class],
+    part: Int64[np.ndarray, " part"],
+    losses: Float64[np.ndarray, " part"],
+    fits: Float64[np.ndarray, "part n outputs"],
+    tolerance: float,
+) -> None:
+    """Put restarts, by rising loss, into the first class that is near enough, and make new classes of the others."""
+    roots, free = np.sqrt(losses), np.ones(len(part), dtype=bool)
+    for found in classes:
+        same = free & _same(found, roots, fits, tolerance)
+        found.members.append(part[same])
+        free &= ~same
+    while free.any():
+        first = int(np.argmax(free))
+        found = _Class(float(roots[first]), fits[first].copy(), [])
+        same = free & _same(found, roots, fits, tolerance)
+        same[first] = True
+        found.members.append(part[same])
+        classes.append(found)
+        free &= ~same
 
 
 def _same(
-    losses: Float64[np.ndarray, " rest"], fits: Float64[np.ndarray, "rest value"], tolerance: float
-) -> Bool[np.ndarray, " rest"]:
-    """Tell which restarts, sorted by loss, belong with the first."""
-    same = np.zeros(len(losses), dtype=bool)
-    near = int(np.searchsorted(np.sqrt(losses), np.sqrt(losses[0]) + tolerance, side="right"))
-    distances = np.sqrt(np.mean((fits[:near] - fits[0]) ** 2, axis=1))
-    same[:near] = distances <= tolerance
-    same[0] = True
+    found: _Class,
+    roots: Float64[np.ndarray, " part"],
+    fits: Float64[np.ndarray, "part n outputs"],
+    tolerance: float,
+) -> Bool[np.ndarray, " part"]:
+    """Tell which restarts, by rising loss, are near enough to a class."""
+    same = np.zeros(len(roots), dtype=bool)
+    near = int(np.searchsorted(roots, found.root + tolerance, side="right"))
+    with np.errstate(over="ignore", invalid="ignore"):
+        same[:near] = np.sqrt(np.mean((fits[:near] - found.fit) ** 2, axis=(1, 2))) <= tolerance
     return same
 
 
@@ -112,7 +147,8 @@ def _optimum(ensemble: Ensemble, members: np.ndarray, tolerance: float) -> Optim
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:
-    """Return Wilson's interval of a share at the level `CONFIDENCE`."""
+    """Return Wilson's interval of a share, `count` of `total`, at the level `CONFIDENCE`."""
+    checked_whole("count", count, range(checked_whole("total", total, POSITIVE) + 1))
     from scipy.stats import binomtest  # noqa: PLC0415 - takes half a second to import
 
     interval = binomtest(count, total).proportion_ci(CONFIDENCE, method="wilson")
@@ -120,16 +156,15 @@ def wilson(count: int, total: int) -> tuple[float, float]:
 
 
 def _forms(ensemble: Ensemble, members: np.ndarray, tolerance: float) -> int:
-    """Count the canonical parameters that differ, one after the other."""
-    rest = np.array(
-        [_flat(canonical(ensemble.architecture, ensemble.restart(i).parameters)) for i in members.tolist()]
-    )
-    count = 0
-    while len(rest) and count < MOST_FORMS:
-        gaps = np.abs(rest - rest[0]).max(axis=1)
-        rest = rest[gaps > tolerance * max(1.0, float(np.abs(rest[0]).max()))]
-        count += 1
-    return count
+    """Count the canonical parameters that differ."""
+    forms: list[Float64[np.ndarray, " parameter"]] = []
+    for index in members.tolist():
+        flat = _flat(canonical(ensemble.architecture, ensemble.restart(index).parameters))
+        if all(np.abs(flat - form).max() > tolerance * max(1.0, np.abs(form).max()) for form in forms):
+            forms.append(flat)
+        if len(forms) == MOST_FORMS:
+            break
+    return len(forms)
 
 
 def _flat(parameters: Parameters) -> Float64[np.ndarray, " parameter"]:

@@ -53,9 +53,15 @@ def checked_points(name: str, values: object, width: int) -> Float64[np.ndarray,
     """Return finite points (n, width) as float64, n at least 1, else raise naming the array."""
     try:
         points = np.asarray(values).astype(np.float64, order="C", casting="same_kind")
-    except (TypeError, ValueError) as error:
+    # A tensor of torch that requires its gradient raises RuntimeError.
+    except (TypeError, ValueError, RuntimeError) as error:
         message = f"{name} is not an array of real numbers ({error}); give float64 of shape (n, {width})"
         raise InvalidInputError(message) from None
+    if np.ma.is_masked(values):
+        message = (
+            f"{name} has masked entries, which cannot be left out of a sum of squares; drop these points"
+        )
+        raise InvalidInputError(message)
     if points.ndim != 2 or points.shape[1] != width or not len(points):  # noqa: PLR2004 - points and their entries
         message = (
             f"{name} has shape {points.shape}: expected (n, {width}), n at least 1; try reshape(-1, {width})"

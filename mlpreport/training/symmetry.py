@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from mlpreport.derivation.symmetries import Symmetries, symmetries
-from mlpreport.errors import ShapeError
+from mlpreport.errors import InvalidInputError, ShapeError
 from mlpreport.training.architecture import Architecture
 
 Parameters = dict[str, Float64[np.ndarray, "..."]]
@@ -37,8 +37,8 @@ def canonical(architecture: Architecture, parameters: Mapping[str, Float64[np.nd
 
     Raises
     ------
-    ShapeError
-        If a parameter is missing or does not fit the architecture.
+    InvalidInputError
+        If a parameter is missing, does not fit the architecture (ShapeError), or is no array of finite numbers.
     """
     found = checked_parameters(architecture, parameters)
     known = symmetries(architecture.activation)
@@ -51,17 +51,25 @@ def canonical(architecture: Architecture, parameters: Mapping[str, Float64[np.nd
 def checked_parameters(architecture: Architecture, parameters: Mapping[str, object]) -> Parameters:
     """Return finite float64 copies of the parameters, in the order of the architecture, else raise."""
     shapes = architecture.parameter_shapes
-    found = {name: np.array(parameters[name], dtype=np.float64) for name in shapes if name in parameters}
+    found = {name: _numbers(name, parameters[name]) for name in shapes if name in parameters}
     for name, shape in shapes.items():
         actual = found[name].shape if name in found else "no value"
         if actual != shape:
             message = f"{name} has {actual}, but {architecture.label} needs {shape}; give {', '.join(shapes)}"
             raise ShapeError(message)
-        if not np.isfinite(found[name]).all():
-            message = (
-                f"{name} = {found[name].tolist()}: parameters must be finite; train again from another seed"
-            )
-            raise ShapeError(message)
+    return found
+
+
+def _numbers(name: str, values: object) -> Float64[np.ndarray, "..."]:
+    try:
+        found = np.array(values, dtype=np.float64)
+    # A tensor of torch that requires its gradient raises RuntimeError.
+    except (TypeError, ValueError, RuntimeError) as error:
+        message = f"{name} is not an array of real numbers ({error}); give float64, as in a Restart"
+        raise InvalidInputError(message) from None
+    if not np.isfinite(found).all():
+        message = f"{name} = {found.tolist()}: parameters must be finite; train again from another seed"
+        raise InvalidInputError(message)
     return found
 
 

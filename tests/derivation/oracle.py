@@ -1,9 +1,11 @@
-"""Independent oracles: torch.autograd on the same source text, and random inputs for a program."""
+"""Independent oracles: torch.autograd on the same source text, and random inputs for a program; loops as Python."""
 
 import math
 
 import numpy as np
 import torch
+
+from mlpreport.derivation.pointwise import loops_of
 
 
 def _sum(a, axis=None):
@@ -19,7 +21,10 @@ FUNCTIONS = {
     "mean": _mean,
     "exp": torch.exp,
     "log": torch.log,
-    "softmax": lambda z, axis=1: torch.softmax(z, dim=axis),
+    "softmax": lambda z, axis=1: torch.softmax(z.reshape(-1) if axis is None else z, axis or 0).reshape(
+        z.shape
+    ),
+    "ones": lambda shape: torch.ones(shape, dtype=torch.float64),
     "identity": lambda u: u,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
@@ -59,3 +64,13 @@ def error(found, expected):
     """Largest difference relative to the largest entry expected, or to 1e-3 where all cancel but for rounding."""
     scale = max(np.abs(expected).max(), 1e-3)
     return float(np.abs(np.asarray(found) - expected).max() / scale)
+
+
+def interpreted(derivation, inputs):
+    """Run the loops printed for numba as Python, which takes no time to compile."""
+    scope = {}
+    exec(loops_of(derivation), scope)
+    value, results = scope["value_and_grad"](
+        *(np.array(inputs[n], float) for n in derivation.backward.inputs)
+    )
+    return value, dict(zip(derivation.results, results, strict=True))

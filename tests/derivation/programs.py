@@ -55,6 +55,10 @@ PROGRAMS = {
         "l = sum(log(sum(exp(x), axis=0))) + log(sum(exp(x)))",
         {"x": ("N", "D")},
     ),
+    "softmax along other axes": (
+        "p = softmax(x, axis=0)\nl = sum(x * softmax(x, axis=None)) - sum(y * log(p) @ ones((D, 1)))",
+        {"x": ("N", "D"), "y": ("N", "D")},
+    ),
     "logistic": (
         "p = sigmoid(x @ w + b)\nl = -mean(y**2*log(p) + (1-y**2)*log(1-p))",
         {"x": ("N", "D"), "w": ("D", 1), "b": (1, 1), "y": ("N", 1)},
@@ -109,7 +113,23 @@ PROGRAMS = {
 
 
 @cache
-def derived(name):
-    """Derivation of a program, made once for all tests."""
+def traced(name):
+    """A program, traced once for all tests, as are its derivations below."""
     source, shapes = PROGRAMS[name]
-    return trace(source, **shapes).vjp()
+    return trace(source, **shapes)
+
+
+@cache
+def derived(name):
+    return traced(name).vjp()
+
+
+@cache
+def derived_forward(name):
+    return traced(name).jvp()
+
+
+@cache
+def derived_twice(name):
+    """The Hessian-vector product by the first two inputs."""
+    return traced(name).hvp(tuple(traced(name).inputs)[:2])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import sympy as sp
-from derivation.oracle import autograd, draw, error
+from derivation.oracle import autograd, draw, error, interpreted
 from derivation.programs import NETWORK, NETWORK_SHAPES, PROGRAMS, SIZES, derived
 from hypothesis import given, settings
 from strategies import programs
@@ -66,11 +66,17 @@ def test_every_activation_agrees_with_autograd_for_every_loss_at_several_depths(
         assert worst_error(source, shapes, ("numpy", "torch")) <= 1e-13
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(programs())
-def test_drawn_programs_agree_with_autograd(drawn):
+def test_drawn_programs_agree_with_autograd_as_arrays_and_as_loops(drawn):
     source, shapes = drawn
-    assert worst_error(source, shapes) <= 1e-13
+    derivation = trace(source, **shapes).vjp()
+    assert worst_error_of(derivation, ("numpy",)) <= 1e-13
+    inputs = draw(derivation.program, **SIZES)
+    expected_value, expected = autograd(source, SIZES, **inputs)
+    value, found = interpreted(derivation, inputs)
+    assert value == pytest.approx(expected_value, rel=1e-11)
+    assert max(error(found[name], expected[name]) for name in inputs) <= 1e-11
 
 
 def test_steps_come_in_the_order_of_the_report():

@@ -4,10 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from derivation.oracle import autograd, draw, error
+from derivation.oracle import autograd, draw, error, interpreted
 
 from mlpreport.derivation import explain, trace, value_and_grad
-from mlpreport.derivation.pointwise import loops_of
 
 SIZES = {"N": 4, "D": 3}
 OWN = (
@@ -27,13 +26,6 @@ OWN = (
     "z",
     "u",
 )
-
-
-def run_loops(derivation, inputs):
-    scope = {}
-    exec(loops_of(derivation), scope)
-    value, results = scope["value_and_grad"](*(np.array(inputs[name]) for name in derivation.program.inputs))
-    return value, dict(zip(derivation.results, results, strict=True))
 
 
 def program_of(names):
@@ -58,7 +50,7 @@ def test_variables_may_be_called_like_parts_of_the_code():
     inputs, derivation = draw(program, **SIZES), program.vjp()
     value, expected = autograd(plain, SIZES, **inputs)
     numpy, torch = (value_and_grad(derivation, backend)(**inputs) for backend in ("numpy", "torch"))
-    for found in numpy, torch, run_loops(derivation, inputs):
+    for found in numpy, torch, interpreted(derivation, inputs):
         assert float(found[0]) == pytest.approx(value, rel=1e-12)
         assert max(error(found[1][key], expected[key]) for key in inputs) <= 1e-11
 
@@ -68,7 +60,7 @@ def test_inputs_may_be_called_like_parts_of_the_code():
     parts = " + ".join(f"sum(softmax({name}) * tanh({name}))" for name in names)
     program = trace(f"l = {parts} + log(N)*sum(np)", **dict.fromkeys(names, ("N", "D")))
     inputs, derivation = draw(program, **SIZES), program.vjp()
-    for _, grads in (value_and_grad(derivation)(**inputs), run_loops(derivation, inputs)):
+    for _, grads in (value_and_grad(derivation)(**inputs), interpreted(derivation, inputs)):
         for name, z in inputs.items():
             p, t = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), np.tanh(z)
             expected = p * (t - (p * t).sum(axis=1, keepdims=True)) + p * (1 - t**2)

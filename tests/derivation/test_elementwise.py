@@ -11,12 +11,14 @@ import torch
 from mlpreport.derivation import (
     elementwise,
     elementwise_names,
+    prove,
     register_elementwise,
     scalar_functions,
     trace,
     value_and_grad,
 )
 from mlpreport.derivation.elementwise import _REGISTERED, H, U
+from mlpreport.derivation.stable import stable
 from mlpreport.errors import InvalidInputError
 
 BUILT_IN = ("identity", "sigmoid", "tanh", "relu", "softplus", "gelu")
@@ -250,6 +252,56 @@ def test_the_second_slope_of_a_size_is_zero():
     assert not any(array.any() for array in products.values())
 
 
-def test_a_function_without_known_derivative_is_refused():
-    with pytest.raises(InvalidInputError, match="no derivative of floor"):
-        register_elementwise("own_floor", sp.floor)
+@pytest.mark.parametrize("function", [sp.floor, sp.gamma, sp.zeta, lambda u: u + sp.besselj(0, u)])
+def test_a_function_that_no_backend_has_is_refused(function):
+    with pytest.raises(
+        InvalidInputError, match=r"known real functions.*(floor|gamma|zeta|besselj) is not known$"
+    ):
+        register_elementwise("own_function", function)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_a_function_may_be_a_constant(backend):
+    register_elementwise("three", lambda _: 3)
+    f = value_and_grad(trace("l = sum(three(x)) + sum(x)", x=("N", "D")).vjp(), backend)
+    value, grads = f(x=np.ones((2, 4)))
+    assert float(value) == 32
+    assert np.asarray(grads["x"]).tolist() == [[1.0] * 4] * 2
+
+
+def test_what_is_not_carried_out_in_a_definition_is_carried_out():
+    assert register_elementwise("own_slope", lambda u: sp.Derivative(sp.sin(u), u)).expression == sp.cos(U)
+
+
+PIECES = {
+    "selu": (
+        lambda u: sp.Piecewise((u, u > 0), (1.67 * (sp.exp(u) - 1), True)),
+        [1000, -1.67, 0],
+        [1, 0, 1.67],
+    ),
+    "sinc": (lambda u: sp.Piecewise((1, sp.Eq(u, 0)), (sp.sin(u) / u, True)), None, None),
+    "roots": (lambda u: sp.Piecewise((sp.sqrt(u), sp.Ne(u, 0) & (u > 0)), (0, True)), None, None),
+    "logarithm": (lambda u: sp.Piecewise((sp.log(u), u > 1), (0, True)), None, None),
+}
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_pieces_that_are_not_taken_raise_no_warnings(name):
+    definition, values, slopes = PIECES[name]
+    register_elementwise(name, definition)
+    derivation, x = trace(f"l = sum({name}(x))", x=(1, 3)).vjp(), np.array([[1000.0, -1000.0, 0.0]])
+    value, grads = value_and_grad(derivation)(x=x)
+    assert prove(derivation)
+    if values:
+        assert value == pytest.approx(sum(values))
+        np.testing.assert_allclose(grads["x"], [slopes])
+
+
+def test_an_exponential_whose_exponents_have_no_common_unit_is_left_as_it_is():
+    clip = register_elementwise(
+        "soft_clip", lambda u: sp.log((1 + sp.exp(5 * u)) / (1 + sp.exp(5 * u - 5))) / 5
+    )
+    assert stable(clip.expression, U) == clip.expression
+    value, slope = scalar_functions("soft_clip")
+    assert value(0.5) == pytest.approx(0.5)
+    assert slope(0.5, 0.5) == pytest.approx(np.tanh(1.25))

@@ -5,10 +5,20 @@ import pytest
 import sympy as sp
 import torch
 from derivation.oracle import FUNCTIONS, draw, error
-from derivation.programs import NETWORK, NETWORK_SHAPES, PROGRAMS, SIZES
+from derivation.programs import (
+    NETWORK,
+    NETWORK_SHAPES,
+    PROGRAMS,
+    SIZES,
+    derived,
+    derived_forward,
+    derived_twice,
+    traced,
+)
 
 from mlpreport.derivation import trace, value_and_grad
 from mlpreport.derivation.indices import Line
+from mlpreport.derivation.latex import written
 from mlpreport.errors import ProgramError
 
 
@@ -43,11 +53,11 @@ SMOOTH = [
 
 @pytest.mark.parametrize("name", [*SMOOTH, "constant", "dead ends"])
 def test_jvp_agrees_with_torch(name):
-    source, shapes = PROGRAMS[name]
-    program = trace(source, **shapes)
+    source, _ = PROGRAMS[name]
+    program = traced(name)
     inputs = draw(program, **SIZES)
     along = directions(inputs, inputs)
-    f = value_and_grad(program.jvp())
+    f = value_and_grad(derived_forward(name))
     _, tangents = f(**inputs, **{f"v{n}": v for n, v in along.items()})
     leaves = tensors(inputs)
     grads = torch.autograd.grad(
@@ -59,12 +69,11 @@ def test_jvp_agrees_with_torch(name):
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_hvp_agrees_with_torch(name):
-    source, shapes = PROGRAMS[name]
-    program = trace(source, **shapes)
-    inputs = draw(program, **SIZES)
-    wrt = tuple(list(program.inputs)[:2])
+    source, _ = PROGRAMS[name]
+    inputs = draw(traced(name), **SIZES)
+    wrt = tuple(inputs)[:2]
     along = directions(inputs, wrt)
-    value, found = value_and_grad(program.hvp(wrt))(**inputs, **{f"v{n}": v for n, v in along.items()})
+    value, found = value_and_grad(derived_twice(name))(**inputs, **{f"v{n}": v for n, v in along.items()})
     leaves = tensors(inputs)
     loss = loss_function(source)(leaves)
     moving = [leaves[n] for n in wrt]
@@ -76,20 +85,20 @@ def test_hvp_agrees_with_torch(name):
 
 
 def test_reverse_and_forward_mode_are_adjoint():
-    program = trace(NETWORK, **NETWORK_SHAPES)
-    inputs = draw(program, **SIZES)
+    inputs = draw(traced("network"), **SIZES)
     along = directions(inputs, inputs)
-    _, grads = value_and_grad(program.vjp())(**inputs)
-    _, tangents = value_and_grad(program.jvp())(**inputs, **{f"v{n}": v for n, v in along.items()})
+    _, grads = value_and_grad(derived("network"))(**inputs)
+    _, tangents = value_and_grad(derived_forward("network"))(
+        **inputs, **{f"v{n}": v for n, v in along.items()}
+    )
     assert tangents["l"].item() == pytest.approx(
         sum(float((grads[n] * along[n]).sum()) for n in inputs), rel=1e-13
     )
 
 
 def test_a_second_derivation_keeps_the_program_that_it_is_of():
-    program = trace(NETWORK, **NETWORK_SHAPES)
-    assert program.hvp("W1").of is program
-    assert (program.vjp().of, program.jvp().of) == (None, None)
+    assert derived_twice("network").of is traced("network")
+    assert (derived("network").of, derived_forward("network").of) == (None, None)
 
 
 def test_the_hessian_of_a_linear_loss_is_zero():
@@ -132,3 +141,13 @@ def test_unknown_variables_are_refused():
         program.hvp(())
     with pytest.raises(ProgramError, match="no variable 'Q'"):
         program.jacobian("z1", "Q")
+
+
+def test_a_second_derivation_speaks_of_directions_and_of_the_directional_derivative():
+    derivation = trace("h = tanh(x @ w)\nl = sum(h)", x=("N", "D"), w=("D", 1)).hvp("w")
+    text = "\n".join(written(derivation, name, "text") for name in derivation.steps)
+    assert "dot(" not in text
+    assert "[definition: the directional derivative of the loss l]" in text
+    assert "[no path: l does not enter the directional derivative of l, so its gradient is 0]" in text
+    assert "the directional derivative of l depends on the direction of w directly" in text
+    assert text.startswith("∂vl/∂vl = dvl, shape (1, 1)")

@@ -17,14 +17,14 @@ from mlpreport.derivation import (
 from mlpreport.derivation.latex import written
 from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
 
-FUNCTIONS = "exp, gelu, identity, log, mean, relu, sigmoid, softmax, softplus, sum, tanh"
+FUNCTIONS = "exp, gelu, identity, log, mean, ones, relu, sigmoid, softmax, softplus, sum, tanh"
 VARIABLES = "x, W1, b1, W2, b2, y, z1, z2, z3, z4, yhat, l"
 STEPS = "l, y, yhat, b2, z4, W2, z3, z2, b1, z1, W1, x"
-RESERVED = "exp, log, logsumexp, max, mean, min, softmax, sum"
+RESERVED = "exp, log, logsumexp, max, mean, min, ones, softmax, sum"
 PRODUCT = "@ needs as many columns on the left as rows on the right"
 DECLARATION = "line 2: write '# shapes: x = (N, D), W1 = (D, H)'"
 NO_W1 = f"the program has no variable 'w1' (it has {VARIABLES}); did you mean 'W1'?"
-SUMS = "sum and mean take axis=None, 0 or 1 and keep the axis; softmax runs along rows (axis=1)"
+SUMS = "sum, mean and softmax take axis=None, 0 or 1; sum and mean keep the axis"
 SHAPE = 'write (rows, cols) of names or positive whole numbers, such as ("N", 1)'
 DEFINITION = (
     "the definition of 'f' must return a SymPy expression in u alone, with known real functions, "
@@ -63,7 +63,7 @@ def network():
             "Subscript is outside the language (@ + - * / ** .T, numbers, function calls)",
             "x[0]",
         ),
-        ("l = 1 / 0", "1 / 0 is no finite number", "1 / 0"),
+        ("l = 1 / 0", "1 / 0 is no finite number; numbers are real and below 1.8e308", "1 / 0"),
         ("l = 2 @ 3", "@ needs arrays; use * between numbers", "2 @ 3"),
         (
             "l = sum(x, axis=2)",
@@ -73,9 +73,24 @@ def network():
         ("l = exp(x, x)", "exp takes one array", "exp(x, x)"),
         (
             "l = sum(x ** W)",
-            "an exponent is a number; write exp(b * log(a)) for a power of arrays",
+            "an exponent is a number, whole or a fraction; write exp(b * log(a)) for other powers",
             "W",
         ),
+        (
+            "l = ones((N, 2))",
+            "ones takes two sizes that variables have, such as ones((N, 1))",
+            "ones((N, 2))",
+        ),
+        ("l = ones(N)", "ones takes two sizes that variables have, such as ones((N, 1))", "ones(N)"),
+        (
+            "l = ones((x, D))",
+            "ones takes two sizes that variables have, such as ones((N, 1))",
+            "ones((x, D))",
+        ),
+        ("l = sum(exp'(x))", "unknown function \"exp'\"; did you mean 'exp'?", "exp'"),
+        ("größe = ü + sum(x)", "unknown name 'ü'; declare its shape", "ü"),
+        ("l = sum(tanh'(x) + tanh''(ü))", "unknown name 'ü'; declare its shape", "ü"),
+        ("ä = 1 1", "not Python syntax (invalid syntax)", "1"),
         (f"l = sum({'-' * 400}x)", "this is nested too deeply; give parts of it a name", None),
     ],
 )
@@ -98,6 +113,12 @@ def test_the_line_is_counted_and_marked_where_the_problem_is():
     assert first.startswith("line 4: @ needs")
     assert line == "    l = sum(a) + sum(x @ x)  # the second sum"
     assert marks == "    " + " " * 17 + "^^^^^"
+
+
+def test_a_mark_ends_where_its_line_ends_and_stands_behind_tabs():
+    with pytest.raises(ShapeError) as caught:
+        trace("l = (\tx @ (x +\n  x))", x=("N", "D"))
+    assert str(caught.value).split("\n")[1:] == ["    l = (\tx @ (x +", "         \t^^^^^^^^"]
 
 
 def test_an_empty_program_is_refused():
@@ -313,3 +334,19 @@ def test_a_declaration_is_read_whole_or_refused(line):
     with pytest.raises(ProgramError) as caught:
         read_program(f"{line}\nl = sum(x)")
     assert str(caught.value) == f"{DECLARATION.replace('2', '1', 1)}\n    {line}\n    {'^' * len(line)}"
+
+
+def test_a_shape_declared_twice_is_refused():
+    with pytest.raises(ProgramError) as caught:
+        read_program("# shapes: x = (N, D)\n# shapes: y = (N, 1), x = (D, 1)\nl = sum(x)")
+    line = "# shapes: y = (N, 1), x = (D, 1)"
+    rule = "line 2: the shape of x was declared before; leave one of the two"
+    assert str(caught.value) == f"{rule}\n    {line}\n    {'^' * len(line)}"
+
+
+def test_a_name_like_no_other_is_told_which_there_are():
+    derivation = trace("l = sum(x)", x=("N", 1)).vjp()
+    with pytest.raises(ProgramError, match=r"no variable 'Q' \(it has x, l\); use one of these$"):
+        explain(derivation, "Q", "x")
+    with pytest.raises(ProgramError, match=r"no step for 'Q' \(it has l, x\); use one of these$"):
+        derivation["Q"]

@@ -8,6 +8,7 @@ from derivation.oracle import autograd, draw, error
 
 from mlpreport.derivation import trace
 from mlpreport.derivation.pointwise import pointwise
+from mlpreport.errors import ProgramError
 
 SIZES = {"N": 4, "D": 3, "H": 2, "C": 2}
 PARAMETERS = {"W": ("D", "H"), "b": (1, "H"), "V": ("H", "C")}
@@ -109,7 +110,14 @@ r = g - y
         "l = sum(r**2)/2 + decay*sum(W**2)/N",
         "l = sum(h) - sum(y*g) + decay*sum(V)",
         "l = mean(r**2)*decay + sum(b*b)",
+        "l = sum(softmax(r)**2) - mean(log(sum(exp(g), axis=1))) + sum(softmax(V))",
     ],
 )
 def test_bodies_of_other_networks_agree_with_autograd(loss):
     check_body_for_all_points(DEEP + loss, within=1e-13)
+
+
+@pytest.mark.parametrize("peak", ["softmax(r.T)", "log(sum(exp(r), axis=0))", "log(sum(exp(r)))"])
+def test_a_largest_value_over_the_points_is_refused(peak):
+    with pytest.raises(ProgramError, match="over its points; take it along the columns"):
+        check_body_for_all_points(f"{NETWORK}l = sum({peak})", within=1e-14)

@@ -11,7 +11,7 @@ from mlpreport.errors import InvalidInputError
 KNOWN = {
     "sigmoid": Symmetries((-1, 1), None, (), (0, 1)),
     "tanh": Symmetries((-1, 0), None, (), (-1, 1)),
-    "relu": Symmetries(None, 1, (0,), (None, None)),
+    "relu": Symmetries(None, 1, (0,), (0, None)),
     "identity": Symmetries((-1, 0), 1, (), (None, None)),
     "softplus": Symmetries(None, None, (), (0, None)),
 }
@@ -22,7 +22,7 @@ DEFINED = {
     "size": (sp.Abs, Symmetries((1, 0), 1, (0,), (None, None))),
     "clip": (
         lambda u: sp.Piecewise((-1, u < -1), (1, u > 1), (u, True)),
-        Symmetries((-1, 0), None, (-1, 1), (None, None)),
+        Symmetries((-1, 0), None, (-1, 1), (-1, 1)),
     ),
     "wave": (lambda u: sp.sin(u) * sp.erf(u), Symmetries((1, 0), None, (), (None, None))),
 }

@@ -110,9 +110,16 @@ def test_a_figure_without_label_has_no_number_and_no_rerun_note():
 
 
 def test_all_images_of_a_cell_are_one_figure():
-    result = woven(FIGURE, [display(svg=SVG), stream("between"), display(svg=SVG)])
+    other = SVG.replace("#000000", "#ffffff")
+    result = woven(FIGURE, [display(svg=SVG), stream("between"), display(svg=other)])
     assert "p_files/fig-a-2-dark.svg" in result.files
     assert result.markdown.count("| figure#fig-a") == 1
+
+
+def test_an_image_that_a_cell_gives_twice_is_shown_once():
+    result = woven(FIGURE, [display(svg=SVG), stream("between"), display(svg=SVG)])
+    assert sorted(result.files) == ["p.ipynb", "p_files/fig-a-dark.svg", "p_files/fig-a-light.svg"]
+    assert "between" in result.markdown
 
 
 def test_raster_images_are_files_too():

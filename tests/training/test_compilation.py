@@ -9,11 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba import float64, int64
 
 from mlpreport.derivation import register_elementwise
 from mlpreport.training import Architecture, compilation
 from mlpreport.training.kernels_linear import aligned_zeros
 from mlpreport.training.problem import Problem
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small():
+    """A kernel that is compiled in a tenth of a second, as it is compiled ten times."""
+    with pytest.MonkeyPatch.context() as patch:
+        signature = float64(compilation.VECTOR, int64)
+        patch.setitem(compilation.ENTRIES, "small", ("kernels_linear", "row_total", signature))
+        yield
 
 
 @pytest.fixture
@@ -32,7 +42,7 @@ def compiled_before(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
         forget()
-        compilation.compiled("gradient-descent")
+        compilation.compiled("small")
     return folder
 
 
@@ -55,7 +65,7 @@ def files(folder):
 
 def recompile():
     compilation._compiled.cache_clear()
-    return compilation.compiled("gradient-descent")
+    return compilation.compiled("small")
 
 
 def test_a_kernel_is_kept_on_disk_and_taken_from_there(kept):

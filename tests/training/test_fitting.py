@@ -12,6 +12,7 @@ from mlpreport.data import Dataset, Sample, noisy_sine
 from mlpreport.derivation import register_elementwise
 from mlpreport.errors import InvalidInputError, MlpReportError, ShapeError
 from mlpreport.training import METHODS, Architecture, fit
+from mlpreport.training.initialisation import initial_parameters
 from mlpreport.training.methods import _share
 
 DATA = noisy_sine()
@@ -189,7 +190,7 @@ def test_the_best_restart_is_chosen_by_training_loss():
 
 
 def test_a_restart_predicts_what_its_errors_say():
-    ensemble = fit(units(3, 2), DATA, restarts=2, seed=0, method="bfgs", max_iterations=30)
+    ensemble = fit(units(3, 2, 2), DATA, restarts=2, seed=0, method="bfgs", max_iterations=30)
     for sample, errors in ((DATA.train, ensemble.losses), (DATA.test, ensemble.test_losses)):
         fits = ensemble.predict(sample.x)
         assert fits.shape == (2, len(sample.x), 1)
@@ -198,10 +199,10 @@ def test_a_restart_predicts_what_its_errors_say():
 
 
 def test_hidden_units_and_output_weights_make_the_fit():
-    restart = fit(units(3, 2), DATA, restarts=1, seed=0, method="bfgs", max_iterations=30).restart(0)
-    first, second = restart.hidden(DATA.test.x)
-    assert (first.shape, second.shape) == ((123, 3), (123, 2))
-    expected = second @ restart.parameters["W3"] + restart.parameters["b3"]
+    restart = fit(units(3, 4, 2), DATA, restarts=1, seed=0, method="bfgs", max_iterations=30).restart(0)
+    *below, last = restart.hidden(DATA.test.x)
+    assert [layer.shape for layer in (*below, last)] == [(123, 3), (123, 4), (123, 2)]
+    expected = last @ restart.parameters["W4"] + restart.parameters["b4"]
     np.testing.assert_allclose(restart.predict(DATA.test.x), expected, rtol=1e-12)
     assert fit(LINE, DATA, restarts=1, seed=0, method="bfgs").best().hidden(DATA.test.x) == ()
 
@@ -222,6 +223,24 @@ def test_iterations_are_limited_and_counted():
     assert ensemble.stop_reasons == ("iteration limit",) * 2
     assert ensemble.iterations.tolist() == [7, 7]
     assert len(ensemble) == 2
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_no_iterations_leave_the_start_as_it_is(method):
+    ensemble = fit(units(2), DATA, restarts=3, seed=0, method=method, max_iterations=0)
+    start = initial_parameters(units(2), seed=0, restarts=range(3))
+    np.testing.assert_array_equal(np.hstack([v.reshape(3, -1) for v in ensemble.parameters.values()]), start)
+    assert ensemble.iterations.tolist() == [0, 0, 0]
+    assert set(ensemble.stop_reasons) == {"iteration limit"}
+
+
+@pytest.mark.parametrize("method", ["scipy-bfgs", "l-bfgs", "bfgs", "levenberg-marquardt"])
+def test_converged_restarts_have_a_small_gradient_where_that_is_the_only_rule(method):
+    options = {"decrement_tolerance": 0.0, "gradient_tolerance": 1e-12, "max_iterations": 300}
+    ensemble = fit(units(1), DATA, restarts=4, seed=0, method=method, **options)
+    converged = np.array(ensemble.stop_reasons) == "converged"
+    assert not converged.all()
+    assert np.all(ensemble.gradient_norms[converged] <= 1e-11)
 
 
 def test_a_large_decrement_tolerance_ends_early():
@@ -284,6 +303,8 @@ def test_an_unknown_method_brings_a_suggestion():
         (np.ones((2, 1)), np.array([[1.0], [np.inf]]), InvalidInputError),
         ([["a"], ["b"]], np.ones((2, 1)), InvalidInputError),
         (np.ones((2, 1)) + 1j, np.ones((2, 1)), InvalidInputError),
+        (torch.ones((2, 1), requires_grad=True), np.ones((2, 1)), InvalidInputError),
+        (np.ma.masked_greater(np.arange(3.0).reshape(3, 1), 1), np.ones((3, 1)), InvalidInputError),
     ],
 )
 def test_bad_data_are_refused_by_name(x, y, problem):

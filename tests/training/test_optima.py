@@ -8,7 +8,7 @@ import pytest
 from mlpreport.data import noisy_sine
 from mlpreport.errors import InvalidInputError
 from mlpreport.training import Architecture, fit
-from mlpreport.training.optima import group_optima
+from mlpreport.training.optima import group_optima, wilson
 
 DATA = noisy_sine()
 
@@ -54,6 +54,29 @@ def test_permuted_units_and_flipped_signs_are_the_same_optimum(ensemble):
     assert group.members == (0, 1, 2)
 
 
+def test_many_restarts_are_grouped_as_if_all_were_compared_at_once():
+    many = fit(
+        Architecture((1, 1, 1), "sigmoid"), DATA, restarts=9000, seed=1, method="bfgs", max_iterations=4
+    )
+    fits, roots = many.predict(DATA.train.x)[..., 0], np.sqrt(many.losses)
+    rest, expected = np.argsort(many.losses, kind="stable"), []
+    while rest.size:
+        distances = np.sqrt(np.mean((fits[rest] - fits[rest[0]]) ** 2, axis=1))
+        same = (distances <= 0.03) & (roots[rest] - roots[rest[0]] <= 0.03)
+        expected.append(tuple(rest[same].tolist()))
+        rest = rest[~same]
+    groups = group_optima(many, DATA.train.x, tolerance=0.03)
+    assert len(groups) > 10
+    assert [group.members for group in groups] == expected
+
+
+def test_some_restarts_predict_what_they_predict_among_all(ensemble):
+    chosen = np.array([7, 0, 39])
+    np.testing.assert_array_equal(
+        ensemble.predict(DATA.test.x, restarts=chosen), ensemble.predict(DATA.test.x)[chosen]
+    )
+
+
 def test_equal_losses_with_different_functions_are_two_optima(ensemble):
     same_loss = replace(ensemble, losses=np.full(40, 0.5))
     assert len(group_optima(same_loss, DATA.train.x, tolerance=1e-3)) > 1
@@ -66,6 +89,14 @@ def test_restarts_that_are_not_finite_count_in_the_share_but_are_in_no_group(ens
     groups = group_optima(replace(ensemble, losses=losses), DATA.train.x, tolerance=1e-3)
     assert sorted(index for group in groups for index in group.members) == list(range(11, 40))
     assert sum(group.share for group in groups) == pytest.approx(29 / 40)
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "name"), [(0, 0, "total"), (6, 5, "count"), (-1, 5, "count"), (1.5, 5, "count")]
+)
+def test_a_share_that_is_none_is_refused_by_name(count, total, name):
+    with pytest.raises(InvalidInputError, match=f"{name} = "):
+        wilson(count, total)
 
 
 def test_shares_lie_in_their_wilson_intervals(ensemble):

@@ -73,11 +73,58 @@ def test_altered_shares_labels_and_data_are_refused():
         verify_atlas(swapped, sample=10, seed=0)
 
 
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("best_seen", {"best_seen": True}),
+        ("method", {"method": "bfgs"}),
+        ("options", {"provenance": {**load_atlas(1).provenance, "options": {"max_iterations": 999}}}),
+        ("hash of the data", {"provenance": {}}),
+        ("labels", {"labels": ()}),
+        ("labels", {"entries": load_atlas(1).entries[:1]}),
+        ("order of losses", {"entries": load_atlas(1).entries[::-1]}),
+    ],
+)
+def test_an_atlas_that_says_other_things_of_itself_is_refused_by_name(name, change):
+    with pytest.raises(CertificateError, match=f"the atlas of 1-1-1 sigmoid: .*{name} .*computed again"):
+        verify_atlas(replace(load_atlas(1), **change), sample=0, seed=0)
+
+
+@pytest.mark.parametrize("wrong", [{"sample": -1}, {"sample": 1.5}, {"seed": -1}, {"seed": None}])
+def test_a_sample_or_seed_that_is_no_whole_number_is_refused(wrong):
+    with pytest.raises(InvalidInputError, match=f"{next(iter(wrong))} = "):
+        verify_atlas(load_atlas(1), **{"sample": 1, "seed": 0, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("entries", 0, "certificate", "loss"), "0.3"),
+        (("entries", 0, "certificate", "radius"), [1e-3]),
+        (("entries", 0, "certificate", "spectrum"), [[1.0]]),
+        (("entries", 0, "count"), None),
+        (("entries",), 7),
+        (("labels",), "0 1 x"),
+        (("architecture", "activation"), "sigmoyd"),
+    ],
+)
+def test_an_atlas_with_a_value_of_another_type_is_not_read(tmp_path, place, value):
+    stored = json.loads(save_atlas(load_atlas(1), tmp_path).read_text())
+    *path, last = place
+    inside = stored
+    for step in path:
+        inside = inside[step]
+    inside[last] = value
+    (tmp_path / "1.json").write_text(json.dumps(stored))
+    with pytest.raises(CertificateError, match=r"1\.json cannot be read \(.+\); make it again"):
+        load_atlas(1, tmp_path)
+
+
 def test_a_broken_file_and_an_unknown_width_are_refused(tmp_path):
     (tmp_path / "2.json").write_text("{}")
     with pytest.raises(CertificateError, match=r"2\.json cannot be read"):
         load_atlas(2, tmp_path)
-    with pytest.raises(InvalidInputError, match="width '4' is unknown"):
+    with pytest.raises(InvalidInputError, match="width = 4: there are atlases for 1, 2, 3"):
         load_atlas(4)
 
 

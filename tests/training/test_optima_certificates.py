@@ -1,6 +1,6 @@
 """A certificate proves what a point is, agrees with other ways to compute its numbers, and fails where it should."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import mpmath
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 
 from mlpreport.data import Dataset, Sample, noisy_sine
 from mlpreport.errors import CertificateError, InvalidInputError
-from mlpreport.training import Architecture, fit
+from mlpreport.training import Architecture, Restart, fit
 from mlpreport.training.atlas import load_atlas
 from mlpreport.training.certificates import certify, verify
 from mlpreport.training.intervals import (
@@ -20,6 +20,7 @@ from mlpreport.training.intervals import (
     on_balls,
     precise,
 )
+from mlpreport.training.limits import Limit, Step
 from mlpreport.training.objective import Objective, derived, network_objective
 from mlpreport.training.stationary import measure, newton, prove
 
@@ -200,17 +201,150 @@ def test_a_unit_that_is_constant_leaves_a_flat_manifold():
     assert "constant" in certificate.because
 
 
-def test_two_equal_units_leave_a_flat_manifold():
-    architecture, parameters = best(1, 40)
+def with_copy(parameters, share):
     W1, b1, W2, b2 = parameters.values()
-    larger = {
+    return {
         "W1": np.column_stack([W1, W1]),
         "b1": np.append(b1, b1),
-        "W2": np.vstack([0.3 * W2, 0.7 * W2]),
+        "W2": np.vstack([share * W2, (1 - share) * W2]),
         "b2": b2,
     }
-    certificate = certify(Architecture((1, 2, 1), architecture.activation), DATA, larger)
-    assert (certificate.verdict, certificate.dimension) == ("flat manifold", 1)
+
+
+@pytest.mark.parametrize("share", [-1.0, 0.3, 0.5, 3.0])
+def test_a_unit_beside_its_copy_is_a_saddle_with_lower_losses_on_both_sides(share):
+    architecture, parameters = best(1, 40)
+    single = certify(architecture, DATA, parameters)
+    certificate = certify(Architecture((1, 2, 1), "sigmoid"), DATA, with_copy(single.parameters, share))
+    assert certificate.loss == pytest.approx(single.loss, rel=1e-14)
+    assert certificate.verdict == "saddle"
+    lowest = np.linalg.eigh(torch_hessian(certificate))[1][:, 0]
+    flat = np.concatenate([values.ravel() for values in certificate.parameters.values()])
+    for step in (-0.01, 0.01):
+        parts = np.split(flat + step * lowest, [2, 4, 6])
+        moved = [
+            torch.tensor(part.reshape(shape))
+            for part, shape in zip(parts, [(1, 2), 2, (2, 1), 1], strict=True)
+        ]
+        assert torch_loss(moved) < certificate.loss
+    verify(certificate, DATA)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "softplus", "gelu"])
+def test_a_network_with_all_weights_zero_is_a_saddle(activation):
+    x = np.linspace(-2, 2, 25)[:, None]
+    data = Dataset(Sample(x, np.sin(2 * x) + x), Sample(x, x))
+    zero = {
+        "W1": np.zeros((1, 2)),
+        "b1": np.zeros(2),
+        "W2": np.zeros((2, 1)),
+        "b2": data.train.y.mean(axis=0),
+    }
+    certificate = certify(Architecture((1, 2, 1), activation), data, zero)
+    assert certificate.verdict == "saddle"
+    assert certificate.spectrum[0] < 0
+
+
+def teacher(activation, n=25):
+    """Noise-free data of a network with one unit, with that network's parameters."""
+    x = np.linspace(-2, 2, n)[:, None]
+    parameters = {
+        "W1": np.array([[1.3]]),
+        "b1": np.array([0.4]),
+        "W2": np.array([[2.0]]),
+        "b2": np.array([-0.5]),
+    }
+    architecture = Architecture((1, 1, 1), activation)
+    y = Restart(architecture, 0, parameters, 0.0, 0.0, 0.0, 0, "").predict(x)
+    return architecture, Dataset(Sample(x, y), Sample(x, y)), parameters
+
+
+@pytest.mark.parametrize(
+    ("activation", "verdict", "dimension"),
+    [
+        ("sigmoid", "minimum", 0),
+        ("tanh", "minimum", 0),
+        ("relu", "flat manifold", 1),
+        ("identity", "flat manifold", 2),
+    ],
+)
+def test_a_unit_that_made_the_data_is_a_minimum_up_to_the_scale_of_its_activation(
+    activation, verdict, dimension
+):
+    architecture, data, parameters = teacher(activation)
+    certificate = certify(architecture, data, parameters)
+    assert (certificate.verdict, certificate.dimension) == (verdict, dimension)
+    assert certificate.loss < 1e-28
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "dimension"),
+    [
+        ({"W1": 0.3, "b1": -1.2, "W2": 0.0}, "has no output weight", 2),
+        ({"W1": 0.0, "b1": 0.7, "W2": 0.5}, "is constant", 2),
+        ({"W1": 1.3, "b1": 0.4, "W2": 0.8}, "doubles another", 1),
+    ],
+)
+def test_more_units_than_made_the_data_leave_a_flat_manifold_on_which_the_loss_is_zero(
+    change, words, dimension
+):
+    _, data, parameters = teacher("tanh")
+    larger = {
+        name: np.concatenate([parameters[name], np.full_like(parameters[name], value)], axis=-1)
+        for name, value in change.items()
+        if name != "W2"
+    }
+    constant = change["W2"] * np.tanh(change["b1"]) * (change["W1"] == 0)
+    kept = 2.0 - change["W2"] * (change["W1"] == 1.3)
+    larger |= {"W2": np.array([[kept], [change["W2"]]]), "b2": np.array([-0.5 - constant])}
+    certificate = certify(Architecture((1, 2, 1), "tanh"), data, larger)
+    assert certificate.loss < 1e-28
+    assert (certificate.verdict, certificate.dimension) == ("flat manifold", dimension)
+    assert words in certificate.because
+
+
+@pytest.mark.parametrize("points", [1, 2, 3, 4])
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "softplus"])
+def test_networks_that_go_through_all_points_form_a_flat_manifold(activation, points):
+    stream = np.random.default_rng(points)
+    sample = Sample(stream.normal(size=(points, 1)), stream.normal(size=(points, 1)))
+    data, architecture = Dataset(sample, sample), Architecture((1, 3, 1), activation)
+    ensemble = fit(architecture, data, restarts=10, seed=0, method="levenberg-marquardt")
+    certificate = certify(architecture, data, ensemble.best().parameters)
+    assert (certificate.verdict, certificate.dimension) == ("flat manifold", 10 - points)
+    assert certificate.loss < 1e-24
+    verify(certificate, data)
+
+
+def test_a_linear_model_is_the_least_squares_fit_and_flat_where_inputs_depend_on_each_other():
+    stream = np.random.default_rng(3)
+    x, y = stream.normal(size=(30, 2)), stream.normal(size=(30, 2))
+    for inputs, verdict, dimension in (
+        (x, "minimum", 0),
+        (np.column_stack([x, x[:, 0] - 2 * x[:, 1]]), "flat manifold", 2),
+        (np.column_stack([x, np.full(30, 3.0)]), "flat manifold", 2),
+    ):
+        data = Dataset(Sample(inputs, y), Sample(inputs, y))
+        architecture = Architecture((inputs.shape[1], 2), "identity")
+        ensemble = fit(architecture, data, restarts=1, seed=0, method="levenberg-marquardt")
+        certificate = certify(architecture, data, ensemble.best().parameters)
+        design = np.column_stack([inputs, np.ones(30)])
+        best_fit = design @ np.linalg.lstsq(design, y, rcond=None)[0]
+        assert certificate.loss == pytest.approx(np.mean((best_fit - y) ** 2), rel=1e-12)
+        assert (certificate.verdict, certificate.dimension) == (verdict, dimension)
+
+
+def test_a_dead_unit_of_relu_is_free_but_one_at_its_kink_is_not():
+    _, data, parameters = teacher("relu")
+    for bias, verdict, dimension in ((-9.0, "flat manifold", 4), (0.0, "unproved", 0)):
+        larger = {
+            "W1": np.column_stack([parameters["W1"], [[float(bias != 0)]]]),
+            "b1": np.append(parameters["b1"], bias),
+            "W2": np.vstack([parameters["W2"], [[float(bias != 0)]]]),
+            "b2": parameters["b2"],
+        }
+        certificate = certify(Architecture((1, 2, 1), "relu"), data, larger)
+        assert (certificate.verdict, certificate.dimension) == (verdict, dimension)
 
 
 def test_relu_is_judged_up_to_positive_scaling_or_not_at_all():
@@ -250,6 +384,55 @@ def test_an_altered_parameter_limit_or_data_set_is_found():
         verify(replace(certificate, parameters=wrong), DATA)
     with pytest.raises(CertificateError):
         verify(certificate, noisy_sine(seed=2))
+
+
+def altered(limit, name):
+    """The limit with one of its parts changed as little as must be noticed."""
+    value = getattr(limit, name)
+    if name == "parameters":
+        return replace(limit, parameters=value | {"beta": value["beta"] * (1 + 1e-6)})
+    changes = {
+        "architecture": Architecture((1, 2, 1), "tanh"),
+        "kind": "step",
+        "steps": (Step(3.0, at=False),),
+        "radius": limit.radius * 1.5,
+    }
+    return replace(limit, **{name: changes.get(name, value if name in changes else value * 1.02)})
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Limit)])
+def test_an_altered_limit_is_named(name):
+    certificate = load_atlas(2).entries[0].certificate
+    changed = replace(certificate, limit=altered(certificate.limit, name))
+    with pytest.raises(CertificateError, match="limit" if name == "kind" else rf"limit\.{name}"):
+        verify(changed, DATA)
+
+
+def test_a_limit_that_is_missing_or_does_not_belong_there_is_found():
+    limiting, minimum = load_atlas(2).entries[0].certificate, load_atlas(2).entries[1].certificate
+    for wrong in (replace(limiting, limit=None), replace(minimum, limit=limiting.limit)):
+        with pytest.raises(CertificateError, match="limit is stored as"):
+            verify(wrong, DATA)
+    parameters = {name: values for name, values in limiting.limit.parameters.items() if name != "beta"}
+    with pytest.raises(CertificateError, match=r"limit\.parameters"):
+        verify(replace(limiting, limit=replace(limiting.limit, parameters=parameters)), DATA)
+
+
+def test_every_eigenvalue_counts_however_small_beside_the_largest():
+    certificate = load_atlas(3).entries[0].certificate
+    for place in range(len(certificate.spectrum)):
+        spectrum = certificate.spectrum.copy()
+        spectrum[place] *= 1 + 1e-5
+        with pytest.raises(CertificateError, match="spectrum"):
+            verify(replace(certificate, spectrum=spectrum), DATA)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"W1": np.full((1, 1), np.nan)}, {"W1": np.ones((1, 2))}])
+def test_parameters_that_are_missing_or_no_numbers_make_a_certificate_stale(parameters):
+    certificate = load_atlas(1).entries[0].certificate
+    kept = {name: values for name, values in certificate.parameters.items() if name != "W1"}
+    with pytest.raises(CertificateError, match=r"W1 .*make it again"):
+        verify(replace(certificate, parameters=kept | parameters), DATA)
 
 
 def test_bad_input_is_refused():

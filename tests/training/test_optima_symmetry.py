@@ -99,5 +99,7 @@ def test_parameters_that_do_not_fit_are_refused():
         canonical(architecture, {name: good[name] for name in ("W1", "b1", "W2")})
     with pytest.raises(ShapeError, match=r"W1 has \(2, 1\)"):
         canonical(architecture, good | {"W1": good["W1"].T})
-    with pytest.raises(ShapeError, match="finite"):
+    with pytest.raises(InvalidInputError, match=r"b1 = \[nan, 0.0\]: parameters must be finite"):
         canonical(architecture, good | {"b1": np.array([np.nan, 0])})
+    with pytest.raises(InvalidInputError, match="W2 is not an array of real numbers"):
+        canonical(architecture, good | {"W2": [["a"], ["b"]]})

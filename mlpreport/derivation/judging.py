@@ -1,0 +1,98 @@
+"""Numbers by which claims are judged: inputs drawn at some sizes, everything computed from them, and the gradient."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
+
+import numpy as np
+import sympy as sp
+
+from mlpreport.derivation.backward import Derivation, cotangent
+from mlpreport.derivation.evaluation import FLOATS, Array, Frame, drawn, plain
+from mlpreport.derivation.program import Shape, Term, show_shape
+from mlpreport.derivation.proof import autograd
+from mlpreport.errors import ProgramError, ShapeError
+
+NEARLY = 1e-8
+"""Relative error allowed a claim: less than that of any formula that is wrong, more than rounding in most programs."""
+
+FAINT = 1e-3
+"""Gradients below this count as so large: they may be what is left when large numbers cancel."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Values of everything at some sizes and drawn inputs, and the true gradient."""
+
+    sizes: Mapping[sp.Expr, int]
+    inputs: Mapping[str, Array]
+    truth: Array
+    frame: Frame
+
+    def value(self, claim: Term) -> tuple[Array | None, str]:
+        """Value of a claim, or why it has none of the gradient's shape."""
+        at = claim.xreplace({size: sp.Integer(n) for size, n in self.sizes.items()})
+        if problem := misfit(at, self.truth.shape):
+            return None, problem
+        with np.errstate(all="ignore"):
+            return self.frame.entries(at), ""
+
+    def accepts(self, claim: Term) -> bool:
+        """Whether a claim has the gradient's shape and value."""
+        value, _ = self.value(claim)
+        return value is not None and bool(
+            np.all(np.abs(value - self.truth) <= NEARLY * max(np.abs(self.truth).max(), FAINT))
+        )
+
+
+def misfit(claim: Term, shape: Shape) -> str:
+    """Say why a claim does not have a shape; empty if it has."""
+    try:
+        found = claim.shape
+    except ShapeError as error:
+        return f"wrong shape: {error}"
+    return "" if found == shape else f"wrong shape: {show_shape(found)} instead of {show_shape(shape)}"
+
+
+def judges(derivation: Derivation, wrt: str) -> list[Judge]:
+    """Draw at two sets of sizes and inputs that expose what is wrong with a claim.
+
+    Raises
+    ------
+    ProgramError
+        If the loss or its gradients are not finite at the inputs tried.
+    """
+    program = derivation.program
+    sizes = sorted({s for shape in program.inputs.values() for s in shape if s.is_Symbol}, key=str)
+    # 5, 7, 11, … and 7, 11, 13, …: no size looks like a factor 2, nor twice like another number
+    exposing = ({size: int(sp.prime(n)) for n, size in enumerate(sizes, least)} for least in (3, 4))
+    # In the longer sums of larger sizes, small inputs keep functions from saturating.
+    found = [judge(derivation, wrt, at, seed=n, unit=0.125) for n, at in enumerate(exposing, 1)]
+    if None in found:
+        message = f"{program.loss} or a gradient of it is not finite at any of the inputs tried; no claim can be judged"
+        raise ProgramError(message)
+    return [each for each in found if each]
+
+
+def judge(
+    derivation: Derivation, wrt: str, sizes: Mapping[sp.Expr, int], *, seed: int, unit: float
+) -> Judge | None:
+    """Draw inputs at which the loss and its gradients are finite; None if that does not succeed."""
+    program, frame = derivation.program, plain(derivation.program, FLOATS, sizes)
+    # Some functions are defined for positive entries only, or for entries below 1.
+    for signs in ((-unit, unit), (unit,), (unit / 64,)):
+        inputs = drawn(program, frame, partial(_multiples, np.random.default_rng(seed), signs))
+        try:
+            arrays, gradients = autograd(program, inputs, {})
+        except ZeroDivisionError:  # by N - 1, where N is 1
+            return None
+        if all(np.isfinite(array).all() for array in chain(arrays.values(), gradients.values())):
+            arrays |= {cotangent(program.loss, name): array for name, array in gradients.items()}
+            weights = {sp.Integer(len(each)): each for each in frame.weights.values()}
+            return Judge(sizes, inputs, gradients[wrt], replace(frame, arrays=arrays, weights=weights))
+    return None
+
+
+def _multiples(stream: np.random.Generator, signs: Sequence[float], _: str, shape: tuple[int, ...]) -> Array:
+    return stream.integers(1, 6, size=shape) * stream.choice(signs, size=shape)
