@@ -106,7 +106,7 @@ def test_dialogs_have_names(pages: dict[str, Document]) -> None:
         (page, attributes)
         for page, document in pages.items()
         for _, attributes in document.elements
-        if attributes.get("role") == "dialog" and page != "404.html"
+        if attributes.get("role") == "dialog"
     ]
     assert dialogs
     assert [page for page, attributes in dialogs if not attributes.get("aria-label")] == []
