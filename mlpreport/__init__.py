@@ -22,6 +22,7 @@ _ROOMS = frozenset(
         "literate",
         "merging",
         "models",
+        "numerals",
         "programs",
         "results",
         "studies",

@@ -21,9 +21,7 @@ def _straight_share(record: EnsembleRecord) -> float:
     return float(np.mean(bend < 1e-9 * np.ptp(record.curve)))
 
 
-@claim(
-    "relu-is-more-linear", "2.5", "The ReLU network approximates in a much more linear way.", "activations"
-)
+@claim("relu-is-more-linear", "2.5", "The fit of the ReLU network is far more linear.", "activations")
 def _relu_is_more_linear(result: Result) -> Verdict:
     relu, sigmoid = _straight_share(result.record(RELU)), _straight_share(result.record(SIGMOID))
     because = f"The ReLU fit is straight at {percent(relu)} of the grid points, the sigmoid fit at {percent(sigmoid)}."

@@ -32,7 +32,7 @@ def _starts_like_xavier() -> Verdict:
     return Verdict("reproduced" if is_glorot else "partly" if is_fan_in else "refuted", because, numbers)
 
 
-@claim("softmax-amplifies", "1.1", "Softmax amplifies the largest logit and suppresses the others.")
+@claim("softmax-amplifies", "1.1", "Softmax raises the largest logit's share at the expense of the rest.")
 def _softmax_amplifies() -> Verdict:
     close, apart = (_softmax_of_largest(scores) - max(scores) / sum(scores) for scores in (CLOSE, APART))
     because = (

@@ -19,6 +19,8 @@ _ARITHMATEX = re.compile(
     re.DOTALL,
 )
 _TAG = re.compile(r"\\tag\{(?P<number>[^{}]*)\}")
+_REASON = re.compile(r"<mtext>\[[^<]*\]</mtext>")
+"""Why a line of a derivation holds: words that may be broken over lines."""
 _MARKUP = re.compile(r"(<!--.*?-->|<[^<>]*>)", re.DOTALL)
 _DOLLARS = re.compile(
     r"\$\$(?P<display>.+?)\$\$"
@@ -47,7 +49,7 @@ def to_mathml(latex: str, *, display: bool = False) -> str:
         message = "an empty formula: write LaTeX between the dollars, or a dollar sign as \\$"
         raise PageError(message)
     try:
-        return _CONVERTER.convert_with_local_state(latex, displaystyle=display)
+        mathml = _CONVERTER.convert_with_local_state(latex, displaystyle=display)
     except LatexError as error:
         place, _, reason = str(error).partition(": ")
         formula = " ".join(latex.split())
@@ -55,6 +57,7 @@ def to_mathml(latex: str, *, display: bool = False) -> str:
             f"the formula ${formula}$ is not LaTeX at character {place}: {reason.rstrip('.')}; correct it"
         )
         raise PageError(message) from error
+    return _REASON.sub(lambda reason: reason[0].replace("\N{NO-BREAK SPACE}", " "), mathml)
 
 
 def replace_arithmatex(html: str) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from textwrap import dedent
 from typing import Any
 
 from mlpreport.literate.filled import FilledBlock, FilledCell, FilledProse
@@ -14,7 +15,10 @@ _METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-_FOLD = re.compile(r'^\?\?\?\+?[ \t]+(?:[\w-]+[ \t]+)*"(?P<title>[^"\n]*)"[ \t]*$', re.MULTILINE)
+_FOLD = re.compile(
+    r'^\?\?\?\+?[ \t]+(?:[\w-]+[ \t]+)*"(?P<title>[^"\n]*)"[ \t]*\n(?P<body>(?:(?: {4}.*)?\n)*)', re.MULTILINE
+)
+"""A fold of pymdownx.details with the prose in it; its cells are blocks of their own."""
 _HEADING_ATTRIBUTES = re.compile(r"^(#{1,6} .*?)[ \t]*\{[^}\n]*\}[ \t]*$", re.MULTILINE)
 
 
@@ -69,11 +73,18 @@ def _caption(block: FilledCell, numbering: Mapping[str, Reference]) -> str:
 
 
 def _opens_fold(prose: list[str]) -> bool:
-    return bool(_FOLD.match("".join(prose).rstrip().rpartition("\n")[2]))
+    return bool(_FOLD.match("".join(prose).rstrip().rpartition("\n")[2] + "\n"))
+
+
+def _unfolded(fold: re.Match[str]) -> str:
+    """Write a fold as Jupyter knows it, or its title if what is in it comes in the next cell."""
+    if not fold["body"].strip():
+        return f"*{fold['title']}*\n"
+    return f"<details><summary>{fold['title']}</summary>\n\n{dedent(fold['body']).strip()}\n\n</details>\n\n"
 
 
 def _prose_cell(prose: list[str]) -> list[dict[str, Any]]:
-    text = _FOLD.sub(r"*\g<title>*", "".join(prose)).strip("\n")
+    text = _FOLD.sub(_unfolded, "".join([*prose, "\n"])).strip("\n")
     return [{"cell_type": "markdown", "metadata": {}, "source": text}] if text else []
 
 

@@ -157,6 +157,14 @@ class LiteratePlugin(BasePlugin[LiterateConfig]):  # type: ignore[no-untyped-cal
         with _told_by_mkdocs(name):
             return tidy(html, name) if name.endswith(".ipynb") else replace_arithmatex(html)
 
+    def on_post_page(self, output: str, /, **_: object) -> str:
+        """Name the theme's search dialog for screen readers, as WAI-ARIA asks."""
+        return output.replace('role="dialog"', 'role="dialog" aria-label="Search"')
+
+    def on_post_template(self, output: str, /, **_: object) -> str:
+        """Do the same on the page that is shown when there is none."""
+        return self.on_post_page(output)
+
     @event_priority(_AFTER_ALL_OTHERS)
     def on_post_build(self, *, config: MkDocsConfig) -> None:
         """Replace the earlier site, unless there are warnings for which MkDocs will give up."""

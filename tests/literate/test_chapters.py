@@ -66,7 +66,7 @@ def test_verdicts_of_all_pages_are_listed_by_section_with_links() -> None:
     partly, untestable = (f'<span class="verdict {n.replace(" ", "-")}">{n}</span>' for n in outcomes)
     assert count == f"2 claims of the report are judged: 1 {partly}, 1 {untestable}."
     softmax, hanin = table[3:]
-    assert softmax.startswith("| 1.1 | Softmax amplifies")
+    assert softmax.startswith("| 1.1 | Softmax raises")
     assert softmax.endswith(f" [One](a/1.md#claim-softmax-amplifies) | {partly} |")
     assert hanin.endswith(
         f" [One](a/1.md#claim-hanin-sellke), [2.md](2.md#claim-hanin-sellke) | {untestable} |"

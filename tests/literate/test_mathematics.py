@@ -107,3 +107,9 @@ def test_punctuation_stays_with_its_formula() -> None:
         '(for <span class="formula"><math><mi>x</mi></math>),</span> <math><mi>y</mi></math> too'
     )
     assert replace_dollars("$x$.") == '<span class="formula"><math><mi>x</mi></math>.</span>'
+
+
+def test_a_reason_may_be_broken_over_lines_and_other_words_keep_their_spaces():
+    mathml = to_mathml(r"a = b \quad \text{[chain rule: why]} \quad \text{ or else}")
+    assert "<mtext>[chain rule: why]</mtext>" in mathml
+    assert "<mtext>\N{NO-BREAK SPACE}or\N{NO-BREAK SPACE}else</mtext>" in mathml

@@ -78,6 +78,14 @@ def test_what_is_in_a_fold_is_hidden_with_its_outputs_under_the_title():
     assert (following.source, last.metadata) == ("Next.", {})
 
 
+def test_prose_in_a_fold_can_be_folded_in_jupyter_too():
+    page = '# Q\n\n??? "Hints"\n\n    1. One,\n       $x$.\n\n    2. Two.\n\nNext.\n'
+    woven = weave_text(page, name="q.md")
+    (prose,) = nbformat.reads(woven.files["q.ipynb"], as_version=4).cells
+    hints = "1. One,\n   $x$.\n\n2. Two."
+    assert prose.source == f"# Q\n\n<details><summary>Hints</summary>\n\n{hints}\n\n</details>\n\nNext."
+
+
 def test_the_notebook_runs_again_in_jupyter(notebook, jupyter):
     again = jupyter(copy.deepcopy(notebook))
     assert again.cells[3].outputs == notebook.cells[3].outputs

@@ -101,6 +101,17 @@ def test_every_page_has_one_title_and_a_language(pages: dict[str, Document]) -> 
         assert dict(document.elements)["html"]["lang"] == "en", page
 
 
+def test_dialogs_have_names(pages: dict[str, Document]) -> None:
+    dialogs = [
+        (page, attributes)
+        for page, document in pages.items()
+        for _, attributes in document.elements
+        if attributes.get("role") == "dialog"
+    ]
+    assert dialogs
+    assert [page for page, attributes in dialogs if not attributes.get("aria-label")] == []
+
+
 def test_ids_are_unique(pages: dict[str, Document]) -> None:
     for page, document in pages.items():
         ids = document.attributes("id")
