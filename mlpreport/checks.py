@@ -1,7 +1,7 @@
 """Rules that callers must keep, checked once and said the same way everywhere."""
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -53,8 +53,13 @@ def checked_name(kind: str, name: object, known: Collection[str]) -> str:
     """Return `name` if it is among the `known` names of its kind, else raise and suggest the nearest."""
     if isinstance(name, str) and name in known:
         return name
-    lowered = {one.lower(): one for one in known}
-    near = get_close_matches(str(name).lower(), lowered, n=1)
-    hint = f"did you mean {lowered[near[0]]!r}? " if near else ""
-    message = f"{kind} {name!r} is unknown; {hint}known {kind}s: {', '.join(known)}"
+    hint = " ".join(filter(None, (nearest(name, known), f"known {kind}s: {', '.join(known)}")))
+    message = f"{kind} {name!r} is unknown; {hint}"
     raise InvalidInputError(message)
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """Suggest the known name nearest to a name, whatever its case; empty if none is near."""
+    lowered = {other.lower(): other for other in known}
+    near = get_close_matches(str(name).lower(), lowered, n=1)
+    return f"did you mean {lowered[near[0]]!r}?" if near else ""

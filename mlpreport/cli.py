@@ -6,12 +6,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from mlpreport import __version__
+from mlpreport.checks import nearest
 from mlpreport.errors import EnvironmentProblemError, InvalidInputError, MlpReportError
 
 if TYPE_CHECKING:
@@ -181,8 +181,8 @@ def _rerun_page(what: str, docs: Path, out: Path) -> None:
     name = numbering[what].page if what in numbering else what
     found = next((page for page in pages if page.name == name), None)
     if found is None:
-        near = get_close_matches(what, [*EXPERIMENTS, *numbering, *(page.name for page in pages)], n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "run this in a copy of the repository"
+        known = [*EXPERIMENTS, *numbering, *(page.name for page in pages)]
+        hint = nearest(what, known) or "run this in a copy of the repository"
         message = f"{what!r} is no experiment, and no page or label in {docs}/; {hint}"
         raise InvalidInputError(message)
     woven = weave(found, execute([found])[name], numbering)

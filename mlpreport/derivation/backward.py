@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from mlpreport.derivation.elementwise import Elementwise, elementwise, nearest
+from mlpreport.checks import nearest
+from mlpreport.derivation.elementwise import Elementwise, elementwise
 from mlpreport.derivation.indices import Line, Partial, beside, collapse, edge, entry, fresh, line, over
 from mlpreport.derivation.matrices import COTANGENT, recognise, tidy, whole
 from mlpreport.derivation.program import Program, Shape, Term, build, cost, nodes, num, variables

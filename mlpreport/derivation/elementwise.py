@@ -3,9 +3,8 @@
 Training, typesetting, tests and the browser all read the definition kept here.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from keyword import iskeyword
 
@@ -13,6 +12,7 @@ import sympy as sp
 from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import Boolean
 
+from mlpreport.checks import nearest
 from mlpreport.derivation.stable import python_code, stable
 from mlpreport.errors import InvalidInputError
 
@@ -148,13 +148,6 @@ def _stairs(argument: sp.Expr, at_jump: sp.Expr = sp.S.Half) -> sp.Expr:
 def derivative(expression: sp.Expr, order: int) -> sp.Expr:
     """Differentiate an expression in `U`; where it jumps, the slope is 0, as in torch."""
     return sp.diff(expression, U, order).replace(sp.DiracDelta, lambda *_: sp.S.Zero)
-
-
-def nearest(name: object, known: Iterable[str]) -> str:
-    """Suggest the known name nearest to a name, whatever its case; empty if none is near."""
-    lowered = {other.lower(): other for other in known}
-    near = get_close_matches(str(name).lower(), lowered, n=1)
-    return f"did you mean {lowered[near[0]]!r}?" if near else ""
 
 
 def elementwise(name: str) -> Elementwise:

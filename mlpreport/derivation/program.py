@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 from sympy.core.symbol import Str
 
-from mlpreport.derivation.elementwise import nearest
+from mlpreport.checks import nearest
 from mlpreport.errors import ProgramError, ShapeError
 
 if TYPE_CHECKING:

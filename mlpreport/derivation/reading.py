@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 
 import sympy as sp
 
-from mlpreport.derivation.elementwise import elementwise_names, nearest
+from mlpreport.checks import nearest
+from mlpreport.derivation.elementwise import elementwise_names
 from mlpreport.derivation.indices import Phi, entry
 from mlpreport.derivation.program import ALL, ONE, Term, build, num, show_shape
 from mlpreport.derivation.splitting import simple

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from mlpreport.checks import nearest
 from mlpreport.errors import PageError
 from mlpreport.literate.inline import Template, read_template
 
@@ -83,8 +83,7 @@ def _mapping(text: str, where: str) -> Mapping[str, Any]:
 
 def _check_name(name: str, where: str) -> None:
     if name not in _NAMES:
-        near = get_close_matches(name, _NAMES, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"the options are {', '.join(_NAMES)}"
+        hint = nearest(name, _NAMES) or f"the options are {', '.join(_NAMES)}"
         message = f"{where}: unknown option {name!r}; {hint}"
         raise PageError(message)
 

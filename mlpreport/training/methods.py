@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from mlpreport.errors import InvalidInputError
+from mlpreport.checks import checked_name
 from mlpreport.training.baseline import bfgs_minimiser, l_bfgs_minimiser
 from mlpreport.training.problem import Problem
 from mlpreport.training.settings import Advance, Counts, Minimiser, Rows, Settings
@@ -37,12 +36,7 @@ class Method:
 
 def find_method(name: str) -> Method:
     """Look up a method; an unknown name is an error that suggests the nearest."""
-    if not isinstance(name, str) or name not in METHODS:
-        near = get_close_matches(str(name), METHODS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "choose one of these"
-        message = f"method = {name!r} is not a training method (known: {', '.join(METHODS)}); {hint}"
-        raise InvalidInputError(message)
-    return METHODS[name]
+    return METHODS[checked_name("method", name, METHODS)]
 
 
 def compiled_minimiser(problem: Problem, settings: Settings, *, kernel: str, oracle: str) -> Minimiser:

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from typing import Any, TypedDict
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from mlpreport.checks import NOT_NEGATIVE, POSITIVE, checked_number, checked_whole
+from mlpreport.checks import NOT_NEGATIVE, POSITIVE, checked_number, checked_whole, nearest
 from mlpreport.errors import InvalidInputError
 
 Rows = Float64[np.ndarray, "restart parameter"]
@@ -82,8 +81,7 @@ def with_options(settings: Settings, options: Mapping[str, Any]) -> Settings:
     """Return the settings with these options in their place; those that are None change nothing."""
     known = {field.name for field in fields(Settings)}
     for name in options.keys() - known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "leave it out"
+        hint = nearest(name, known) or "leave it out"
         message = (
             f"{name} = {options[name]!r}: fit has no such option (known: {', '.join(sorted(known))}); {hint}"
         )

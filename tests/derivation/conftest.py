@@ -14,7 +14,9 @@ from mlpreport.derivation.elementwise import _REGISTERED
 @pytest.fixture(scope="session")
 def _caches():
     gc.unfreeze()  # mutmut freezes all objects before it forks, which hides them from `get_objects`
-    return [cached for cached in gc.get_objects() if type(cached) is functools._lru_cache_wrapper]
+    found = [cached for cached in gc.get_objects() if type(cached) is functools._lru_cache_wrapper]
+    gc.freeze()
+    return found
 
 
 def _forget(caches):

@@ -286,9 +286,12 @@ def test_a_bad_option_is_refused_by_name(option, value):
         fit(LINE, DATA, **{"restarts": 1, "seed": 0, "method": "bfgs"} | {option: value})
 
 
-def test_an_unknown_method_brings_a_suggestion():
-    with pytest.raises(InvalidInputError, match="did you mean 'levenberg-marquardt'"):
-        fit(LINE, DATA, restarts=1, seed=0, method="levenberg-marquart")
+@pytest.mark.parametrize(
+    ("method", "meant"), [("levenberg-marquart", "levenberg-marquardt"), ("BFGS", "bfgs")]
+)
+def test_an_unknown_method_brings_a_suggestion(method, meant):
+    with pytest.raises(InvalidInputError, match=f"method '{method}' is unknown; did you mean '{meant}'"):
+        fit(LINE, DATA, restarts=1, seed=0, method=method)
 
 
 @pytest.mark.parametrize(
