@@ -105,6 +105,15 @@ def test_what_is_outside_the_language_is_said_and_marked(source, problem, place)
         assert line[marks.index("^") : len(marks)] == place
 
 
+def test_a_later_line_that_is_not_python_is_counted_and_marked():
+    with pytest.raises(ProgramError) as caught:
+        trace("a = x @ W\n\nl = sum(a b)", x=("N", "D"), W=("D", "H"))
+    first, line, marks = str(caught.value).split("\n")
+    assert first.startswith("line 3: not Python syntax")
+    assert line == "    l = sum(a b)"
+    assert marks.index("^") == line.index("a b")
+
+
 def test_the_line_is_counted_and_marked_where_the_problem_is():
     source = "\na = x @ W\n\nl = sum(a) + sum(x @ x)  # the second sum"
     with pytest.raises(ShapeError) as caught:
