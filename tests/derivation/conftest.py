@@ -32,6 +32,13 @@ def _fresh_caches(_caches):
     _forget(_caches)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _kept():
+    """Leave terms, of which there are hundreds of thousands, out of the last look for what was not closed."""
+    yield
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _seen_alone(_caches, _fresh_caches):
     """Let each test compute all that it needs while mutmut notes which tests reach which function."""
