@@ -101,9 +101,18 @@ class Ensemble:
     def predict(
         self, x: Float64[np.ndarray, "n inputs"], *, restarts: Int64[np.ndarray, " restart"] | None = None
     ) -> Float64[np.ndarray, "restart n outputs"]:
-        """Compute the outputs of every restart's network, or of those with these indices, at points x."""
+        """Compute the outputs of every restart's network, or of those with these indices, at points x.
+
+        Raises
+        ------
+        InvalidInputError
+            If x is no array of points, or an index is none from 0 on that a restart has.
+        """
         points = checked_points("x", x, self.architecture.sizes[0])
         count = self.architecture.parameter_count
         rows = np.hstack([values.reshape(len(self), -1) for values in self.parameters.values()])
-        chosen = rows if restarts is None else rows[restarts].reshape(-1, count)
+        indices = np.arange(len(self)) if restarts is None else np.asarray(restarts).reshape(-1)
+        for index in indices[~np.isin(indices, np.arange(len(self)))]:
+            checked_whole("restarts: index", index, range(len(self)))
+        chosen = rows[indices.astype(np.int64)].reshape(-1, count)
         return outputs(self.architecture, chosen, points)

@@ -77,6 +77,14 @@ def test_some_restarts_predict_what_they_predict_among_all(ensemble):
     )
 
 
+@pytest.mark.parametrize("wrong", [[-1], [0, 1_000_000], [0.5]])
+def test_a_restart_that_is_none_predicts_nothing(ensemble, wrong):
+    with pytest.raises(
+        InvalidInputError, match=r"restarts: index = .*: must be a whole number of at least 0"
+    ):
+        ensemble.predict(DATA.test.x, restarts=np.array(wrong))
+
+
 def test_equal_losses_with_different_functions_are_two_optima(ensemble):
     same_loss = replace(ensemble, losses=np.full(40, 0.5))
     assert len(group_optima(same_loss, DATA.train.x, tolerance=1e-3)) > 1
