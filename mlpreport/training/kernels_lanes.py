@@ -191,6 +191,19 @@ FOUR = types.UniTuple(types.float64, 4)  # type: ignore[no-untyped-call]
 @instruction(FOUR, LANE, LANE, LANE, LANE)
 def sums_of(builder: Any, a: Any, b: Any, c: Any, d: Any) -> list[Any]:
     """Return the sums over the lanes of four vectors, in half the steps that one by one would take."""
-    pairs = _paired(builder, a, b, 1), _paired(builder, c, d, 1)
-    sums = _halved(builder, _paired(builder, *pairs, 2), _sum)
+    sums = _four_sums(builder, a, b, c, d)
     return [builder.extract_element(sums, ir.Constant(ir.IntType(32), lane)) for lane in range(4)]
+
+
+@instruction(types.void, types.Array, types.intp, LANE, LANE, LANE, LANE)
+def add_sums_of(builder: Any, vector: Any, start: Any, a: Any, b: Any, c: Any, d: Any) -> None:
+    """Add the sums over the lanes of four vectors to entries start, …, start + 3 of a vector."""
+    sums = _four_sums(builder, a, b, c, d)
+    address = builder.bitcast(builder.gep(vector, [start]), sums.type.as_pointer())
+    before = builder.load(address, align=8)
+    builder.store(builder.fadd(before, sums), address, align=8)
+
+
+def _four_sums(builder: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    pairs = _paired(builder, a, b, 1), _paired(builder, c, d, 1)
+    return _halved(builder, _paired(builder, *pairs, 2), _sum)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mlpreport.training.kernels_lanes import (
     LANES,
+    add_sums_of,
     first,
     larger,
     largest_of,
@@ -22,7 +23,6 @@ from mlpreport.training.kernels_lanes import (
     spread,
     store,
     sum_of,
-    sums_of,
 )
 
 Kernel = Callable[..., Any]
@@ -127,12 +127,5 @@ def add_gram(rows: Matrix, count: int, result: Matrix) -> None:
                 x, y = load(c, k), load(d, k)
                 ce, cf = multiply_add(x, left, ce), multiply_add(x, right, cf)
                 de, df = multiply_add(y, left, de), multiply_add(y, right, df)
-            add_four(sums_of(ae, be, ce, de), result[j], i)
-            add_four(sums_of(af, bf, cf, df), result[j + 1], i)
-
-
-@inner
-def add_four(values: tuple[float, float, float, float], row: Vector, start: int) -> None:
-    """Add four numbers to the entries of a row from `start` on."""
-    for k in range(4):
-        row[start + k] += values[k]
+            add_sums_of(result[j], i, ae, be, ce, de)
+            add_sums_of(result[j + 1], i, af, bf, cf, df)
