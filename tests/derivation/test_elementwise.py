@@ -18,7 +18,7 @@ from mlpreport.derivation import (
     value_and_grad,
 )
 from mlpreport.derivation.elementwise import _REGISTERED, H, U
-from mlpreport.derivation.stable import stable
+from mlpreport.derivation.stable import Sigmoid, stable
 from mlpreport.errors import InvalidInputError
 
 BUILT_IN = ("identity", "sigmoid", "tanh", "relu", "softplus", "gelu")
@@ -305,3 +305,9 @@ def test_an_exponential_whose_exponents_have_no_common_unit_is_left_as_it_is():
     value, slope = scalar_functions("soft_clip")
     assert value(0.5) == pytest.approx(0.5)
     assert slope(0.5, 0.5) == pytest.approx(np.tanh(1.25))
+
+
+def test_what_has_a_pole_is_left_as_it_is_written_and_what_has_none_is_written_in_the_sigmoid():
+    pole, none = (1 / (sp.Rational(n, 2) - 1 / (1 + sp.exp(-U))) for n in (1, 3))
+    assert stable(pole, U) == pole
+    assert sp.simplify(stable(none, U) - 2 / (3 - 2 * Sigmoid(U))) == 0

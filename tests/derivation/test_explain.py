@@ -65,7 +65,7 @@ def test_a_right_claim_agrees(network, wrt, claim):
 )
 def test_a_wrong_claim_is_diagnosed(network, wrt, claim, diagnosis):
     explanation = explain(network, wrt, claim)
-    assert not explanation.agrees
+    assert explanation.agrees is False
     assert diagnosis in explanation.diagnosis
     assert str(explanation).startswith(f"Wrong: {claim} is not the gradient by {wrt}.")
     assert explanation.correct in str(explanation)
