@@ -147,6 +147,8 @@ def test_a_claim_is_judged_where_the_loss_is_finite():
     assert np.isfinite(wrong.counterexample.correct).all()
     variance = trace("c = x - mean(x, axis=0)\nl = sum(c**2)/(N - 1)", x=("N", 1))
     assert explain(variance, "c", "2*c").counterexample.sizes == {"N": 3}
+    weighted = trace("l = sum(x**2) * exp(1/(N - 1))", x=("N", 1))
+    assert explain(weighted, "x", "x * exp(1/(N - 1))").counterexample.sizes == {"N": 2}
     entropy = trace("l = -sum(p*log(p)) - sum((1 - p)*log(1 - p))", p=("N", "D"))
     assert explain(entropy, "p", "log((1 - p)/p)").agrees
     mass = trace("l = -sum(y*log(y))", assume="rows_sum_to_one:y", y=("N", "C"))
