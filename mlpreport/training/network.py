@@ -10,15 +10,14 @@ from dataclasses import replace
 from itertools import pairwise
 
 from mlpreport.derivation import Derivation, trace
-from mlpreport.derivation.pointwise import Body, pointwise
+from mlpreport.derivation.loops import RESERVED
+from mlpreport.derivation.pointwise import KERNEL_NAMES, Body, pointwise
 from mlpreport.errors import InvalidInputError
 from mlpreport.training.architecture import Architecture
 
-OWN = re.compile(
-    r"[ijkn_]|[kt]\d+|LANES|N|first|forward|gradient|lanes|load|math|max|np|objective|output|parameters|problem|range|residuals"
-    r"|room|row_product|row_total|scale|sizes|space|store|system|total|values|work"
-)
-"""Names in kernels that no activation can have beside them."""
+OWN = frozenset({*RESERVED, *KERNEL_NAMES, "N", "_", "residuals"}) - {"abs"}  # of lanes it is lanes.absolute
+NUMBERED = re.compile(r"[kt]\d+")
+"""Names in kernels that no activation can have beside them, those of indices and parts by their form."""
 
 Size = str | int
 Shapes = dict[str, tuple[Size, Size]]
@@ -78,7 +77,7 @@ def kernels_source(architecture: Architecture) -> str:
     Parameters are flat; `problem` is the tuple of sizes, number of points, inputs (size, point), targets, penalty and
     two workspaces, the first of rows of points; rows have room for whole lanes of points.
     """
-    if OWN.fullmatch(architecture.activation):
+    if architecture.activation in OWN or NUMBERED.fullmatch(architecture.activation):
         message = (
             f"activation {architecture.activation!r} is a name in compiled kernels; register it under another"
         )
