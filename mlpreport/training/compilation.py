@@ -26,8 +26,9 @@ from numba import float64, int64, njit, types, uint8
 from mlpreport.derivation.elementwise import Elementwise, elementwise
 from mlpreport.training.architecture import Architecture
 from mlpreport.training.kernels_functions import WORDS
-from mlpreport.training.kernels_lanes import LANES, first, load, store, sum_of
+from mlpreport.training.kernels_lanes import first, load, store, sum_of
 from mlpreport.training.kernels_linear import Kernel, inner, row_product, row_total
+from mlpreport.training.kernels_memory import LANES
 from mlpreport.training.network import kernels_source, sizes_of
 
 VECTOR = types.Array(float64, 1, "C")

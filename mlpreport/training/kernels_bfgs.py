@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpreport.training.kernels_lanes import LANES, load, multiply_add, spread, store, sums_of
+from mlpreport.training.kernels_lanes import load, multiply_add, spread, store, sums_of
 from mlpreport.training.kernels_linear import (
     Kernel,
     Matrix,
@@ -21,6 +21,7 @@ from mlpreport.training.kernels_linear import (
     inner,
     largest,
 )
+from mlpreport.training.kernels_memory import LANES
 from mlpreport.training.stopping import (
     CONVERGED,
     DECREMENT_TOLERANCE,

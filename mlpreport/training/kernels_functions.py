@@ -22,8 +22,9 @@ from numba.core.typing.templates import ConcreteTemplate, infer_global
 from numba.extending import intrinsic, overload
 from numpy.polynomial import chebyshev
 
-from mlpreport.training.kernels_lanes import FUSED, INTEGERS, LANE, LANES, MASK, VECTOR, instruction, spread
+from mlpreport.training.kernels_lanes import FUSED, INTEGERS, LANE, MASK, VECTOR, instruction, spread
 from mlpreport.training.kernels_linear import Kernel, inner
+from mlpreport.training.kernels_memory import LANES
 
 LARGEST, SMALLEST = 709.0, -708.0
 """Arguments beyond these are clamped to them: the result stays finite and above the subnormal numbers."""

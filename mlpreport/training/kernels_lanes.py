@@ -15,8 +15,7 @@ from numba.core.imputils import lower_cast
 from numba.core.typeconv.castgraph import Conversion
 from numba.extending import intrinsic, models, register_model
 
-LANES = 8
-"""Numbers in a vector, and in a cache line."""
+from mlpreport.training.kernels_memory import LANES
 
 VECTOR, INTEGERS = ir.VectorType(ir.DoubleType(), LANES), ir.VectorType(ir.IntType(64), LANES)
 FUSED = ("contract",)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpreport.training.kernels_lanes import LANES, load, spread, store
+from mlpreport.training.kernels_lanes import load, spread, store
 from mlpreport.training.kernels_linear import (
     Kernel,
     Matrix,
@@ -20,6 +20,7 @@ from mlpreport.training.kernels_linear import (
     dot,
     inner,
 )
+from mlpreport.training.kernels_memory import LANES
 from mlpreport.training.kernels_systems import eliminate, substitute
 from mlpreport.training.stopping import (
     CONVERGED,

@@ -13,7 +13,6 @@ from numba import njit
 from numpy.typing import NDArray
 
 from mlpreport.training.kernels_lanes import (
-    LANES,
     add_sums_of,
     first,
     larger,
@@ -24,6 +23,7 @@ from mlpreport.training.kernels_lanes import (
     store,
     sum_of,
 )
+from mlpreport.training.kernels_memory import LANES, aligned_zeros
 
 Kernel = Callable[..., Any]
 F = TypeVar("F", bound=Kernel)
@@ -36,14 +36,6 @@ Flags = NDArray[np.uint8]
 def inner(function: F) -> F:
     """Mark a function that compiled code calls; it is compiled with its caller."""
     return cast("F", njit(nogil=True, error_model="numpy", forceinline=True)(function))
-
-
-def aligned_zeros(rows: int, size: int) -> Matrix:
-    """Return a matrix of zeros whose rows hold `size` entries, are whole lanes, and start where a cache line does."""
-    width = (size + LANES - 1) // LANES * LANES
-    memory = np.zeros(rows * width + LANES)
-    skipped = -(memory.ctypes.data // 8) % LANES
-    return memory[skipped : skipped + rows * width].reshape((rows, width))
 
 
 aligned = inner(aligned_zeros)

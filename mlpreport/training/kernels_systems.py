@@ -7,8 +7,9 @@ numbers first, and each vector loaded is then used several times.
 import math
 from typing import Any
 
-from mlpreport.training.kernels_lanes import LANES, load, multiply_add, spread, store
+from mlpreport.training.kernels_lanes import load, multiply_add, spread, store
 from mlpreport.training.kernels_linear import Matrix, Vector, inner
+from mlpreport.training.kernels_memory import LANES
 
 Four = tuple[Any, Any, Any, Any]
 

@@ -9,6 +9,7 @@ from jaxtyping import Float64
 
 from mlpreport.errors import InvalidInputError, ShapeError
 from mlpreport.training.architecture import Architecture
+from mlpreport.training.kernels_memory import aligned_zeros
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +24,6 @@ class Problem:
     def for_kernels(self) -> tuple[Any, ...]:
         """Return what kernels know of the problem, with a workspace of its own: one for each thread."""
         from mlpreport.training.compilation import workspace  # noqa: PLC0415 - numba takes 0.3 s to import
-        from mlpreport.training.kernels_linear import aligned_zeros  # noqa: PLC0415 - as above
 
         points = len(self.x)
         x, y = (aligned_zeros(array.shape[1], points) for array in (self.x, self.y))
@@ -84,7 +84,6 @@ def unit_values(
 ) -> tuple[Float64[np.ndarray, "n units"], ...]:
     """Values of every layer behind the input, the output last; each (n, units)."""
     from mlpreport.training.compilation import compiled_network  # noqa: PLC0415 - numba takes 0.3 s to import
-    from mlpreport.training.kernels_linear import aligned_zeros  # noqa: PLC0415 - as above
 
     widths = architecture.sizes[1:]
     values = aligned_zeros(sum(widths), len(x))
@@ -101,7 +100,6 @@ def outputs(
 ) -> Float64[np.ndarray, "restart n outputs"]:
     """Compute the outputs of the networks with these rows of parameters."""
     from mlpreport.training.compilation import compiled_network  # noqa: PLC0415 - numba takes 0.3 s to import
-    from mlpreport.training.kernels_linear import aligned_zeros  # noqa: PLC0415 - as above
 
     width, kernel = architecture.sizes[-1], compiled_network("forward", architecture)
     result = np.empty((len(rows), len(x), width))
@@ -118,7 +116,6 @@ def losses_and_gradient_norms(
 ) -> tuple[Float64[np.ndarray, " restart"], Float64[np.ndarray, " restart"]]:
     """Mean squared errors without the penalty, and the largest gradient entries with it, at rows of parameters."""
     from mlpreport.training.compilation import compiled, compiled_network  # noqa: PLC0415 - as above
-    from mlpreport.training.kernels_linear import aligned_zeros  # noqa: PLC0415 - as above
 
     objective = compiled_network("objective", problem.architecture)
     values, norms, gradient = np.empty(len(rows)), np.empty(len(rows)), aligned_zeros(1, rows.shape[1])[0]

@@ -13,7 +13,7 @@ from numba import float64, int64
 
 from mlpreport.derivation import register_elementwise
 from mlpreport.training import Architecture, compilation
-from mlpreport.training.kernels_linear import aligned_zeros
+from mlpreport.training.kernels_memory import aligned_zeros
 from mlpreport.training.problem import Problem
 
 

@@ -19,12 +19,12 @@ from mlpreport.training.kernels_functions import WORDS, exponential
 from mlpreport.training.kernels_lanes import first, larger, load, multiply_add, spread, store, sums_of
 from mlpreport.training.kernels_linear import (
     add_gram,
-    aligned_zeros,
     inner,
     largest,
     row_product,
     row_total,
 )
+from mlpreport.training.kernels_memory import aligned_zeros
 from mlpreport.training.kernels_systems import eliminate, substitute
 from mlpreport.training.network import kernels_source
 from mlpreport.training.problem import Problem, outputs, unit_values
