@@ -20,8 +20,8 @@ from mlpreport.training.comparison import (
     check_numbers,
     compared_limits,
     compared_radii,
+    compared_spectra,
     figures_of,
-    relative,
 )
 from mlpreport.training.freedom import as_network, free_coordinates
 from mlpreport.training.judging import SAME_FUNCTION, judge
@@ -192,7 +192,7 @@ def _compared(stored: Certificate, again: Certificate) -> Iterator[Compared]:
         yield name, getattr(stored, name), getattr(again, name), 0.0
     for name, tolerance in TOLERANCES.items():
         yield name, getattr(stored, name), getattr(again, name), tolerance
-    yield "spectrum", *relative(stored.spectrum, again.spectrum), 1e-6
+    yield compared_spectra(stored.spectrum, again.spectrum)
     yield from compared_radii("radius", stored.radius, again.radius)
     words, figures = zip(*(figures_of(reason) for reason in (stored.because, again.because)), strict=True)
     yield "because", *words, 0.0

@@ -17,7 +17,7 @@ Compared = tuple[str, Any, Any, float]
 REMEDY = "it is stale or was altered: make it again with certify, or the atlas with `mlpreport atlas`"
 
 ROUNDING = 1e-12
-"""Absolute differences of a gradient or a decrement, and of eigenvalues relative to the largest, that are none."""
+"""Absolute differences of a gradient or a decrement that are none."""
 
 
 def check_numbers(where: str, numbers: Iterable[Compared]) -> None:
@@ -38,11 +38,13 @@ def _agree(stored: Any, found: Any, tolerance: float) -> bool:
     return bool(np.all(same | (np.abs(a - b) <= ROUNDING + tolerance * np.maximum(np.abs(a), np.abs(b)))))
 
 
-def relative(stored: Vector, again: Vector) -> tuple[Vector, Vector]:
-    """Divide both by the sizes of the second, or by what the last places of the data change, if that is more."""
-    floor = np.finfo(float).eps * np.abs(again).max(initial=1.0)
-    sizes = np.maximum(np.abs(again), floor)
-    return stored / sizes if stored.shape == again.shape else stored, again / sizes
+def compared_spectra(stored: Vector, again: Vector) -> Compared:
+    """Pair eigenvalues, in a unit of which ROUNDING is what the last places change in any of them.
+
+    That is about √n·eps of the largest of n, however small the others are.
+    """
+    unit = np.sqrt(again.size) * np.finfo(float).eps * np.abs(again).max(initial=1.0) / ROUNDING
+    return "spectrum", stored / unit, again / unit, 1e-6
 
 
 def compared_radii(name: str, stored: float, again: float) -> Iterator[Compared]:

@@ -427,6 +427,19 @@ def test_every_eigenvalue_counts_however_small_beside_the_largest():
             verify(replace(certificate, spectrum=spectrum), DATA)
 
 
+def test_eigenvalues_that_another_eigensolver_rounds_otherwise_are_the_same():
+    certificate = load_atlas(50).entries[0].certificate
+    spectrum = certificate.spectrum
+    rounding = np.sqrt(len(spectrum)) * np.finfo(float).eps * spectrum.max()
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, len(spectrum)) * rounding
+    verify(replace(certificate, spectrum=spectrum + noise), DATA)
+    for place in (0, -1):
+        changed = spectrum.copy()
+        changed[place] += 3 * rounding + 3e-6 * abs(spectrum[place])
+        with pytest.raises(CertificateError, match="spectrum"):
+            verify(replace(certificate, spectrum=changed), DATA)
+
+
 @pytest.mark.parametrize("parameters", [{}, {"W1": np.full((1, 1), np.nan)}, {"W1": np.ones((1, 2))}])
 def test_parameters_that_are_missing_or_no_numbers_make_a_certificate_stale(parameters):
     certificate = load_atlas(1).entries[0].certificate
