@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -75,7 +75,7 @@ def preload(libraries: Sequence[str] = (*SHELL, *LIBRARIES)) -> None:
     """Start the process that pages are forked from, with `libraries` imported; without effect if it runs already."""
     multiprocessing.set_forkserver_preload(list(libraries))
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    with environment(_ENVIRONMENT | {"PYTHONPATH": path}):
+    with environment(_ENVIRONMENT | {"PYTHONPATH": path}), _interrupts_held():
         forkserver.ensure_running()
 
 
@@ -213,6 +213,17 @@ def _end(worker: _Worker) -> None:
     worker.process.kill()
     worker.process.join()
     worker.connection.close()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Make processes that start meanwhile deaf to Ctrl-C: it ends this process, and that ends them."""
+    resource_tracker.ensure_running()  # would let interrupts through again if it were started meanwhile
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

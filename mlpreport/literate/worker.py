@@ -8,6 +8,7 @@ import gc
 import hashlib
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -56,6 +57,7 @@ def serve(connection: Connection, steps: Sequence[Step], *, folder: str, cwd: st
     gc.freeze()  # collections need not walk through the libraries, which would copy their memory, too
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.setsid()  # so that whatever a cell starts can be ended together with the worker
+    hear_interrupts()
     os.chdir(cwd)
     sys.path.insert(0, "")
     sys.argv[:] = [""]
@@ -73,6 +75,13 @@ def _end_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
+
+
+def hear_interrupts() -> None:
+    """Take up SIGINT, held back until now, for what cells do with it; one that came meanwhile is forgotten."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def forget(package: str) -> None:

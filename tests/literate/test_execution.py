@@ -370,6 +370,33 @@ def test_a_library_that_cannot_be_loaded_is_an_error_and_not_a_hang(tmp_path):
     assert "EnvironmentProblemError: no process could be forked" in done.stderr
 
 
+SLOW = """
+from mlpreport.literate import execute, execution, parse
+execution.SHELL = ("slow", *execution.SHELL)
+execute([parse("`{python} 1`", "p.md")])
+"""
+
+
+def test_interrupted_from_the_keyboard_while_libraries_are_loaded_only_the_main_process_says_so(tmp_path):
+    (tmp_path / "slow.py").write_text(f"import time; open({str(tmp_path / 'begun')!r}, 'w'); time.sleep(1)")
+    environment = ENVIRONMENT | {"PYTHONPATH": f"{ENVIRONMENT['PYTHONPATH']}:{tmp_path}"}
+    command = [sys.executable, "-c", SLOW]
+    with subprocess.Popen(
+        command, stdout=-1, stderr=-1, text=True, env=environment, start_new_session=True
+    ) as process:
+        assert comes_true((tmp_path / "begun").exists)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert said.count("Traceback") == said.count("KeyboardInterrupt") == 1
+    assert "slow" not in said
+
+
+def test_a_cell_hears_interrupts():
+    code = "import signal\ntry:\n    signal.raise_signal(signal.SIGINT)\nexcept KeyboardInterrupt:\n    print('heard')"
+    (output,) = execute([page(code)])["p.md"].outputs[0]
+    assert output["text"] == "heard\n"
+
+
 @pytest.mark.parametrize("workers", [0, -1, 1.5, True, "2"])
 def test_the_number_of_workers_is_checked(workers):
     with pytest.raises(InvalidInputError, match="workers = "):
