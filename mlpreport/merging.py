@@ -28,7 +28,7 @@ STEEPNESSES = (0.1, 10.0, 61)
 FINE = 2e-3
 """Separation at which the error's derivative is taken: small for the theory, large for rounding."""
 
-Points = Float64[np.ndarray, " n"]
+Points = Float64[np.ndarray, "*place n"]
 
 
 @cache
@@ -38,8 +38,8 @@ def _derived() -> ValueAndGrad:
 
 def step_and_bump(z: Points) -> tuple[Points, Points]:
     """Compute σ(z) and σ′(z), which are two derivatives of one derived program: by v and, for v = 1, by z."""
-    _, slopes = _derived()(z=z[:, None], v=np.ones((len(z), 1)))
-    return slopes["v"][:, 0], slopes["z"][:, 0]
+    _, slopes = _derived()(z=z.reshape(-1, 1), v=np.ones((z.size, 1)))
+    return slopes["v"].reshape(z.shape), slopes["z"].reshape(z.shape)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class PairLimit:
     def curve(self, x: Points) -> Points:
         """Values at points x."""
         weights = np.array([self.c, self.a, self.alpha, self.beta])
-        values: Points = _basis(x, self.w, self.b) @ weights
+        values: Points = _basis(x, self.w * x + self.b) @ weights
         return values
 
     def network(self, separation: float) -> dict[str, Float64[np.ndarray, "..."]]:
@@ -77,17 +77,26 @@ class PairLimit:
         }
 
 
-def _basis(x: Points, w: float, b: float) -> Float64[np.ndarray, "n 4"]:
-    step, bump = step_and_bump(w * x + b)
-    return np.stack([np.ones_like(x), step, bump, x * bump], axis=1)
+def _basis(x: Float64[np.ndarray, " n"], z: Points) -> Float64[np.ndarray, "*place n 4"]:
+    step, bump = step_and_bump(z)
+    return np.stack([np.ones_like(z), step, bump, x * bump], axis=-1)
 
 
 def _projected(data: Dataset, w: float, b: float) -> tuple[float, Float64[np.ndarray, " 4"]]:
     """Return the lowest training error with that unit, and c, a, α, β, in which the function is linear."""
     x, y = data.train.x[:, 0], data.train.y[:, 0]
-    basis = _basis(x, w, b)
+    basis = _basis(x, w * x + b)
     weights = np.linalg.lstsq(basis, y, rcond=None)[0]
     return float(np.mean((basis @ weights - y) ** 2)), weights
+
+
+def _lowest_errors(data: Dataset, w: float, b: Float64[np.ndarray, " place"]) -> list[float]:
+    """Return the lowest training error with each of the units w x + b: what of y is outside their basis."""
+    x, y = data.train.x[:, 0], data.train.y[:, 0]
+    directions, sizes, _ = np.linalg.svd(_basis(x, w * x + b[:, None]), full_matrices=False)
+    # Bumps that miss all points span nothing.
+    weights = np.where(sizes > np.finfo(float).eps * len(y) * sizes[:, :1], y @ directions, 0.0)
+    return [float(np.mean((part - y) ** 2)) for part in (directions @ weights[:, :, None])[:, :, 0]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +111,7 @@ class LimitMap:
 def limit_map(data: Dataset) -> LimitMap:
     """Minimise the limit function's error over its four linear coefficients, for every w and b on a grid."""
     places, slopes = np.linspace(*PLACES), np.geomspace(*STEEPNESSES)
-    losses = np.array([[_projected(data, w, -w * place)[0] for place in places] for w in slopes])
+    losses = np.array([_lowest_errors(data, w, -w * places) for w in slopes])
     return LimitMap(places, slopes, losses)
 
 

@@ -54,6 +54,16 @@ def test_the_map_never_lies_below_the_lowest_limit():
     assert start.losses.min() == pytest.approx(limit.loss, rel=0.01)
 
 
+def test_the_map_shows_least_squares_fits_with_each_unit():
+    start, _ = merged()
+    for row, column in [(0, 0), (30, 57), (37, 64), (60, 3), (60, 60), (60, 120)]:
+        z = start.slopes[row] * (X - start.places[column])
+        step = 1 / (1 + np.exp(-z))
+        basis = np.stack([np.ones_like(X), step, step * (1 - step), X * step * (1 - step)], axis=1)
+        fit = basis @ np.linalg.lstsq(basis, Y, rcond=1e-12)[0]
+        assert start.losses[row, column] == pytest.approx(np.mean((fit - Y) ** 2), rel=1e-6)
+
+
 def test_networks_tend_to_the_limit_as_the_square_of_their_separation():
     _, limit = merged()
     far, near = (
