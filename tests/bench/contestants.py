@@ -76,7 +76,7 @@ CONTESTANTS = (
         },
     ),
     Contestant(
-        "ours: Levenberg-Marquardt",
+        "ours: Levenberg–Marquardt",
         "ours",
         DECREASE,
         partial(ours, method="levenberg-marquardt"),
@@ -112,7 +112,7 @@ CONTESTANTS = (
         {"memory": [10, 30], "ftol": [1e-7, 1e-8, 1e-9, 1e-11], "maxiter": [1000, 10_000]},
     ),
     Contestant(
-        "MINPACK Levenberg-Marquardt",
+        "MINPACK Levenberg–Marquardt",
         "peer",
         "relative decrease or step: its gradient rule is an angle",
         partial(peer, peers_scipy.minpack),
@@ -139,7 +139,7 @@ CONTESTANTS = (
         {"history": [10, 50], "change": [1e-6, 1e-7, 1e-9], "maxiter": [500, 2000]},
     ),
     Contestant(
-        "torch batched Levenberg-Marquardt",
+        "torch batched Levenberg–Marquardt",
         "peer",
         DECREASE,
         partial(peer, peers_torch.levenberg_marquardt),
@@ -176,7 +176,7 @@ CONTESTANTS = (
         {"batch": [1, 10, 100], "steps": [250, 500, 1000, 3000], "rtol": [1e-4, 1e-5, 1e-6, 1e-8]},
     ),
     Contestant(
-        "optimistix Levenberg-Marquardt, vmap",
+        "optimistix Levenberg–Marquardt, vmap",
         "peer",
         "relative change of loss and parameters; it has no gradient rule",
         partial(peer, peers_jax.optimistix_lm),
@@ -205,7 +205,7 @@ CONTESTANTS = (
         {"batch": [1, 10, 100], "steps": [250, 1000], "linesearch": ["backtracking", "zoom", "hager-zhang"]},
     ),
     Contestant(
-        "jaxopt Levenberg-Marquardt, vmap",
+        "jaxopt Levenberg–Marquardt, vmap",
         "peer",
         f"{GRADIENT}, or relative step",
         partial(peer, peers_jax.jaxopt_lm),
@@ -231,7 +231,7 @@ CONTESTANTS = (
         {"batch": [1, 10, 100], "steps": [250, 1000, 4000]},
     ),
     Contestant(
-        "JAX Levenberg-Marquardt, vmap",
+        "JAX Levenberg–Marquardt, vmap",
         "peer",
         DECREASE,
         partial(peer, peers_jax.jax_lm),

@@ -142,7 +142,7 @@ def limits(runners: list[Runner], machine: dict) -> list[dict]:
     """The cost of an iteration of ours against what the machine's throughput allows."""
     rows = []
     for one in runners:
-        method = {"ours: BFGS": "bfgs", "ours: Levenberg-Marquardt": "levenberg-marquardt"}.get(
+        method = {"ours: BFGS": "bfgs", "ours: Levenberg–Marquardt": "levenberg-marquardt"}.get(
             one.contestant.name
         )
         if method:

@@ -61,5 +61,5 @@ if __name__ == "__main__":
     chosen = Task(tuple(map(int, arguments.hidden.split(","))))
     target = arguments.loss or read_benchmark().contest(chosen.label).target
     for one in CONTESTANTS:
-        if arguments.name in one.name and one.grid:
+        if arguments.name in one.name.replace("–", "-") and one.grid:
             search(one, chosen, target, arguments.seconds)
