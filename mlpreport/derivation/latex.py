@@ -7,11 +7,13 @@ from itertools import count, starmap
 from keyword import iskeyword
 
 import sympy as sp
+from sympy.printing.latex import LatexPrinter
 
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.indices import Line
 from mlpreport.derivation.printing import Dialect, Row, code_dialect, code_names, formula_text
 from mlpreport.derivation.program import show_shape
+from mlpreport.derivation.stable import is_decimal
 from mlpreport.errors import InvalidInputError
 
 _ROWS: dict[str, Row] = {
@@ -104,8 +106,18 @@ def _function(name: str, order: int) -> str:
     return _FUNCTIONS.get(name, rf"\operatorname{{{_escaped(name)}}}") + "'" * order
 
 
+class _Numbers(LatexPrinter):  # type: ignore[misc]
+    """Typesets numbers and expressions in sizes as SymPy does, but 1/100000 as a power of ten."""
+
+    def _print_Rational(self, expr: sp.Rational) -> str:  # noqa: N802 (SymPy's name)
+        if expr.p == 1 and is_decimal(expr):
+            return f"10^{{-{len(str(expr.q)) - 1}}}"
+        return str(super()._print_Rational(expr))
+
+
 def _number(value: sp.Expr) -> str:
-    return str(sp.latex(value, symbol_names={s: latex_name(s.name) for s in value.free_symbols}))
+    printer = _Numbers({"symbol_names": {s: latex_name(s.name) for s in value.free_symbols}})
+    return str(printer.doprint(value))
 
 
 _LATEX = Dialect(latex_name, _number, _function, r"\left({}\right)", _ROWS)

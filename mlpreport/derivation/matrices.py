@@ -58,7 +58,7 @@ def _matrix(e: sp.Expr, r: sp.Expr, c: sp.Expr) -> Term:
         return _contraction(e, r, c)
     if e.is_Add:
         common, rest = e.primitive()  # SymPy writes 2*(a - b) as 2*a - 2*b
-        if common != 1:
+        if _numbers(rest) < _numbers(e):
             return num(common) * _matrix(rest, r, c)
         return _addition([_matrix(part, r, c) for part in e.args])
     if e.is_Mul or (e.is_Pow and e.exp.could_extract_minus_sign()):
@@ -67,6 +67,11 @@ def _matrix(e: sp.Expr, r: sp.Expr, c: sp.Expr) -> Term:
         return build("**", _matrix(e.base, r, c), num(e.exp))
     operation = ("call", str(e.args[0]), e.args[1]) if isinstance(e, Phi) else (e.func.__name__,)
     return build(*operation, _matrix(e.args[-1], r, c))
+
+
+def _numbers(total: sp.Expr) -> int:
+    """Count the terms of a sum that have a number in front, or are one."""
+    return sum(abs(part.as_coeff_Mul()[0]) != 1 for part in total.args)
 
 
 def _variable(e: sp.Indexed, r: sp.Expr, c: sp.Expr) -> Term:

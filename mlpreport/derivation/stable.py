@@ -1,5 +1,7 @@
 """Elementwise expressions rewritten so that floating-point numbers neither overflow nor cancel, and their code."""
 
+import re
+
 import sympy as sp
 from sympy.printing.str import StrPrinter
 
@@ -150,9 +152,9 @@ class _Code(StrPrinter):  # type: ignore[misc]
         return str(super()._print_Pow(expr, rational=True))
 
     def _print_Rational(self, expr: sp.Rational) -> str:  # noqa: N802
-        # Compilers have 64-bit integers; a larger one becomes a float.
+        # Compilers have 64-bit integers; a larger one becomes a float. So does a thousandth: it was written as one.
         large = max(abs(expr.p), expr.q) >= 2**53
-        return repr(float(expr)) if large else str(super()._print_Rational(expr))
+        return repr(float(expr)) if large or is_decimal(expr) else str(super()._print_Rational(expr))
 
     _print_Integer = _print_Rational  # noqa: N815
 
@@ -160,6 +162,11 @@ class _Code(StrPrinter):  # type: ignore[misc]
         return repr(float(expr))
 
     _print_Exp1 = _print_Pi = _print_NumberSymbol  # noqa: N815
+
+
+def is_decimal(number: sp.Rational) -> bool:
+    """Whether a fraction has a thousand, or a higher power of ten, below the line."""
+    return re.fullmatch("10{3,}", str(number.q)) is not None
 
 
 def code(expression: sp.Expr, library: str) -> str:

@@ -115,6 +115,13 @@ def test_terms_are_typeset_with_the_brackets_they_need():
     assert latex(build("logsumexp", x, 1)) == r"\operatorname{logsumexp}\left(x\right)"
 
 
+def test_a_small_number_is_printed_as_it_was_written():
+    derivation = trace("l = sum(0.002 * x / (x**2 + 1e-5)**0.5)", x=("N", "D")).vjp()
+    assert "10^{-5} + x^{2}" in derivation["x"]._repr_markdown_()
+    assert "100000" not in derivation["x"]._repr_markdown_()
+    assert written(derivation, "x", "text").count("1e-05 + x**2") == 2
+
+
 def test_slopes_are_primed():
     register_elementwise("my_gelu", lambda u: u * sp.erf(u))
     text = trace("l = sum(my_gelu(x))", x=("N", 1)).vjp()["x"]._repr_markdown_()
