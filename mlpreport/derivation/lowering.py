@@ -108,15 +108,11 @@ def _factors(term: Term) -> tuple[Term, Term]:
 
 
 def _shared(definitions: Mapping[str, Term]) -> dict[str, Term]:
-    """Give every part that occurs more than once a definition of its own; b - a is minus a - b."""
+    """Give every part that occurs more than once a definition of its own."""
+    definitions = _alike(definitions)
     seen: Counter[Term] = Counter()
 
-    def upright(term: Term) -> Term:
-        flipped = Term(term.args[0], *term.args[:0:-1])
-        return -flipped if term.op == "-" and term not in seen and flipped in seen else term
-
     def visit(term: Term) -> None:
-        term = upright(term)
         seen[term] += 1
         if seen[term] == 1:
             for part in term.operands:
@@ -127,7 +123,6 @@ def _shared(definitions: Mapping[str, Term]) -> dict[str, Term]:
     names = unused("shared({})", definitions)
 
     def rebuild(term: Term, name: str) -> Term:
-        term = upright(term)
         if term in done:
             return done[term]
         new = _signed(term.rewritten(lambda part: rebuild(part, "")))
@@ -143,6 +138,23 @@ def _shared(definitions: Mapping[str, Term]) -> dict[str, Term]:
     for name, term in definitions.items():
         result.setdefault(name, rebuild(term, name))
     return result
+
+
+def _alike(definitions: Mapping[str, Term]) -> dict[str, Term]:
+    """Write b + a as a + b, b * a as a * b, and b - a as minus a - b, where that came first; transpose last."""
+    met = set[Term]()
+
+    def alike(term: Term) -> Term:
+        term = term.rewritten(alike)
+        if term.op in ELEMENTWISE and {part.op for part in term.operands} in ({"T"}, {"T", "num"}):
+            return alike(term.rewritten(lambda part: part.operands[0] if part.op == "T" else part)).T
+        flipped = Term(term.args[0], *term.args[:0:-1])
+        if term.op in {"+", "*", "-"} and term not in met and flipped in met:
+            return -flipped if term.op == "-" else flipped
+        met.add(term)
+        return term
+
+    return {name: alike(term) for name, term in definitions.items()}
 
 
 def _signed(term: Term) -> Term:

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from derivation.programs import NETWORK, NETWORK_SHAPES
+from derivation.programs import NETWORK, NETWORK_SHAPES, derived
 
 from mlpreport.derivation import elementwise, prove, register_elementwise, trace, value_and_grad
 from mlpreport.errors import InvalidInputError, ShapeError
@@ -68,6 +68,16 @@ def test_source_is_readable_and_computes_each_part_once():
     assert source.count("W2)") == source.count("W2.T)") == 1  # forwards, and backwards with the transpose
     repeated = compiled("l = sum(exp(x)*y) + sum(exp(x))", x=("N", "D"), y=("N", "D")).source
     assert repeated.count("np.exp") == 1
+    turned = "l = sum(exp(a + b) * (b * a) + exp(b + a) / (a * b) + (a - b) / (b - a)**3)"
+    source = compiled(turned, a=("N", "D"), b=("N", "D")).source
+    assert [source.count(part) for part in ("a + b", "b + a", "= b * a\n", "a - b", "b - a")] == [
+        1,
+        0,
+        1,
+        1,
+        0,
+    ]
+    assert value_and_grad(derived("layer norm")).source.count("**(1/2)") == 1
 
 
 def test_the_value_is_a_python_float_and_gradients_are_separate_arrays():
