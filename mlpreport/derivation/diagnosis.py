@@ -98,15 +98,37 @@ def _addends(term: Term) -> list[Term]:
 def _changes(claim: Term, sizes: list[Term], show: Callable[[Term], str]) -> Iterator[Change]:
     """Yield changes of a whole claim and of its parts, likeliest first; `show` prints a part."""
     yield "the sign is wrong", -claim
-    yield "a factor 2 is missing", num(2) * claim
-    yield "there is a factor 2 too many", claim / num(2)
+    yield "a factor 2 is missing", _times(claim, 1 / _HALF) or num(2) * claim
+    yield "there is a factor 2 too many", _times(claim, _HALF) or claim / num(2)
     for size in sizes:
-        yield f"a division by {show(size)} is missing", claim / size
-        yield f"there is a division by {show(size)} too many", claim * size
+        (n,) = size.parts
+        yield f"a division by {show(size)} is missing", _times(claim, 1 / n) or claim / size
+        yield f"there is a division by {show(size)} too many", _times(claim, n) or claim * size
     yield "the result must be transposed", claim.T
     for axis, where in _AXES.items():
         yield f"a sum over {where} is missing", build("sum", claim, axis)
     yield from _inside(claim, show)
+
+
+def _times(term: Term, factor: sp.Expr) -> Term | None:
+    """Multiply a number that is there already, if that makes it no longer; None if there is no such number."""
+    match term.op, term.operands:
+        case "num", _:
+            (value,) = term.parts
+            return num(value * factor) if sp.count_ops(value * factor) <= sp.count_ops(value) else None
+        case "neg", (inner,) if new := _times(inner, factor):
+            return -new
+        case "*", (a, b):
+            if new := _times(a, factor):
+                return b if new == num(1) else new * b
+            if new := _times(b, factor):
+                return a if new == num(1) else a * new
+        case "/", (a, b):
+            if new := _times(b, 1 / factor):
+                return a if new == num(1) else a / new
+            if new := _times(a, factor):
+                return new / b
+    return None
 
 
 def _inside(term: Term, show: Callable[[Term], str]) -> Iterator[Change]:

@@ -54,7 +54,8 @@ class Explanation:
         """Write verdict, diagnosis, derived gradient and counterexample."""
         if self.agrees:
             return f"Right: the gradient by {self.wrt} is {self.claim}."
-        verdict = f"Wrong: {self.claim} is not the gradient by {self.wrt}. {self.diagnosis}"
+        what = self.diagnosis[:1].upper() + self.diagnosis[1:]
+        verdict = f"Wrong: {self.claim} is not the gradient by {self.wrt}. {what}"
         return f"{verdict}\nDerived: {self.correct}\nFor example {self.counterexample}."
 
     def _repr_markdown_(self) -> str:

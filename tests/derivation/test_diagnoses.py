@@ -32,10 +32,16 @@ PROGRAMS = {
 DIAGNOSES = [
     ("network", "yhat", "2*(y - yhat)/N", "the sign is wrong: -2 * (y - yhat) / N"),
     ("network", "yhat", "(yhat - y)/N", "a factor 2 is missing: 2 * ((yhat - y) / N)"),
-    ("network", "yhat", "4*(yhat - y)/N", "there is a factor 2 too many: 4 * (yhat - y) / N / 2"),
+    ("network", "yhat", "4*(yhat - y)/N", "there is a factor 2 too many: 2 * (yhat - y) / N"),
+    ("network", "yhat", "-4*(y - yhat)/N", "there is a factor 2 too many: -2 * (y - yhat) / N"),
+    ("network", "yhat", "(yhat - y)*4/N", "there is a factor 2 too many: (yhat - y) * 2 / N"),
+    ("network", "yhat", "2*(yhat - y)/N/2", "a factor 2 is missing: 2 * (yhat - y) / N"),
+    ("network", "yhat", "4*(yhat - y)/(4*N)", "a factor 2 is missing: 4 * (yhat - y) / (2*N)"),
+    ("network", "W1", "2*(x.T @ dz1)", "there is a factor 2 too many: x.T @ dz1"),
+    ("network", "W1", "(x.T @ dz1)*N", "a division by N is missing: x.T @ dz1"),
     ("network", "yhat", "2*(yhat - y)", "a division by N is missing: 2 * (yhat - y) / N"),
-    ("network", "yhat", "2*(yhat - y)/N*H", "a division by H is missing: 2 * (yhat - y) / N * H / H"),
-    ("network", "yhat", "2*(yhat - y)/N/D", "there is a division by D too many: 2 * (yhat - y) / N / D * D"),
+    ("network", "yhat", "2*(yhat - y)/N*H", "a division by H is missing: 2 * (yhat - y) / N"),
+    ("network", "yhat", "2*(yhat - y)/N/D", "there is a division by D too many: 2 * (yhat - y) / N"),
     ("network", "W1", "dz1.T @ x", "the result must be transposed: (dz1.T @ x).T"),
     ("network", "b1", "dz2", "a sum over the batch (axis 0) is missing: sum(dz2, axis=0)"),
     ("network", "b1", "sum(dz2)", "the sum must run over the batch (axis 0) only: sum(dz2, axis=0)"),
@@ -137,7 +143,7 @@ def test_a_claim_is_answered_in_full():
     numbers = f"at the declared sizes with x = [[{x}]]: the claim gives [[{x}]], the gradient is [[{2 * x}]]"
     assert str(example) == numbers
     assert str(explanation) == (
-        "Wrong: x is not the gradient by x. a factor 2 is missing: 2 * x.\n"
+        "Wrong: x is not the gradient by x. A factor 2 is missing: 2 * x.\n"
         f"Derived: dx = 2 * x\nFor example {numbers}."
     )
     assert explanation._repr_markdown_() == (
