@@ -224,7 +224,7 @@ def _core(formula: sp.Expr, target: sp.Indexed) -> sp.Expr:
 
 
 def _own_value(local: sp.Expr, formula: sp.Expr, value: sp.Indexed, target: sp.Indexed) -> sp.Expr:
-    """Rewrite the derivative of a node's entry with the node's own value where that is known to be simpler."""
+    """Rewrite the derivative of a node's entry with the node's own value where that is no longer."""
     if isinstance(formula, Phi):
         name, order, argument = formula.args
         slope = elementwise(str(name)).derivative_by_value if order == 0 else None
@@ -237,7 +237,8 @@ def _own_value(local: sp.Expr, formula: sp.Expr, value: sp.Indexed, target: sp.I
     places = product(*zip(value.indices, target.indices, strict=True))
     moves = [{k: new for k, new in zip(value.indices, at, strict=True) if k != 1} for at in places]
     own = by_value(kept, small, {value.xreplace(moved): moved for moved in moves})
-    return local if own is None or own.has(*sums.values()) else own
+    longer = own is None or own.has(*sums.values()) or sp.count_ops(own) > sp.count_ops(kept)
+    return local if longer else own
 
 
 def _slope(phi: Phi) -> Line:

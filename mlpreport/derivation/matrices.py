@@ -83,10 +83,16 @@ def _variable(e: sp.Indexed, r: sp.Expr, c: sp.Expr) -> Term:
 
 def _addition(terms: list[Term]) -> Term:
     """Add, positive terms first; a term with a minus sign is subtracted."""
-    terms = sorted(terms, key=_reading_order)
+    terms = sorted(map(_subtracted, terms), key=_reading_order)
     positive = [term for term in terms if term.op != "neg"]
     negative = [term.operands[0] for term in terms if term.op == "neg"]
     return reduce(sub, negative, reduce(add, positive)) if positive else -reduce(add, negative)
+
+
+def _subtracted(term: Term) -> Term:
+    """Write a negative number as minus a number."""
+    negative = term.op == "num" and term.parts[0].could_extract_minus_sign()
+    return -num(-term.parts[0]) if negative else term
 
 
 def _reading_order(term: Term) -> tuple[bool, bool, bool, int, str]:

@@ -48,6 +48,13 @@ def worst_error_of(derivation, backends):
     return worst
 
 
+def test_a_nodes_own_value_is_used_where_that_is_no_longer():
+    derivation = trace("l = a * b**2 + exp(a) / b", a=(1, 1), b=(1, 1)).vjp()
+    assert show(derivation["a"].cotangent, {}) == "b**2 + exp(a) / b"
+    derivation = trace("l = sum(exp(-x) / (1 + exp(-x)))", x=(1, 1)).vjp()
+    assert show(derivation["x"].cotangent, {}) == "l * (l - 1)"
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_gradients_agree_with_autograd(name):
     assert worst_error_of(derived(name), ("numpy",)) <= 1e-13

@@ -80,6 +80,14 @@ def test_source_is_readable_and_computes_each_part_once():
     assert value_and_grad(derived("layer norm")).source.count("**(1/2)") == 1
 
 
+@pytest.mark.parametrize("backend", [*BACKENDS, "numba"])
+@pytest.mark.parametrize("source", ["l = -2 * a", "l = -a", "t = -a\nl = t - 3", "l = -a/4 - a"])
+def test_a_constant_gradient_is_an_array(source, backend):
+    _, grads = compiled(source, backend, a=(1, 1))(a=[[2.0]])
+    assert grads["a"].shape == (1, 1)
+    assert grads["a"].item() == {"l = -2 * a": -2, "l = -a/4 - a": -1.25}.get(source, -1)
+
+
 def test_the_value_is_a_python_float_and_gradients_are_separate_arrays():
     value, grads = compiled("t = a + b\nl = sum(t**2)", a=("N", "D"), b=("N", "D"))(a=[[1, 2]], b=[[3, 4]])
     assert type(value) is float

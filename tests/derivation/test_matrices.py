@@ -31,7 +31,7 @@ def total(formula):
         (total(entry("e", 1, k) * entry("b", k, Q)), (1, M), "e @ b"),
         (total((entry("a", P, k) + entry("b", k, Q)) * entry("d", k, 1)), (N, M), "a @ d + d.T @ b"),
         (total(entry("d", k, 1) * entry("e", 1, k)), (1, 1), "sum(d * e.T)"),
-        (entry("c", P, Q) / N - 2, (N, M), "-2 + c / N"),
+        (entry("c", P, Q) / N - 2, (N, M), "c / N - 2"),
         (sp.S.One, (N, M), "ones((N, M))"),
         (entry("d", P, 1), (K, M), "d * ones((K, M))"),
     ],
