@@ -5,6 +5,7 @@ Moore, Kearfott and Cloud, Introduction to Interval Analysis, 2009; Johansson, A
 """
 
 import ast
+import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -19,6 +20,16 @@ PRECISION = 128
 """Bits of a ball's midpoint."""
 
 _ALIASES = {"abs": "__abs__", "arctan": "atan", "arcsinh": "asinh", "sign": "sgn"}
+
+_COMPARISONS = {
+    "Lt": operator.lt,
+    "LtE": operator.le,
+    "Gt": operator.gt,
+    "GtE": operator.ge,
+    "Eq": operator.eq,
+    "NotEq": operator.ne,
+}
+"""By their names in syntax trees."""
 
 
 @contextmanager
@@ -70,25 +81,29 @@ class _Balls:
     def full(shape: tuple[int, ...], value: Any) -> np.ndarray:
         return np.full(shape, ball(value), dtype=object)
 
-    dot = staticmethod(np.dot)
+    @staticmethod
+    def full_like(values: Any, value: Any) -> np.ndarray:
+        return np.full(np.shape(values), ball(value), dtype=object)
+
+    dot, errstate = staticmethod(np.dot), np.errstate
 
     @staticmethod
     def vdot(a: np.ndarray, b: np.ndarray) -> Any:
         return np.asarray((a * b).sum())
 
 
-def _decided(left: Any, operator: str, right: Any) -> Any:
+def _decided(left: Any, comparison: str, right: Any) -> Any:
     """Compare balls, and refuse to say anything where the balls overlap."""
-    return np.frompyfunc(lambda a, b: _compare(ball(a), operator, ball(b)), 2, 1)(left, right)
+    holds = _COMPARISONS[comparison]
+    return np.frompyfunc(lambda a, b: holds(_order(ball(a), ball(b)), 0), 2, 1)(left, right)
 
 
-def _compare(a: Any, operator: str, b: Any) -> bool:
-    below, above = bool(a < b), bool(a > b)
-    if a.is_exact() and b.is_exact() and not (below or above):  # equal
-        return operator in {"<=", ">="}
-    if not (below or above):
+def _order(a: Any, b: Any) -> int:
+    """Return -1, 0 or 1 where every number of a is less than, equal to or greater than every one of b."""
+    order = int(a > b) - int(a < b)
+    if order == 0 and not (a.is_exact() and b.is_exact()):
         raise UndecidedError
-    return below if operator in {"<", "<="} else above
+    return order
 
 
 class _Literals(ast.NodeTransformer):
@@ -103,8 +118,8 @@ class _Literals(ast.NodeTransformer):
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
-        sign = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}[type(node.ops[0])]
-        return _call("_decided", node.left, ast.Constant(sign), node.comparators[0])
+        comparison = ast.Constant(type(node.ops[0]).__name__)
+        return _call("_decided", node.left, comparison, node.comparators[0])
 
 
 def _as_ball(node: ast.expr) -> ast.expr:

@@ -85,21 +85,20 @@ def _power_of_two(builder: Any, shifted: Any) -> Any:
     return builder.bitcast(builder.shl(exponent, ir.Constant(INTEGERS, [52] * LANES)), VECTOR)
 
 
-def _lanewise(function: Callable[..., float], *numbers: Any) -> Any:
-    """Make a function of lanes, and perhaps further numbers, of one of numbers, which is called for each lane."""
-    one = types.float64(types.float64, *numbers)
+def _lanewise(function: Callable[..., float], operands: int = 1) -> Any:
+    """Make a function of lanes of one of numbers, which is called for each lane."""
+    kinds, numbers = (LANE,) * operands, (types.float64,) * operands
 
     def typed(_context: Any, *given: Any) -> tuple[Any, Any]:  # noqa: ARG001 - numba's protocol
-        return LANE(LANE, *numbers), generate
+        return LANE(*kinds), generate
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
         result = ir.Constant(VECTOR, ir.Undefined)
         for lane in range(LANES):
             place = ir.Constant(ir.IntType(32), lane)
-            values = [builder.extract_element(arguments[0], place), *arguments[1:]]
-            result = builder.insert_element(
-                result, context.compile_internal(builder, function, one, values), place
-            )
+            values = [builder.extract_element(argument, place) for argument in arguments]
+            value = context.compile_internal(builder, function, types.float64(*numbers), values)
+            result = builder.insert_element(result, value, place)
         return result
 
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY)
@@ -150,7 +149,7 @@ def _where_of_numbers(condition: Any, a: Any, b: Any) -> Any:
 
 @overload(operator.pow)
 def _pow(base: Any, exponent: Any) -> Kernel | None:
-    if base is not LANE:
+    if LANE not in {base, exponent}:
         return None
     return _whole_power if isinstance(exponent, types.Integer) else _any_power
 
@@ -166,7 +165,7 @@ def _whole_power(base: Any, exponent: Any) -> Any:
     return result if exponent >= 0 else 1.0 / result
 
 
-_power = _lanewise(lambda base, exponent: base**exponent, types.float64)
+_power = _lanewise(lambda base, exponent: base**exponent, operands=2)
 
 
 @inner

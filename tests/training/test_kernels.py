@@ -208,6 +208,7 @@ EXPRESSIONS = {
     "bounds": lambda u: WORDS.minimum(WORDS.maximum(u, -1.5), 2),
     "equal": lambda u: WORDS.where(u == 1.0, 3.0, WORDS.where(u != 2.0, u, 4.0)),
     "powers": lambda u: u**2 - 3 * u**-1 + 2 / u**3 + (u * u) ** 0.3,
+    "exponents": lambda u: 2**u + 0.5 ** (u * u) - (1 + u * u) ** u,
 }
 EXPECTED = {
     "cases": lambda u: np.clip(u, -1, 1),
@@ -215,6 +216,7 @@ EXPECTED = {
     "bounds": lambda u: np.clip(u, -1.5, 2),
     "equal": lambda u: np.where(u == 1, 3, np.where(u == 2, 4, u)),
     "powers": lambda u: u**2 - 3 / u + 2 / u**3 + (u * u) ** 0.3,
+    "exponents": lambda u: 2**u + 0.5 ** (u * u) - (1 + u * u) ** u,
 }
 
 

@@ -6,14 +6,18 @@ from dataclasses import fields, replace
 import mpmath
 import numpy as np
 import pytest
+import sympy as sp
 import torch
+from flint import arb
 
 from mlpreport.data import Dataset, Sample, noisy_sine
+from mlpreport.derivation import register_elementwise, trace, value_and_grad
 from mlpreport.errors import CertificateError, InvalidInputError
 from mlpreport.training import Architecture, Restart, fit
 from mlpreport.training.atlas import load_atlas
 from mlpreport.training.certificates import certify, verify
 from mlpreport.training.intervals import (
+    UndecidedError,
     exact,
     gradient_on,
     hessian_on,
@@ -112,6 +116,44 @@ def test_numbers_in_generated_code_become_exact_or_get_a_radius():
         value, more = on_balls(source)(exact(np.ones((1, 1))))
         assert (value * 3).contains(1)
         assert more["pi"][0, 0].contains(type(value).pi())
+
+
+DEFINITIONS = {
+    "elu": (
+        lambda u: sp.Piecewise((u, u > 0), (sp.exp(u) - 1, True)),
+        lambda u: sp.Piecewise((1, u > 0), (sp.exp(u), True)),
+    ),
+    "half": (lambda u: u**2 / 2, lambda u: u),
+    "constant": (lambda u: 2 * u, lambda _: sp.Integer(2)),
+    "equal": (
+        lambda u: sp.Piecewise((5 * u, sp.Eq(u, 2)), (7, sp.Ne(u, -1)), (u, True)),
+        lambda u: sp.Piecewise((5, sp.Eq(u, 2)), (0, sp.Ne(u, -1)), (1, True)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_functions_in_pieces_and_constant_slopes_are_computed_on_balls(name):
+    definition, slope = DEFINITIONS[name]
+    register_elementwise("on_balls_test", definition)
+    derivation = trace("l = sum(on_balls_test(x) * w)", x=("N", "D"), w=("N", "D")).vjp()
+    run = on_balls(value_and_grad(derivation, backend="numpy").source)
+    x, w = np.array([[-3.0, -1.0, 0.5, 2.0]]), np.array([[1.0, 2.0, -1.0, 3.0]])
+    with precise():
+        value, gradients = run(x=exact(x), w=exact(w))
+    expected = [[float(f(sp.Float(v, 30))) for v in x[0]] for f in (definition, slope)]
+    assert float(value.item().mid()) == pytest.approx(np.dot(expected[0], w[0]), rel=1e-14)
+    np.testing.assert_allclose(
+        [float(ball.mid()) for ball in gradients["x"][0]], np.multiply(expected[1], w[0]), rtol=1e-14
+    )
+
+
+def test_a_comparison_of_balls_that_overlap_is_refused():
+    source = "def value_and_grad(a, b):\n    return np.where(a == b, 1, 2), {}"
+    wide = np.array([arb(1, 0.5)], dtype=object)
+    with pytest.raises(UndecidedError):
+        on_balls(source)(wide, exact([1.25]))
+    assert on_balls(source)(wide, exact([2.0]))[0][0] == 2
 
 
 def test_an_indefinite_or_wide_matrix_is_not_positive_definite():
