@@ -11,7 +11,7 @@ import numpy as np
 import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
-from mlpreport.derivation.elementwise import elementwise
+from mlpreport.derivation.elementwise import MODULES, elementwise
 from mlpreport.derivation.lowering import exponentials, function_text, helpers, is_number, lowered
 from mlpreport.derivation.pointwise import compiled_loops
 from mlpreport.derivation.printing import code_names, show
@@ -149,7 +149,7 @@ def source_of(derivation: Derivation, library: str) -> str:
     program, results, value = derivation.backward, set(derivation.results.values()), derivation.value
     terms = lowered(derivation, library)
     functions = helpers(terms.values(), library)
-    names = code_names(program, ["math", "np", "torch", "erf", "value_and_grad", *functions], [*terms])
+    names = code_names(program, [*MODULES, "value_and_grad", *functions], [*terms])
     codes = {name: show(term, names, library) for name, term in terms.items()}
     returned = f"{names[value]}[0, 0]"
     used = {*results, *(other for term in terms.values() for other in variables(term))}
@@ -164,9 +164,8 @@ def source_of(derivation: Derivation, library: str) -> str:
 
 def imports(text: str, library: str) -> str:
     """Import what printed code needs; `math` has the functions of sizes."""
-    with_math, with_erf = bool(re.search(r"\bmath\.", text)), library == "np" and "erf(" in text
-    erf = "\nfrom scipy.special import erf" * with_erf
-    return "import math\n\n" * with_math + _IMPORTS[library] + erf
+    with_math, with_scipy = (bool(re.search(rf"\b{module}\.", text)) for module in ("math", "scipy"))
+    return "import math\n\n" * with_math + _IMPORTS[library] + "\nimport scipy.special" * with_scipy
 
 
 def run(term: Term, arrays: Mapping[str, Any], sizes: Mapping[sp.Expr, int], library: str) -> Any:

@@ -22,8 +22,12 @@ U = sp.Symbol("u", real=True)
 H = sp.Symbol("h", real=True)
 """The function's own value, in which some derivatives are written."""
 
-RESERVED = frozenset({"exp", "log", "logsumexp", "max", "mean", "min", "ones", "softmax", "sum"})
-"""Names that mean something else in the forward language."""
+MODULES = ("math", "np", "scipy", "torch")
+"""What printed code calls the libraries it uses."""
+
+_LANGUAGE = ("exp", "log", "logsumexp", "max", "mean", "min", "ones", "softmax", "sum")
+RESERVED = frozenset({*_LANGUAGE, *MODULES, "len", "range", "value_and_grad"})
+"""Names that mean something else in the forward language or in printed code."""
 
 
 @dataclass(frozen=True)

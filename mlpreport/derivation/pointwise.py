@@ -13,6 +13,7 @@ from mlpreport.derivation.loops import RESERVED, Layout, Loops
 from mlpreport.derivation.lowering import function_text, helpers, lowered
 from mlpreport.derivation.printing import code_names
 from mlpreport.derivation.program import ONE, Shape, Term, variables
+from mlpreport.errors import InvalidInputError
 
 POINTS = sp.Symbol("N", integer=True, positive=True)
 """The number of points; in a program for one point, the points are an axis behind its variables' own."""
@@ -127,6 +128,9 @@ def _dependent(terms: Mapping[str, Term], names: Iterable[str]) -> set[str]:
 def loops_of(derivation: Derivation) -> str:
     """Print a derivation as a Python module of loops: `value_and_grad` returns the value and a tuple of results."""
     program, body = derivation.backward, pointwise(derivation, differing=(), parts={})
+    for name in body.helpers.keys() & {*RESERVED}:
+        message = f"function {name!r} is a name in compiled loops; register it under another"
+        raise InvalidInputError(message)
     names, sizes = body.names, {size for shape in program.inputs.values() for size in shape if size.is_Symbol}
     found = "".join(f"{names[name]}, " for name in derivation.results.values())
     lines = [*body.once, f"return {names[derivation.value]}[0, 0], ({found.strip()})"]

@@ -92,7 +92,7 @@ _PIECES = {
         "low": "np.minimum({0}, {1})",
         "high": "np.maximum({0}, {1})",
         "Abs": "np.abs({0})",
-        "erf": "erf({0})",
+        "erf": "scipy.special.erf({0})",
         "Piecewise": "np.where({0}, {1}, {2})",
     },
     "torch": {

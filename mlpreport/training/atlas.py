@@ -119,7 +119,7 @@ def verify_atlas(atlas: Atlas, *, sample: int, seed: int, data: Dataset | None =
     checked_whole("sample", sample, NOT_NEGATIVE), checked_whole("seed", seed, NOT_NEGATIVE)
     data = noisy_sine() if data is None else data
     where = f"the atlas of {atlas.architecture.label}"
-    check_numbers(where, _described(atlas, data))
+    check_numbers(where, _described(atlas, data), rounding=0.0)
     for place, entry in enumerate(atlas.entries):
         count = atlas.labels.count(place)
         numbers: list[Compared] = [
@@ -128,7 +128,7 @@ def verify_atlas(atlas: Atlas, *, sample: int, seed: int, data: Dataset | None =
         ]
         numbers += [("interval", entry.interval, wilson(count, atlas.restarts), 1e-9)] if count else []
         numbers += [("architecture", entry.certificate.architecture, atlas.architecture, 0.0)]
-        check_numbers(f"entry {place} of {where}", numbers)
+        check_numbers(f"entry {place} of {where}", numbers, rounding=0.0)
         try:
             verify(entry.certificate, data)
         except CertificateError as error:

@@ -49,6 +49,9 @@ TOLERANCES = {
 }
 """Relative differences between two machines that are no difference."""
 
+ROUNDING = 1e-12
+"""Absolute differences, in units of the mean square of y, that are none: of a gradient, or of a loss that is 0."""
+
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
@@ -183,13 +186,16 @@ def verify(certificate: Certificate, data: Any) -> None:
         raise CertificateError(message) from error
     with np.errstate(all="ignore"):
         again = _certificate(objective, point, train, test)
-        check_numbers(f"the certificate of {architecture.label}", _compared(certificate, again))
+        rounding = ROUNDING * (float(np.mean(train.y**2)) or 1.0)
+        where = f"the certificate of {architecture.label}"
+        check_numbers(where, _compared(certificate, again), rounding=rounding)
 
 
 def _compared(stored: Certificate, again: Certificate) -> Iterator[Compared]:
     """Pair every stored number with the one computed again, and the tolerance for it."""
     for name in ("verdict", "dimension"):
         yield name, getattr(stored, name), getattr(again, name), 0.0
+    yield "parameters", list(stored.parameters), list(again.parameters), 0.0
     for name, tolerance in TOLERANCES.items():
         yield name, getattr(stored, name), getattr(again, name), tolerance
     yield compared_spectra(stored.spectrum, again.spectrum)

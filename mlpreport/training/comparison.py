@@ -16,26 +16,30 @@ Compared = tuple[str, Any, Any, float]
 
 REMEDY = "it is stale or was altered: make it again with certify, or the atlas with `mlpreport atlas`"
 
-ROUNDING = 1e-12
-"""Absolute differences of a gradient or a decrement that are none."""
 
+def check_numbers(where: str, numbers: Iterable[Compared], *, rounding: float) -> None:
+    """Compare stored values with those computed again, and raise CertificateError for the first that differs.
 
-def check_numbers(where: str, numbers: Iterable[Compared]) -> None:
-    """Compare stored values with those computed again, and raise CertificateError for the first that differs."""
+    Absolute differences of at most `rounding` are none where a tolerance is not 0.
+    """
     for name, stored, found, tolerance in numbers:
-        if not _agree(stored, found, tolerance):
+        if not _agree(stored, found, tolerance, rounding):
             message = f"{where}: {name} is stored as {stored!r}, but computed again it is {found!r}; {REMEDY}"
             raise CertificateError(message)
 
 
-def _agree(stored: Any, found: Any, tolerance: float) -> bool:
+def _agree(stored: Any, found: Any, tolerance: float, rounding: float) -> bool:
     if not tolerance or found is None:
         return bool(stored == found)
     a, b = np.asarray(stored, dtype=np.float64), np.asarray(found, dtype=np.float64)
     if a.shape != b.shape:
         return False
-    same = np.isnan(a) & np.isnan(b)
-    return bool(np.all(same | (np.abs(a - b) <= ROUNDING + tolerance * np.maximum(np.abs(a), np.abs(b)))))
+    same = (a == b) | np.isnan(a) & np.isnan(b)
+    # Infinity is no number to be near to.
+    near = np.isfinite(a) & np.isfinite(b)
+    with np.errstate(invalid="ignore"):
+        near &= np.abs(a - b) <= rounding + tolerance * np.maximum(np.abs(a), np.abs(b))
+    return bool(np.all(same | near))
 
 
 def compared_spectra(stored: Vector, again: Vector) -> Compared:

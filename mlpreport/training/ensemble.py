@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from mlpreport.checks import checked_whole
 from mlpreport.errors import MlpReportError
@@ -99,20 +99,28 @@ class Ensemble:
         return self.restart(int(np.argmin(np.where(np.isfinite(self.losses), self.losses, np.inf))))
 
     def predict(
-        self, x: Float64[np.ndarray, "n inputs"], *, restarts: Int64[np.ndarray, " restart"] | None = None
+        self,
+        x: Float64[np.ndarray, "n inputs"],
+        *,
+        restarts: Int64[np.ndarray, " restart"] | Bool[np.ndarray, " all"] | None = None,
     ) -> Float64[np.ndarray, "restart n outputs"]:
-        """Compute the outputs of every restart's network, or of those with these indices, at points x.
+        """Compute the outputs of every restart's network, or of those with these indices or this mask, at points x.
 
         Raises
         ------
         InvalidInputError
-            If x is no array of points, or an index is none from 0 on that a restart has.
+            If x is no array of points, or an index is none from 0 on that a restart has, or a mask not of all restarts.
         """
         points = checked_points("x", x, self.architecture.sizes[0])
         count = self.architecture.parameter_count
         rows = np.hstack([values.reshape(len(self), -1) for values in self.parameters.values()])
-        indices = np.arange(len(self)) if restarts is None else np.asarray(restarts).reshape(-1)
-        for index in indices[~np.isin(indices, np.arange(len(self)))]:
-            checked_whole("restarts: index", index, range(len(self)))
-        chosen = rows[indices.astype(np.int64)].reshape(-1, count)
+        chosen = rows[self._indices(restarts)].reshape(-1, count)
         return outputs(self.architecture, chosen, points)
+
+    def _indices(self, restarts: Any) -> Int64[np.ndarray, " restart"]:
+        given = np.arange(len(self)) if restarts is None else np.asarray(restarts).reshape(-1)
+        if given.dtype == bool and given.size == len(self):
+            given = np.flatnonzero(given)
+        for index in given[~np.isin(given, np.arange(len(self))) | (given.dtype == bool)]:
+            checked_whole("restarts: index", index, range(len(self)))
+        return given.astype(np.int64)

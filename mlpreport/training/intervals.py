@@ -9,6 +9,7 @@ import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ PRECISION = 128
 """Bits of a ball's midpoint."""
 
 _ALIASES = {"abs": "__abs__", "arctan": "atan", "arcsinh": "asinh", "sign": "sgn"}
+
+BALL, DECIDED = "a ball", "a comparison"
+"""How code on balls calls what it is given: no identifiers, so that no function can have these names."""
 
 _COMPARISONS = {
     "Lt": operator.lt,
@@ -106,8 +110,11 @@ def _order(a: Any, b: Any) -> int:
     return order
 
 
-class _Literals(ast.NodeTransformer):
-    """Makes balls of the numbers in arithmetic, and lets comparisons fail where balls overlap."""
+class _OnBalls(ast.NodeTransformer):
+    """Makes balls of the numbers in arithmetic, lets comparisons fail where balls overlap, and imports nothing."""
+
+    def visit_Import(self, _: ast.Import) -> None:
+        return None
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
@@ -119,11 +126,11 @@ class _Literals(ast.NodeTransformer):
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
         comparison = ast.Constant(type(node.ops[0]).__name__)
-        return _call("_decided", node.left, comparison, node.comparators[0])
+        return _call(DECIDED, node.left, comparison, node.comparators[0])
 
 
 def _as_ball(node: ast.expr) -> ast.expr:
-    return _call("_ball", node) if isinstance(node, ast.Constant | ast.Name) else node
+    return _call(BALL, node) if isinstance(node, ast.Constant | ast.Name) else node
 
 
 def _call(name: str, *arguments: ast.expr) -> ast.Call:
@@ -133,10 +140,10 @@ def _call(name: str, *arguments: ast.expr) -> ast.Call:
 @cache
 def on_balls(source: str) -> Callable[..., tuple[Any, dict[str, Any]]]:
     """Compile generated NumPy code so that it computes with balls."""
-    tree = ast.fix_missing_locations(_Literals().visit(ast.parse(source)))
-    scope: dict[str, Any] = {"_ball": ball, "_decided": _decided}
+    tree = ast.fix_missing_locations(_OnBalls().visit(ast.parse(source)))
+    scope: dict[str, Any] = {BALL: ball, DECIDED: _decided}
+    scope |= {"np": _Balls(), "math": _Balls(), "scipy": SimpleNamespace(special=_Balls())}
     exec(compile(tree, "<derived, on balls>", "exec"), scope)  # noqa: S102 - printed by our own derivation
-    scope |= {"np": _Balls(), "math": _Balls(), "erf": np.frompyfunc(lambda value: ball(value).erf(), 1, 1)}
     function: Callable[..., tuple[Any, dict[str, Any]]] = scope["value_and_grad"]
     return function
 

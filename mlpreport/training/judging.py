@@ -12,7 +12,7 @@ from mlpreport.training.limit_search import Found, limit_of, minimise_limit
 from mlpreport.training.limits import Limit
 from mlpreport.training.objective import Objective
 from mlpreport.training.problem import Problem
-from mlpreport.training.stationary import PROVABLE, Measured, Proof, descends, prove
+from mlpreport.training.stationary import PROVABLE, Measured, Proof, descends, prove, rests
 
 REDUCIBLE = 20
 """Most parameters for which limits and flat manifolds are looked for."""
@@ -118,7 +118,7 @@ def _at_infinity_or_flat(
             continue
         # Beside a unit without weights the gradient vanishes, too, only where there are no errors.
         exact = found.measured.loss <= ZERO * scale**2
-        if not found.at_infinity and (exact or not parts.still + parts.idle):
+        if not found.at_infinity and rests(measured) and (exact or not parts.still + parts.idle):
             return _flat(found, train)
         if found.at_infinity and min(found.slopes) > 0:
             return _limit(found, measured, train, test)

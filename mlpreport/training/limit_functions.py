@@ -69,7 +69,9 @@ def derivatives(activation: str) -> tuple[Elementwise, Elementwise, Elementwise]
     for order in (1, 2, 3):
         name = f"{activation}_d{order}"
         expression = elementwise(before).derivative
-        if name not in elementwise_names() or elementwise(name).expression != expression:
+        while name in elementwise_names() and elementwise(name).expression != expression:
+            name += "_"  # that one is the reader's
+        if name not in elementwise_names():
             register_elementwise(name, partial(_constant, expression))
         found.append(elementwise(name))
         before = name

@@ -34,7 +34,10 @@ _STEPS = 30
 _NEGLIGIBLE = 1e-14
 
 _STATIONARY = 1e-8
-"""Largest gradient of a saddle, relative to its curvature: where a tail falls without end, the two are alike."""
+"""Largest gradient, relative to the curvature, of a saddle or a flat place: on a tail that falls, the two are alike."""
+
+_STRAIGHT = 1e-12
+"""Largest negative curvature of a flat place, relative to the largest curvature: that of rounded parameters."""
 
 _LOOKS = np.array([1e-2, 1e-3, 1e-4])
 """How far one looks for a lower loss, relative to the parameters."""
@@ -200,6 +203,12 @@ def is_stationary(measured: Measured) -> bool:
     """Tell whether changes of the parameters in their last places change the gradient by as much as it is."""
     change = _NEGLIGIBLE * (np.abs(measured.hessian) @ (1 + np.abs(measured.point)))
     return bool(np.all(np.abs(measured.gradient) <= change))
+
+
+def rests(measured: Measured) -> bool:
+    """Tell whether a point has neither a gradient nor a negative curvature, beside its largest curvature."""
+    lowest, largest = measured.spectrum[[0, -1]]
+    return bool(np.abs(measured.gradient).max() <= _STATIONARY * largest and lowest >= -_STRAIGHT * largest)
 
 
 def descends(objective: Objective, measured: Measured) -> bool:

@@ -4,9 +4,12 @@ import math
 
 import numpy as np
 import pytest
+import sympy as sp
+import torch
 from derivation.oracle import autograd, draw, error, interpreted
 
-from mlpreport.derivation import explain, trace, value_and_grad
+from mlpreport.derivation import explain, register_elementwise, trace, value_and_grad
+from mlpreport.errors import InvalidInputError
 
 SIZES = {"N": 4, "D": 3}
 OWN = (
@@ -49,8 +52,8 @@ def test_variables_may_be_called_like_parts_of_the_code():
     plain = program_of([f"v{n}" for n, _ in enumerate(OWN)]).replace("log(N)", repr(math.log(4)))
     inputs, derivation = draw(program, **SIZES), program.vjp()
     value, expected = autograd(plain, SIZES, **inputs)
-    numpy, torch = (value_and_grad(derivation, backend)(**inputs) for backend in ("numpy", "torch"))
-    for found in numpy, torch, interpreted(derivation, inputs):
+    printed = [value_and_grad(derivation, backend)(**inputs) for backend in ("numpy", "torch")]
+    for found in *printed, interpreted(derivation, inputs):
         assert float(found[0]) == pytest.approx(value, rel=1e-12)
         assert max(error(found[1][key], expected[key]) for key in inputs) <= 1e-11
 
@@ -83,3 +86,26 @@ def test_directions_and_shared_parts_have_names_of_their_own():
     value, tangents = f(**arrays)
     assert value == pytest.approx(1.5 * np.e, rel=1e-15)
     assert tangents["l"].item() == pytest.approx(np.e * (1.5 + 0.5), rel=1e-15)
+
+
+@pytest.mark.parametrize("name", ["erf", "float", "u", "a0", "abs", "empty", "total", "i"])
+def test_functions_may_be_called_like_parts_of_the_code(name):
+    register_elementwise(name, lambda u: u / (1 + sp.Abs(u)) + sp.erf(u))
+    derivation = trace(f"m = {name}(x)\nl = sum(gelu(m) * m)", x=("N", "D")).vjp()
+    x = torch.tensor([[0.3, -1.2]], dtype=torch.float64, requires_grad=True)
+    m = x / (1 + x.abs()) + torch.erf(x)
+    (torch.nn.functional.gelu(m) * m).sum().backward()
+    backends = ("numpy", "torch", "numba") if name not in {"abs", "total", "i"} else ("numpy", "torch")
+    for backend in backends:
+        gradient = value_and_grad(derivation, backend)(
+            x=x.detach() if backend == "torch" else x.detach().numpy()
+        )[1]
+        np.testing.assert_allclose(gradient["x"], x.grad, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["total", "i", "abs"])
+def test_a_function_called_like_a_part_of_compiled_loops_is_refused_there(name):
+    register_elementwise(name, lambda u: u**3)
+    derivation = trace(f"l = sum({name}(x))", x=("N", "D")).vjp()
+    with pytest.raises(InvalidInputError, match=f"function '{name}' is a name in compiled loops"):
+        value_and_grad(derivation, "numba")

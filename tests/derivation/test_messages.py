@@ -20,7 +20,7 @@ from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
 FUNCTIONS = "exp, gelu, identity, log, mean, ones, relu, sigmoid, softmax, softplus, sum, tanh"
 VARIABLES = "x, W1, b1, W2, b2, y, z1, z2, z3, z4, yhat, l"
 STEPS = "l, y, yhat, b2, z4, W2, z3, z2, b1, z1, W1, x"
-RESERVED = "exp, log, logsumexp, max, mean, min, ones, softmax, sum"
+RESERVED = "exp, len, log, logsumexp, math, max, mean, min, np, ones, range, scipy, softmax, sum, torch, value_and_grad"
 PRODUCT = "@ needs as many columns on the left as rows on the right"
 DECLARATION = "line 2: write '# shapes: x = (N, D), W1 = (D, H)'"
 NO_W1 = f"the program has no variable 'w1' (it has {VARIABLES}); did you mean 'W1'?"

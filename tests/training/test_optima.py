@@ -75,6 +75,10 @@ def test_some_restarts_predict_what_they_predict_among_all(ensemble):
     np.testing.assert_array_equal(
         ensemble.predict(DATA.test.x, restarts=chosen), ensemble.predict(DATA.test.x)[chosen]
     )
+    low = ensemble.losses < np.median(ensemble.losses)
+    np.testing.assert_array_equal(
+        ensemble.predict(DATA.test.x, restarts=low), ensemble.predict(DATA.test.x)[low]
+    )
 
 
 @pytest.mark.parametrize("wrong", [[-1], [0, 1_000_000], [0.5]])

@@ -11,7 +11,7 @@ import torch
 from flint import arb
 
 from mlpreport.data import Dataset, Sample, noisy_sine
-from mlpreport.derivation import register_elementwise, trace, value_and_grad
+from mlpreport.derivation import elementwise, register_elementwise, trace, value_and_grad
 from mlpreport.errors import CertificateError, InvalidInputError
 from mlpreport.training import Architecture, Restart, fit
 from mlpreport.training.atlas import load_atlas
@@ -489,6 +489,78 @@ def test_parameters_that_are_missing_or_no_numbers_make_a_certificate_stale(para
     kept = {name: values for name, values in certificate.parameters.items() if name != "W1"}
     with pytest.raises(CertificateError, match=r"W1 .*make it again"):
         verify(replace(certificate, parameters=kept | parameters), DATA)
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("name", ["loss", "test_loss", "gradient_norm", "decrement", "spectrum", "radius"])
+def test_a_number_that_is_not_finite_is_named(name, bad):
+    certificate = load_atlas(1).entries[0].certificate
+    stored = np.full(4, bad) if name == "spectrum" else bad
+    with pytest.raises(CertificateError, match=f"{name} is stored as"):
+        verify(replace(certificate, **{name: stored}), DATA)
+
+
+def test_an_altered_loss_is_named_however_small_the_targets():
+    small = Dataset(*(Sample(part.x, part.y * 1e-7) for part in (DATA.train, DATA.test)))
+    W1, b1, W2, b2 = load_atlas(1).entries[0].certificate.parameters.values()
+    parameters = {"W1": W1, "b1": b1, "W2": W2 * 1e-7, "b2": b2 * 1e-7}
+    certificate = certify(Architecture((1, 1, 1), "sigmoid"), small, parameters)
+    verify(certificate, small)
+    with pytest.raises(CertificateError, match=r"loss is stored as 0\.0"):
+        verify(replace(certificate, loss=0.0), small)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda p: dict(reversed(p.items())), lambda p: p | {"W9": np.ones((1, 1))}]
+)
+def test_parameters_in_another_order_or_of_no_layer_are_refused(change):
+    certificate = load_atlas(1).entries[0].certificate
+    with pytest.raises(CertificateError, match="parameters is stored as"):
+        verify(replace(certificate, parameters=change(certificate.parameters)), DATA)
+
+
+@pytest.mark.parametrize("apart", [1e-7, 1e-5])
+def test_a_unit_beside_nearly_its_copy_is_not_called_flat_where_the_loss_falls(apart):
+    W1, b1, W2, b2 = load_atlas(1).entries[0].certificate.parameters.values()
+    parameters = {
+        "W1": W1 * [[1 + apart, 1 - apart]],
+        "b1": b1 * [1 + apart, 1 + apart / 3],
+        "W2": W2 * [[0.5], [0.5]],
+        "b2": b2,
+    }
+    certificate = certify(Architecture((1, 2, 1), "sigmoid"), DATA, parameters)
+    assert certificate.spectrum[0] < 0
+    assert certificate.verdict == "unproved"
+
+
+@pytest.mark.parametrize("weight", [1.0, 100.0])
+def test_a_unit_in_its_tail_is_not_called_constant_where_the_loss_falls(weight):
+    W1, b1, W2, b2 = load_atlas(1).entries[0].certificate.parameters.values()
+    parameters = {
+        "W1": np.column_stack([W1, [[1.0]]]),
+        "b1": np.append(b1, -14 - 4 * np.pi),
+        "W2": np.vstack([W2, [[weight]]]),
+        "b2": b2,
+    }
+    assert certify(Architecture((1, 2, 1), "sigmoid"), DATA, parameters).verdict == "unproved"
+
+
+def test_a_function_of_the_reader_that_is_called_like_a_derivative_stays_what_it_is():
+    mine = register_elementwise("sigmoid_d1", lambda u: 5 * sp.tanh(u))
+    given = {"W1": [[1, 1.01]], "b1": [0.3, 0.31], "W2": [[100.0], [-102.0]], "b2": [0.0]}
+    parameters = {name: np.array(values) for name, values in given.items()}
+    certify(Architecture((1, 2, 1), "sigmoid"), DATA, parameters)
+    assert elementwise("sigmoid_d1") is mine
+
+
+@pytest.mark.parametrize("name", ["erf", "_ball", "ball"])
+def test_an_activation_may_be_called_like_what_code_on_balls_uses(name):
+    register_elementwise(name, lambda u: u * (1 + sp.erf(u / sp.sqrt(2))) / 2)
+    parameters = best(1, 3, "gelu")[1]
+    losses = [
+        certify(Architecture((1, 1, 1), activation), DATA, parameters).loss for activation in ("gelu", name)
+    ]
+    assert losses[0] == losses[1]
 
 
 def test_bad_input_is_refused():
