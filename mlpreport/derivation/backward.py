@@ -48,6 +48,11 @@ class Derivation:
     functions: tuple[Elementwise, ...]
     of: Program | None = None
 
+    @property
+    def pieces(self) -> bool:
+        """Whether a function in it is made of pieces, so that what holds at some points need not at others."""
+        return any(f.expression.has(sp.Piecewise, sp.Abs, sp.sign) for f in self.functions)
+
     def __getitem__(self, name: str) -> Step:
         """Return the step of a variable; an unknown name is an error that suggests the nearest."""
         if name not in self.steps:

@@ -53,8 +53,8 @@ def _other(
             return f"{misfit(claim, derivation[wrt].shape) or problem}."
     if factor := _factor(claim, found):
         return f"wrong factor: multiply by {text(num(factor))}."
-    for name in derivation.program.inputs:
-        if _right_if_rows_sum_to_one(derivation, wrt, claim, name):
+    for name, shape in derivation.program.inputs.items():
+        if shape[1] != ONE and _right_if_rows_sum_to_one(derivation, wrt, claim, name):
             return f'this is right only if the rows of {name} sum to 1: assume="rows_sum_to_one:{name}".'
     return "the shape is right, the values are not."
 
@@ -72,7 +72,7 @@ def _factor(claim: Term, found: list[Judge]) -> sp.Expr | None:
     for powers in sorted(product(_POWERS, repeat=len(found[0].sizes)), key=lambda p: sum(map(abs, p))):
         factor = sp.Mul(*(size**power for size, power in zip(found[0].sizes, powers, strict=True)))
         numbers = [r / float(factor.subs(each.sizes)) for r, each in zip(ratios, found, strict=True)]
-        if abs(numbers[0] / numbers[-1] - 1) < NEARLY:
+        if np.ptp(numbers) < NEARLY * abs(numbers[0]):
             exact = sp.Rational(numbers[0]).limit_denominator(_ODD)
             near = abs(exact - numbers[0]) <= NEARLY * abs(numbers[0])
             return factor * (exact if near else sp.Float(numbers[0], 6))

@@ -1,5 +1,6 @@
 """Values of index formulas at every index at once, in one of several kinds of numbers."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial, reduce
@@ -42,8 +43,15 @@ def _float_call(name: str, argument: Array) -> Array:
     return getattr(np if hasattr(np, name) else import_module("scipy.special"), name)(argument)
 
 
+def _float(value: sp.Expr) -> float:
+    try:
+        return float(value)
+    except TypeError:  # 1 / 0, or a root of a negative number
+        return math.nan
+
+
 FLOATS = Domain(
-    number=float,
+    number=_float,
     power=lambda base, exponent: base ** (int(exponent) if exponent.is_Integer else float(exponent)),
     exp=lambda argument, factor: np.exp(float(factor) * argument),
     call=_float_call,

@@ -1,7 +1,8 @@
 """Exact checks: matrix forms against raw derivatives, at random elements of a finite field.
 
 A sum of symbolic size is a weighted sum over a few points, with random weights that add up to the size: what holds for
-random entries and weights holds for all sizes. By Schwartz and Zippel an accident has a probability below 1e-14.
+random entries and weights holds for all sizes. By Schwartz and Zippel an accident has a probability below 1e-14;
+of functions in pieces only those that random signs choose are met, so that these are compared numerically, too.
 """
 
 import random

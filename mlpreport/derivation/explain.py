@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, product
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,15 @@ from mlpreport.derivation.reading import Reader
 from mlpreport.errors import ProgramError
 
 _LARGEST = 3
+
+
+def _rounded(*arrays: Array) -> list[Any]:
+    """Entries with six digits behind the point, or with as many as tell two arrays apart."""
+    for digits in (6, 9, 12, 15):
+        found = [np.round(array, digits).tolist() for array in arrays]
+        if len(arrays) == 1 or found[0] != found[1]:
+            break
+    return found
 
 
 @dataclass(frozen=True)
@@ -33,10 +43,10 @@ class Counterexample:
         """Write sizes, inputs and both values in one line."""
         sizes = ", ".join(f"{name} = {value}" for name, value in self.sizes.items()) or "the declared sizes"
         inputs = "; ".join(f"{name} = {array.tolist()}" for name, array in self.inputs.items())
-        claimed = (
-            self.problem if self.claimed is None else f"the claim gives {np.round(self.claimed, 6).tolist()}"
-        )
-        return f"at {sizes} with {inputs}: {claimed}, the gradient is {np.round(self.correct, 6).tolist()}"
+        if self.claimed is None:
+            return f"at {sizes} with {inputs}: {self.problem}, the gradient is {_rounded(self.correct)[0]}"
+        claimed, correct = _rounded(self.claimed, self.correct)
+        return f"at {sizes} with {inputs}: the claim gives {claimed}, the gradient is {correct}"
 
 
 @dataclass(frozen=True)

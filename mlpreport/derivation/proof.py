@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
+from itertools import chain
 
 import numpy as np
 import sympy as sp
 
 from mlpreport.derivation.backward import Derivation, cotangent
-from mlpreport.derivation.codegen import check_current, run, value_and_grad
+from mlpreport.derivation.codegen import ValueAndGrad, check_current, run, value_and_grad
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.evaluation import FLOATS, Array, Arrays, Frame, drawn, forward, plain
 from mlpreport.derivation.exact import entrywise, symbolic_sizes
 from mlpreport.derivation.forward import direction
-from mlpreport.derivation.indices import Line, entry
+from mlpreport.derivation.indices import Line, Phi, entry, phi_formula
 from mlpreport.derivation.printing import code_names
 from mlpreport.derivation.program import Program, Term
 from mlpreport.errors import InvalidInputError
@@ -32,10 +33,16 @@ TOLERANCE = 1e-11
 STEP = 1e-30
 """Length of a complex step; its error is its square."""
 
+SCALES = (1.0, 4.0, 16.0) * 6
+"""Inputs up to about this far from 0, drawn in turn, meet every piece of functions that are made of pieces."""
 
-def close(found: Array, expected: Array) -> bool:
+LOOSE = 1e-6
+"""Relative error allowed there: a wrong piece makes a larger one, and rounding may be large so far from 0."""
+
+
+def close(found: Array, expected: Array, tolerance: float = TOLERANCE) -> bool:
     """Compare arrays within the tolerance."""
-    return bool(np.all(np.abs(found - expected) <= TOLERANCE * max(1.0, np.abs(expected).max())))
+    return bool(np.all(np.abs(found - expected) <= tolerance * np.abs(expected).max(initial=1.0)))
 
 
 def autograd(program: Program, inputs: Arrays, along: Arrays) -> tuple[Arrays, Arrays]:
@@ -74,18 +81,20 @@ def _slopes(array: Array, compute: Callable[[Array], Array]) -> Iterator[tuple[t
 
 def _example(program: Program, sizes: Sizes) -> tuple[Arrays, Frame]:
     """Draw inputs and compute the program at them."""
-    frame, stream = plain(program, FLOATS, sizes), np.random.default_rng(1)
-    inputs = drawn(program, frame, lambda _, shape: stream.uniform(0.2, 0.9, size=shape))
+    frame = plain(program, FLOATS, sizes)
+    inputs = _inputs(program, frame, np.random.default_rng(1), 0.2, 0.9)
     return inputs, forward(program, frame, inputs)
+
+
+def _inputs(program: Program, frame: Frame, stream: np.random.Generator, low: float, high: float) -> Arrays:
+    return drawn(program, frame, lambda _, shape: stream.uniform(low, high, size=shape))
 
 
 def _numeric(derivation: Derivation, sizes: Sizes) -> tuple[int, list[str]]:
     """Compare the compiled code with torch.autograd and with the complex step."""
-    program, names = derivation.program, code_names(derivation.backward)
+    program, compiled = derivation.program, value_and_grad(derivation)
     inputs, frame = _example(program, sizes)
-    value, found = value_and_grad(derivation)(**{names[name]: array for name, array in inputs.items()})
-    along = {name: inputs[direction(name)] for name in found if derivation.of}
-    _, truth = autograd(derivation.of or program, inputs, along)
+    value, found, truth = _both(derivation, compiled, inputs)
     failures = [] if close(np.array(value), frame.arrays[derivation.value]) else [derivation.value]
 
     def loss(name: str, moved: Array) -> Array:
@@ -95,18 +104,29 @@ def _numeric(derivation: Derivation, sizes: Sizes) -> tuple[int, list[str]]:
         stepped = [slope for _, slope in _slopes(inputs[name], partial(loss, name))]
         if not close(gradient.ravel(), np.array(stepped)) or not close(gradient, truth[name]):
             failures.append(name)
-    return 1 + 2 * sum(gradient.size for gradient in found.values()), failures
+    count, stream = sum(gradient.size for gradient in found.values()), np.random.default_rng(2)
+    for far in SCALES * derivation.pieces:
+        _, found, truth = _both(derivation, compiled, _inputs(program, frame, stream, -far, far))
+        if all(np.isfinite(array).all() for array in chain(found.values(), truth.values())):
+            failures += [name for name, gradient in found.items() if not close(gradient, truth[name], LOOSE)]
+    return 1 + 2 * count, list(dict.fromkeys(failures))
+
+
+def _both(derivation: Derivation, code: ValueAndGrad, inputs: Arrays) -> tuple[float, Arrays, Arrays]:
+    """Value and derivatives by the compiled code, and derivatives by torch.autograd."""
+    names = code_names(derivation.backward)
+    value, found = code(**{names[name]: array for name, array in inputs.items()})
+    along = {name: inputs[direction(name)] for name in found if derivation.of}
+    return value, found, autograd(derivation.of or derivation.program, inputs, along)[1]
 
 
 def _lines(derivation: Derivation, sizes: Sizes) -> tuple[int, list[str]]:
     """Evaluate both sides of every line at every index, derivatives by the complex step."""
     inputs, frame = _example(derivation.program, sizes)
     program, failures, count = derivation.program, [], 0
-    _, truth = autograd(program, inputs, {})
-    for name, array in truth.items():
+    for name, array in autograd(program, inputs, {})[1].items():
         frame = frame.with_array(cotangent(program.loss, name), array)
-    symbols = {**frame.symbols, U: np.linspace(-2.0, 2.0, 9)}
-    frame = replace(frame, symbols=symbols, partial=partial(_stepped, program))
+    frame = replace(frame, partial=partial(_stepped, program))
     for name, step in derivation.steps.items():
         for line in step.lines:
             left, right = _sides(line, frame)
@@ -117,6 +137,8 @@ def _lines(derivation: Derivation, sizes: Sizes) -> tuple[int, list[str]]:
 
 
 def _sides(line: Line, frame: Frame) -> tuple[Array, Array]:
+    if isinstance(line.lhs, Phi):
+        return _slope_sides(line, frame)
     if isinstance(line.lhs, Term):
         return frame.entries(line.lhs), frame.entries(line.rhs)
     for e in sorted(line.lhs.atoms(sp.Indexed) | line.rhs.atoms(sp.Indexed), key=sp.default_sort_key):
@@ -124,6 +146,20 @@ def _sides(line: Line, frame: Frame) -> tuple[Array, Array]:
             if k in line.lhs.free_symbols | line.rhs.free_symbols and k not in frame.grids:
                 frame = frame.with_index(k, size)
     return frame.value(line.lhs), frame.value(line.rhs)
+
+
+def _slope_sides(line: Line, frame: Frame) -> tuple[Array, Array]:
+    """Differentiate a function, or a derivative of it, by the complex step, where it has a slope in real numbers."""
+    name, order, _ = line.lhs.args
+    formula, points = phi_formula(name, order - 1), np.linspace(-2.0, 2.0, 9)
+
+    def at(u: Array, formula: sp.Expr) -> Array:
+        return replace(frame, symbols={U: u}).value(formula) + 0 * u
+
+    with np.errstate(all="ignore"):  # where the function ends
+        slopes, expected = np.imag(at(points + STEP * 1j, formula)) / STEP, at(points, line.rhs)
+        known = np.isfinite(at(points, formula)) & np.isfinite(expected)
+    return slopes[known], expected[known]
 
 
 def _stepped(program: Program, frame: Frame, derivative: sp.Expr) -> Array:

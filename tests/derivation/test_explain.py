@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import sympy as sp
 
-from mlpreport.derivation import explain, trace
+from mlpreport.derivation import explain, register_elementwise, trace
 from mlpreport.errors import ProgramError
 
 
@@ -169,3 +170,76 @@ def test_a_claim_may_use_ones_sizes_of_any_name_and_slopes():
     program = trace("l = sum(N * relu(x))/K", N=("K", 1), x=("K", "N"))
     assert explain(program, "N", "relu(x) @ ones((N_, 1)) / K").agrees
     assert explain(program, "x", "N * relu'(x) / K").agrees
+
+
+PIECES = {
+    "hub": lambda u: sp.Piecewise((u**2 / 2, sp.Abs(u) <= 1), (sp.Abs(u) - sp.Rational(1, 2), True)),
+    "hard_tanh": lambda u: sp.Piecewise((-1, u < -1), (1, u > 1), (u, True)),
+    "relu6": lambda u: sp.Min(sp.Max(u, 0), 6),
+}
+
+
+@pytest.mark.parametrize(
+    ("loss", "wrong", "right"),
+    [
+        ("mean(relu(1 - y*x))", "-y/N", "-y*relu'(1 - y*x)/N"),
+        ("sum(relu(x - 1))", "0*x", "relu'(x - 1)"),
+        ("mean(hub(x))", "x/N", "hub'(x)/N"),
+        ("mean(hard_tanh(x))", "ones(N, 1)/N", "hard_tanh'(x)/N"),
+        ("mean(relu6(x))", "relu'(x)/N", "(relu'(x) - relu'(x - 6))/N"),
+    ],
+)
+def test_a_claim_that_holds_in_one_piece_of_a_function_only_is_wrong(loss, wrong, right):
+    for name, definition in PIECES.items():
+        register_elementwise(name, definition)
+    derivation = trace(f"l = {loss} + sum(y)", x=("N", 1), y=("N", 1)).vjp()
+    found = explain(derivation, "x", wrong)
+    assert not found.agrees
+    assert found.diagnosis == "the shape is right, the values are not."
+    assert not np.allclose(found.counterexample.claimed, found.counterexample.correct)
+    assert explain(derivation, "x", right).agrees
+
+
+def test_a_change_that_mends_a_claim_in_one_piece_only_is_not_proposed():
+    register_elementwise("hub", PIECES["hub"])
+    program = trace("a = hub(r)\nl = mean(a)", r=("N", 1))
+    assert explain(program, "r", "2*da*r").diagnosis == "the shape is right, the values are not."
+
+
+@pytest.mark.parametrize(
+    ("loss", "claim"),
+    [
+        ("sum(x**2)/10**12", "0*x"),
+        ("sum(x**2)/10**12", "-2*x/10**12"),
+        ("sum(sigmoid(1000*x))", "0*x"),
+        ("mean(x**2*1e-5)**2", "1e-10*x/N/D"),
+        ("sum(x**2) + 1e-9*sum(x**3)", "2*x"),
+    ],
+)
+def test_a_small_fault_is_a_fault(loss, claim):
+    found = explain(trace(f"l = {loss}", x=("N", "D")), "x", claim)
+    assert not found.agrees
+    claimed, correct = str(found.counterexample).split("the claim gives ")[1].split(", the gradient is ")
+    assert claimed != correct
+
+
+@pytest.mark.parametrize("loss", ["sum(softmax(x @ W))", "sum(x @ W - mean(x @ W, axis=0))"])
+def test_a_gradient_that_cancels_is_zero(loss):
+    assert explain(trace(f"l = {loss}", x=("N", "D"), W=("D", "C")), "x", "0*x").agrees
+
+
+@pytest.mark.parametrize(
+    ("loss", "claim"),
+    [
+        ("sum(x**2)/N", "2*x/(N - 1)"),
+        ("sum(log(1 + x**2))", "x/log(1 + x**2)"),
+        ("sum(tanh(x))", "1/(exp(x) + exp(-x))**2"),
+    ],
+)
+def test_a_claim_that_has_no_number_at_some_sizes_is_diagnosed(loss, claim):
+    assert not explain(trace(f"l = {loss}", x=("N", "D")), "x", claim).agrees
+
+
+def test_a_change_may_have_no_real_value():
+    program = trace("v = mean(x**2)\nl = (v + 0.01)**0.5", x=("N", "D"))
+    assert not explain(program, "v", "dl/2*(v + 0.01)**0.5").agrees

@@ -196,3 +196,43 @@ def test_bad_requests_are_refused(network):
 def test_a_logarithm_of_one_exponential_is_what_it_is_of():
     program = trace("l = sum(1 / (1 + log(sum(exp(tanh(v)), axis=0))**2))", v=(1, "D"))
     assert prove(program.vjp(), D=2)
+
+
+@pytest.mark.parametrize("loss", ["relu(w*x)", "leaky(w*x)", "hub(w*x)", "relu6(w*x)"])
+def test_a_gradient_that_is_right_in_one_piece_only_is_rejected(loss):
+    register_elementwise("leaky", lambda u: sp.Piecewise((u / 10, u < 0), (u, True)))
+    register_elementwise(
+        "hub", lambda u: sp.Piecewise((u**2 / 2, sp.Abs(u) <= 1), (sp.Abs(u) - sp.S.Half, True))
+    )
+    register_elementwise("relu6", lambda u: sp.Min(sp.Max(u, 0), 6))
+    derivation = trace(f"l = {loss}", w=(1, 1), x=(1, 1)).vjp()
+    w, x = map(derivation.program.variable, "wx")
+    wrong = w * w * x if loss == "hub(w*x)" else w
+    assert prove(derivation)
+    assert not prove(with_cotangent(derivation, "x", wrong))
+
+
+PARTIAL = {
+    "sqrt": sp.sqrt,
+    "entropy": lambda u: -u * sp.log(u) - (1 - u) * sp.log(1 - u),
+    "reciprocal": lambda u: 1 / u,
+    "arcsine": sp.asin,
+    "root": lambda u: u ** sp.Rational(1, 3),
+    "root_of_abs": lambda u: sp.sqrt(sp.Abs(u)),
+}
+
+
+@pytest.mark.parametrize("name", PARTIAL)
+def test_functions_that_are_not_defined_everywhere_are_proved(name):
+    register_elementwise(name, PARTIAL[name])
+    assert prove(trace(f"l = sum({name}(x) * x)", x=("N", "D")).vjp())
+
+
+def test_a_wrong_slope_in_a_line_is_named(network):
+    (place, stated), *_ = [
+        (n, line) for n, line in enumerate(network["z"].lines) if line.rule == "derivative of a function"
+    ]
+    lines = list(network["z"].lines)
+    lines[place] = replace(stated, rhs=stated.rhs + sp.Symbol("u", real=True) / 7)
+    wrong = replace(network, steps={**network.steps, "z": replace(network["z"], lines=tuple(lines))})
+    assert prove(wrong).checks[3].failures == ("z (derivative of a function)",)
