@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from mlpreport.derivation.elementwise import scalar_functions
+from mlpreport.derivation.elementwise import BUILT_IN, U, elementwise
+from mlpreport.derivation.stable import python_code, stable
 from mlpreport.training.problem import Problem
 from mlpreport.training.settings import Advance, Counts, Minimiser, Rows, Settings
 from mlpreport.training.stopping import CONVERGED, ITERATION_LIMIT, NOT_FINITE, STALLED
@@ -22,6 +23,9 @@ Objective = Callable[[Vector], tuple[float, Vector]]
 
 CODES = {0: CONVERGED, 1: ITERATION_LIMIT, 2: STALLED, 3: NOT_FINITE}
 """Stop code for each status of SciPy's BFGS and L-BFGS-B."""
+
+TORCH_HAS = ("sigmoid", "tanh", "relu", "gelu")
+"""Built-in functions that are torch's own, too; its softplus is linear beyond 20."""
 
 
 def bfgs_minimiser(problem: Problem, settings: Settings) -> Minimiser:
@@ -110,27 +114,31 @@ def torch_objective(problem: Problem) -> Objective:
 def _torch_activation(name: str) -> Callable[[Any], Any]:
     import torch  # noqa: PLC0415 - see the module's docstring
 
-    if name == "identity":
-        return lambda values: values
-    function: Callable[[Any], Any] | None = getattr(torch.nn.functional, name, None)
-    return _derived_activation(name) if function is None else function
+    # A registered function may have the name of another one of torch's.
+    if name in TORCH_HAS and elementwise(name) == BUILT_IN[name]:
+        function: Callable[[Any], Any] = getattr(torch.nn.functional, name)
+        return function
+    return _derived_activation(name)
 
 
 def _derived_activation(name: str) -> Callable[[Any], Any]:
-    """Make a torch function of a registered function that torch does not know, with the derived slope."""
+    """Make a torch function of a registered function, with the derived slope."""
     import torch  # noqa: PLC0415 - see the module's docstring
 
-    value, slope = (np.vectorize(function, otypes=[np.float64]) for function in scalar_functions(name))
+    function, scope = elementwise(name), dict[str, Any](torch=torch)
+    for part, formula in (("value", function.expression), ("slope", function.derivative)):
+        text = f"def {part}(u):\n{python_code(stable(formula, U), 'torch')}"
+        exec(text, scope)  # noqa: S102 - the source was generated from the SymPy expression
+    value, slope = scope["value"], scope["slope"]
 
     class Derived(torch.autograd.Function):
         @staticmethod
         def forward(context: Any, values: Any) -> Any:
-            result = value(values.detach().numpy())
-            context.save_for_backward(torch.from_numpy(slope(values.detach().numpy(), result)))
-            return torch.from_numpy(result)
+            context.save_for_backward(values)
+            return value(values)
 
         @staticmethod
         def backward(context: Any, cotangent: Any) -> Any:
-            return cotangent * context.saved_tensors[0]
+            return cotangent * slope(*context.saved_tensors)
 
     return Derived.apply

@@ -5,15 +5,19 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import sympy as sp
 import torch
 from scipy.optimize import minimize
+from scipy.special import ndtr
 
 from mlpreport.data import Dataset, Sample, noisy_sine
 from mlpreport.derivation import register_elementwise
 from mlpreport.errors import InvalidInputError, MlpReportError, ShapeError
 from mlpreport.training import METHODS, Architecture, fit
+from mlpreport.training.baseline import torch_objective
 from mlpreport.training.initialisation import initial_parameters
 from mlpreport.training.methods import _share
+from mlpreport.training.problem import Problem
 
 DATA = noisy_sine()
 LINE = Architecture((1, 1), "sigmoid")
@@ -174,6 +178,16 @@ def test_degenerate_data_end_with_a_reason(method, architecture, data):
     assert np.array_equal(~finite, np.array(ensemble.stop_reasons) == "not finite")
 
 
+@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize(("definition", "size"), [(lambda u: u**2, 1e200), (sp.sin, 1e307)])
+def test_a_registered_activation_that_overflows_ends_with_a_reason(method, definition, size):
+    register_elementwise("overflowing", definition)
+    data = data_of(size * DATA.train.x, size * DATA.train.y)
+    options = {"restarts": 2, "seed": 0, "method": method, "max_iterations": 5}
+    ensemble = fit(units(2, activation="overflowing"), data, **options)
+    assert ensemble.stop_reasons == ("not finite",) * 2
+
+
 def test_a_best_of_nothing_is_an_error():
     ensemble = fit(units(2), data_of([1.0, 2.0], [1e200, -1e200]), restarts=3, seed=0, method="bfgs")
     assert ensemble.stop_reasons == ("not finite",) * 3
@@ -216,6 +230,36 @@ def test_an_activation_registered_by_the_reader_trains_by_every_way():
     )
     assert np.isfinite(ours).all()
     np.testing.assert_allclose(ours, torchs, rtol=0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "definition", "f"),
+    [
+        ("leaky_relu", lambda u: sp.Piecewise((u / 5, u <= 0), (u, True)), lambda z: np.maximum(z / 5, z)),
+        ("pad", lambda u: u * sp.sin(u), lambda z: z * np.sin(z)),
+        ("tanh", lambda u: sp.exp(-(u**2)), lambda z: np.exp(-(z**2))),
+        ("identity", lambda u: u**2, np.square),
+        ("softplus", None, lambda z: np.logaddexp(z, 0)),
+        ("identity", None, lambda z: z),
+        ("gelu", None, lambda z: z * ndtr(z)),
+    ],
+)
+def test_torch_computes_the_registered_activation_whatever_it_has_under_that_name(name, definition, f):
+    if definition:
+        register_elementwise(name, definition)
+    x = np.linspace(-25, 25, 8).reshape(-1, 1)
+    flat = np.array([0.7, -0.9, 0.1, 0.2, 1.1, 0.6, -0.3])
+
+    def loss(flat):
+        w1, b1, w2, b2 = flat[:2], flat[2:4], flat[4:6], flat[6]
+        return np.mean((f(x * w1 + b1) @ w2 + b2) ** 2)
+
+    objective = torch_objective(Problem(units(2, activation=name), x, np.zeros((8, 1))))
+    value, gradient = objective(flat)
+    assert value == pytest.approx(loss(flat), rel=1e-14)
+    steps = 1e-6 * np.eye(7)
+    slopes = [(loss(flat + step) - loss(flat - step)) / 2e-6 for step in steps]
+    np.testing.assert_allclose(gradient, slopes, rtol=1e-6, atol=1e-7)
 
 
 def test_iterations_are_limited_and_counted():
