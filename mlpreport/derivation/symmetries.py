@@ -11,6 +11,9 @@ _POINTS = tuple(sp.Rational(n, 7) for n in (-31, -17, -5, -1, 2, 3, 12, 29))
 _FACTORS = (sp.Rational(1, 3), sp.Rational(5, 2))
 _DEGREES = (1, 2, 3, 4)
 
+ANYWHERE = (-float("inf"), float("inf"))
+"""Stands for kinks that cannot be listed."""
+
 
 @dataclass(frozen=True)
 class Symmetries:
@@ -24,7 +27,7 @@ class Symmetries:
     degree
         p with f(k u) = kᵖ f(u) for all k > 0: 1 for ReLU; None if there is none.
     kinks
-        Points at which the definition changes from one formula to another.
+        Points at which the definition changes from one formula to another; `ANYWHERE` if SymPy cannot list them.
     limits
         Values that f approaches at −∞ and at +∞; None where SymPy finds no finite limit.
     """
@@ -74,8 +77,10 @@ def _zero(gap: sp.Expr) -> bool:
 def _kinks(f: sp.Expr) -> tuple[float, ...]:
     edges = {relation.lhs - relation.rhs for relation in f.atoms(sp.core.relational.Relational)}
     edges |= {part.args[0] for part in f.atoms(sp.Abs, sp.sign, sp.Heaviside)}
-    found = {point for edge in edges for point in sp.solveset(edge, U, sp.S.Reals)}
-    return tuple(sorted(map(float, found)))
+    found = sp.Union(*(sp.solveset(edge, U, sp.S.Reals) for edge in edges))
+    # There may be infinitely many, or SymPy does not find them.
+    listed = isinstance(found, sp.FiniteSet) or found is sp.S.EmptySet
+    return tuple(sorted(map(float, found))) if listed else ANYWHERE
 
 
 def _limit(f: sp.Expr, end: sp.Expr) -> float | None:

@@ -5,7 +5,7 @@ import sympy as sp
 
 from mlpreport.derivation import register_elementwise
 from mlpreport.derivation.elementwise import _REGISTERED
-from mlpreport.derivation.symmetries import Symmetries, symmetries
+from mlpreport.derivation.symmetries import ANYWHERE, Symmetries, symmetries
 from mlpreport.errors import InvalidInputError
 
 KNOWN = {
@@ -68,4 +68,20 @@ def test_a_symmetry_of_a_few_points_is_none():
 def test_kinks_are_where_the_formula_changes(definition, kinks):
     register_elementwise("kinked", definition)
     assert symmetries("kinked").kinks == kinks
+    assert not symmetries("kinked").smooth
+
+
+@pytest.mark.parametrize(
+    ("definition", "limits"),
+    [
+        (lambda u: sp.Abs(sp.sin(u)), (None, None)),
+        (lambda u: sp.Abs(sp.tanh(u) - u / 2), (None, None)),
+        (lambda u: sp.Piecewise((0, sp.sin(u) < 0), (sp.sin(u), True)), (None, None)),
+        (lambda u: sp.Piecewise((0, sp.tanh(u) < u / 2), (1, True)), (1, 0)),
+    ],
+)
+def test_kinks_that_cannot_be_listed_may_be_anywhere(definition, limits):
+    register_elementwise("kinked", definition)
+    assert symmetries("kinked").kinks == ANYWHERE
+    assert symmetries("kinked").limits == limits
     assert not symmetries("kinked").smooth
