@@ -85,7 +85,8 @@ def pointwise(
     reserved = [*RESERVED, *KERNEL_NAMES, *called, *["N"] * bool(differing)]
     names = code_names(derivation.backward, reserved, [*terms]) | ({"size N": "N"} if differing else {})
     loops = Loops(shapes, names, layout)
-    once, again, room = _printed(loops, terms, _dependent(terms, [chosen]))
+    # A result is stored for each value, even one that is the same for all, such as a slope of 0.
+    once, again, room = _printed(loops, terms, _dependent(terms, [chosen, *results] if chosen else []))
     return Body(once, again, names, called, *map(loops.code, room.values()))
 
 

@@ -262,6 +262,15 @@ def test_torch_computes_the_registered_activation_whatever_it_has_under_that_nam
     np.testing.assert_allclose(gradient, slopes, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("sizes", [(1, 2, 1), (2, 3, 2), (1, 3, 3, 1)])
+def test_units_of_slope_0_are_fitted_by_the_weights_behind_them(sizes):
+    register_elementwise("one", lambda u: u**0)
+    data = wide_data(sizes[0], sizes[-1])
+    ensemble = fit(Architecture(sizes, "one"), data, restarts=2, seed=0, method="levenberg-marquardt")
+    assert ensemble.stop_reasons == ("converged",) * 2
+    np.testing.assert_allclose(ensemble.losses, np.var(data.train.y, axis=0).mean(), rtol=1e-9)
+
+
 def test_iterations_are_limited_and_counted():
     ensemble = fit(units(10), DATA, restarts=2, seed=0, method="bfgs", max_iterations=7)
     assert ensemble.stop_reasons == ("iteration limit",) * 2
