@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from mlpreport.checks import NOT_NEGATIVE, POSITIVE, checked_number, checked_whole, nearest
+from mlpreport.checks import POSITIVE, checked_number, checked_whole, nearest
 from mlpreport.errors import InvalidInputError
 
 Rows = Float64[np.ndarray, "restart parameter"]
@@ -69,7 +69,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse what is out of range."""
-        checked_whole("max_iterations", self.max_iterations, NOT_NEGATIVE)
+        # Compiled methods are given it as a float64, which holds no larger whole number exactly.
+        checked_whole("max_iterations", self.max_iterations, range(2**53 + 1))
         if self.threads is not None:
             checked_whole("threads", self.threads, POSITIVE)
         for name in ("gradient_tolerance", "decrement_tolerance", "learning_rate", "weight_decay"):

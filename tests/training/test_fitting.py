@@ -296,6 +296,14 @@ def test_converged_restarts_have_a_small_gradient_where_that_is_the_only_rule(me
     assert np.all(ensemble.gradient_norms[converged] <= 1e-11)
 
 
+@pytest.mark.parametrize("method", list(METHODS))
+def test_iterations_are_counted_under_the_largest_limit(method):
+    options = {"gradient_tolerance": 0.1, "max_iterations": 2**53}
+    ensemble = fit(units(1), DATA, restarts=1, seed=0, method=method, **options)
+    assert ensemble.stop_reasons == ("converged",)
+    assert 0 < ensemble.iterations[0] < 1000
+
+
 def test_a_large_decrement_tolerance_ends_early():
     options = {"restarts": 3, "seed": 0, "method": "levenberg-marquardt"}
     early, late = (fit(units(3), DATA, decrement_tolerance=t, **options) for t in (1e-2, 1e-10))
@@ -324,6 +332,7 @@ def test_a_large_first_damping_makes_a_small_first_step():
         ("method", None),
         ("max_iterations", -1),
         ("max_iterations", 1.5),
+        ("max_iterations", 2**53 + 1),
         ("gradient_tolerance", -1e-6),
         ("gradient_tolerance", np.nan),
         ("decrement_tolerance", "small"),
