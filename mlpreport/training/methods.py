@@ -49,7 +49,8 @@ def compiled_minimiser(problem: Problem, settings: Settings, *, kernel: str, ora
 
     def minimise(rows: Rows, advance: Advance) -> tuple[Counts, Counts]:
         iterations, codes = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
-        threads, spare = settings.threads or available_threads(), SimpleQueue[tuple[Any, ...]]()
+        threads = min(settings.threads or available_threads(), len(rows))
+        spare = SimpleQueue[tuple[Any, ...]]()
         for _ in range(threads):
             spare.put(problem.for_kernels())
 

@@ -1,6 +1,7 @@
 """`fit` finds known optima, depends on seed and index only, and says why every restart ended."""
 
 import time
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -109,6 +110,18 @@ def test_the_number_of_threads_changes_no_bit(method):
         np.testing.assert_array_equal(one.losses, other.losses)
         np.testing.assert_array_equal(one.parameters["W1"], other.parameters["W1"])
         np.testing.assert_array_equal(one.iterations, other.iterations)
+
+
+def test_threads_beyond_the_restarts_take_no_memory():
+    def peak(threads):
+        tracemalloc.start()
+        fit(units(3), DATA, restarts=2, seed=0, method="bfgs", max_iterations=1, threads=threads)
+        used = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return used
+
+    peak(2)  # compiles
+    assert peak(1000) < 1.5 * peak(2)
 
 
 def test_seeds_differ():
