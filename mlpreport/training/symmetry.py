@@ -83,7 +83,8 @@ def _layer(
 ) -> Layer:
     """Bring one hidden layer, and what leaves it, into the representative form."""
     if known.degree is not None:
-        norms = np.sqrt((weights**2).sum(axis=0) + biases**2)
+        # Squares of large weights would overflow, and those of small ones vanish.
+        norms = np.hypot.reduce(np.vstack([weights, biases]))
         norms = np.where(norms > 0, norms, 1.0)
         weights, biases, out = weights / norms, biases / norms, out * norms[:, None] ** known.degree
     if known.reflection is not None:

@@ -70,9 +70,10 @@ def test_all_permuted_and_reflected_forms_have_one_representative(name, turn):
             np.testing.assert_allclose(values, first[key], rtol=1e-13, atol=1e-13)
 
 
-def test_positive_scaling_of_relu_units_has_one_representative():
+@pytest.mark.parametrize("scale", [[0.2, 3.0, 50.0], [1e-200, 1.0, 1e160]])
+def test_positive_scaling_of_relu_units_has_one_representative(scale):
     architecture = Architecture((2, 3, 1), "relu")
-    base, scale = random_parameters(architecture, 1), np.array([0.2, 3.0, 50.0])
+    base, scale = random_parameters(architecture, 1), np.array(scale)
     form = base | {"W1": base["W1"] * scale, "b1": base["b1"] * scale, "W2": base["W2"] / scale[:, None]}
     for key, values in canonical(architecture, form).items():
         np.testing.assert_allclose(values, canonical(architecture, base)[key], rtol=1e-13)
