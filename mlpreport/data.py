@@ -11,6 +11,7 @@ from jaxtyping import Float64
 from numpy.random import RandomState
 
 from mlpreport.checks import POSITIVE, checked_number, checked_whole
+from mlpreport.errors import InvalidInputError
 
 DOMAIN = (0.0, 4 * math.pi)
 """The interval on which x is evenly spaced."""
@@ -52,7 +53,7 @@ def noisy_sine(*, train_size: int = 100, test_size: int = 123, noise: float = 0.
     Raises
     ------
     InvalidInputError
-        If a size, the noise or the seed is out of range.
+        If a size, the noise or the seed is out of range, or the noise so large that a target is not finite.
     """
     checked_whole("train_size", train_size, POSITIVE)
     checked_whole("test_size", test_size, POSITIVE)
@@ -65,6 +66,9 @@ def noisy_sine(*, train_size: int = 100, test_size: int = 123, noise: float = 0.
 def _draw(stream: RandomState, size: int, noise: float) -> Sample:
     x = np.linspace(*DOMAIN, size).reshape(size, 1)
     y = np.sin(x) + stream.normal(0.0, noise, size).reshape(size, 1)
+    if not np.isfinite(y).all():
+        message = f"noise = {noise!r}: targets would not be finite; give a smaller one, such as 0.1"
+        raise InvalidInputError(message)
     x.setflags(write=False)
     y.setflags(write=False)
     return Sample(x, y)

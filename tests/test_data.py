@@ -82,6 +82,7 @@ def test_noise_is_a_number_of_any_real_type():
         ("noise", "0.1"),
         ("noise", True),
         ("noise", 10**400),
+        ("noise", 1.7e308),
     ],
 )
 def test_values_out_of_range_are_named(name, value):
