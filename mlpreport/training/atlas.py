@@ -134,14 +134,14 @@ def verify_atlas(atlas: Atlas, *, sample: int, seed: int, data: Dataset | None =
         except CertificateError as error:
             message = f"entry {place} of {where}: {error}"
             raise CertificateError(message) from None
-    if sample and not atlas.best_seen:
+    if sample and atlas.entries and not atlas.best_seen:
         _check_landing(atlas, data, sample, seed, where)
 
 
 def _described(atlas: Atlas, data: Dataset) -> Iterator[Compared]:
     """Pair what an atlas says of itself with what it must be."""
     best_seen = atlas.architecture.hidden[0] > NARROW
-    labels = {label for label in atlas.labels if label >= 0}
+    labels = set(atlas.labels) - {-1}
     losses = [entry.certificate.loss for entry in atlas.entries]
     yield "the hash of the data", atlas.provenance.get("data"), data_hash(data), 0.0
     yield "the options", atlas.provenance.get("options"), dict(LOWEST if best_seen else CLASSES), 0.0

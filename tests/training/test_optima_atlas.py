@@ -42,6 +42,13 @@ def test_an_atlas_comes_back_the_same_from_its_file(tmp_path):
     verify_atlas(again, sample=30, seed=0)
 
 
+def test_an_atlas_of_rare_classes_only_is_verified(tmp_path):
+    atlas = make_atlas(1, restarts=1, seed=7)
+    assert (atlas.entries, atlas.labels, atlas.rare) == ((), (-1,), 1)
+    save_atlas(atlas, tmp_path)
+    verify_atlas(load_atlas(1, tmp_path), sample=5, seed=0)
+
+
 def test_an_altered_number_is_refused_by_entry_name_and_remedy(tmp_path):
     save_atlas(load_atlas(1), tmp_path)
     path = tmp_path / "1.json"
@@ -81,6 +88,8 @@ def test_altered_shares_labels_and_data_are_refused():
         ("options", {"provenance": {**load_atlas(1).provenance, "options": {"max_iterations": 999}}}),
         ("hash of the data", {"provenance": {}}),
         ("labels", {"labels": ()}),
+        ("labels", {"labels": (-5, *load_atlas(1).labels[1:])}),
+        ("labels", {"entries": ()}),
         ("labels", {"entries": load_atlas(1).entries[:1]}),
         ("order of losses", {"entries": load_atlas(1).entries[::-1]}),
     ],
