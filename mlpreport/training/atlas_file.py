@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from mlpreport.checks import POSITIVE, checked_number, checked_whole
 from mlpreport.errors import CertificateError, InvalidInputError
 from mlpreport.stored import made
 from mlpreport.training.architecture import Architecture
 from mlpreport.training.certificates import Certificate
+from mlpreport.training.fitting import SEEDS
 from mlpreport.training.limits import Limit, Step
 
 FOLDER = Path(__file__).parent / "optima_data"
@@ -92,7 +94,7 @@ def certificate_from_json(stored: dict[str, Any]) -> Certificate:
         "architecture": architecture_from_json(stored["architecture"]),
         "parameters": _arrays(stored["parameters"]),
         "spectrum": np.array(stored["spectrum"], dtype=np.float64),
-        "radius": np.nan if stored["radius"] is None else stored["radius"],
+        "radius": np.nan if stored["radius"] is None else _radius("certificate", stored),
         "limit": None if limit is None else _limit_from_json(limit),
     }
     return made(Certificate, stored | changed)
@@ -102,11 +104,16 @@ def _limit_from_json(stored: dict[str, Any]) -> Limit:
     changed = {
         "architecture": architecture_from_json(stored["architecture"]),
         "parameters": _arrays(stored["parameters"]),
+        "radius": _radius("limit", stored),
         "steps": tuple(made(Step, step) for step in stored["steps"]),
         "separations": np.array(stored["separations"], dtype=np.float64),
         "losses": np.array(stored["losses"], dtype=np.float64),
     }
     return made(Limit, stored | changed)
+
+
+def _radius(where: str, stored: dict[str, Any]) -> float:
+    return checked_number(f"{where}.radius", stored["radius"], example=1e-3, positive=True)
 
 
 def _arrays(stored: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -129,7 +136,7 @@ def save_atlas(atlas: Atlas, folder: Path) -> Path:
 
 def load_atlas(width: int, folder: Path = FOLDER) -> Atlas:
     """Read the atlas of a width; nothing is verified."""
-    path = folder / f"{width}.json"
+    path = folder / f"{checked_whole('width', width, POSITIVE)}.json"
     if width not in WIDTHS and not path.is_file():
         message = (
             f"width = {width!r}: there are atlases for {', '.join(map(str, WIDTHS))} units; give one of these"
@@ -142,11 +149,23 @@ def load_atlas(width: int, folder: Path = FOLDER) -> Atlas:
             "entries": tuple(_entry(entry) for entry in stored["entries"]),
             "labels": tuple(-1 if label == "-" else int(label) for label in stored["labels"].split()),
         }
-        return made(Atlas, stored | changed)
+        return _checked(made(Atlas, stored | changed), width)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         remedy = f"make it again with `mlpreport atlas --width {width}`"
         message = f"the atlas {path.name} cannot be read ({error}); {remedy}"
         raise CertificateError(message) from error
+
+
+def _checked(atlas: Atlas, width: int) -> Atlas:
+    """Refuse what cannot be verified."""
+    checked_whole("seed", atlas.seed, SEEDS)
+    if atlas.architecture.sizes != (1, width, 1):
+        message = f"architecture.sizes = {atlas.architecture.sizes}: must be (1, {width}, 1)"
+        raise ValueError(message)
+    if not atlas.labels or not set(atlas.labels) <= {*range(-1, len(atlas.entries))}:
+        message = f"labels name {sorted(set(atlas.labels))}: there must be one or more, - or the place of an entry each"
+        raise ValueError(message)
+    return atlas
 
 
 def _entry(stored: dict[str, Any]) -> Entry:

@@ -1,6 +1,7 @@
 """The atlas is what its certificates and its restarts say, and is refused when it is not."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -129,12 +130,47 @@ def test_an_atlas_with_a_value_of_another_type_is_not_read(tmp_path, place, valu
         load_atlas(1, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("architecture.sizes = (1, 1)", {"architecture": {"sizes": [1, 1], "activation": "sigmoid"}}),
+        ("architecture.sizes = (1, 2, 1)", {"architecture": {"sizes": [1, 2, 1], "activation": "sigmoid"}}),
+        ("seed = -1", {"seed": -1}),
+        ("labels name [-5, 0, 1]", {"labels": "0 1 -5"}),
+        ("labels name [0, 7]", {"labels": "0 7"}),
+        ("labels name [0, 1]", {"labels": "0 1", "entries": []}),
+        ("labels name []", {"labels": "", "entries": []}),
+    ],
+)
+def test_an_atlas_that_cannot_be_verified_is_not_read(tmp_path, field, change):
+    path = save_atlas(load_atlas(1), tmp_path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(
+        CertificateError, match=rf"1\.json cannot be read \({re.escape(field)}.+; make it again"
+    ):
+        load_atlas(1, tmp_path)
+
+
+@pytest.mark.parametrize("radius", [0.0, -1e-3, np.inf])
+def test_a_radius_that_is_none_is_not_read(tmp_path, radius):
+    path = save_atlas(load_atlas(2), tmp_path)
+    stored = json.loads(path.read_text())
+    certificate = stored["entries"][0]["certificate"]
+    for name, holder in (("limit.radius", certificate["limit"]), ("certificate.radius", certificate)):
+        holder["radius"] = radius
+        path.write_text(json.dumps(stored))
+        with pytest.raises(CertificateError, match=f"2.json cannot be read .{name} = {radius}: must be"):
+            load_atlas(2, tmp_path)
+
+
 def test_a_broken_file_and_an_unknown_width_are_refused(tmp_path):
     (tmp_path / "2.json").write_text("{}")
     with pytest.raises(CertificateError, match=r"2\.json cannot be read"):
         load_atlas(2, tmp_path)
     with pytest.raises(InvalidInputError, match="width = 4: there are atlases for 1, 2, 3"):
         load_atlas(4)
+    with pytest.raises(InvalidInputError, match=r"width = \[1\]: must be a whole number"):
+        load_atlas([1])
 
 
 def test_the_hash_of_the_data_depends_on_every_value():
