@@ -150,7 +150,15 @@ def load_atlas(width: int, folder: Path = FOLDER) -> Atlas:
             "labels": tuple(-1 if label == "-" else int(label) for label in stored["labels"].split()),
         }
         return _checked(made(Atlas, stored | changed), width)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+    ) as error:
         remedy = f"make it again with `mlpreport atlas --width {width}`"
         message = f"the atlas {path.name} cannot be read ({error}); {remedy}"
         raise CertificateError(message) from error
@@ -170,4 +178,5 @@ def _checked(atlas: Atlas, width: int) -> Atlas:
 
 def _entry(stored: dict[str, Any]) -> Entry:
     certificate = certificate_from_json(stored["certificate"])
-    return made(Entry, stored | {"certificate": certificate, "interval": tuple(stored["interval"])})
+    interval = tuple(checked_number("interval", bound, example=0.5) for bound in stored["interval"])
+    return made(Entry, stored | {"certificate": certificate, "interval": interval})
