@@ -181,6 +181,8 @@ def verify(certificate: Certificate, data: Any) -> None:
     objective = network_objective(architecture, train.x, train.y)
     try:
         point = objective.flat(checked_parameters(architecture, certificate.parameters))
+        with np.errstate(all="ignore"):
+            _check_finite(objective, point)
     except InvalidInputError as error:
         message = f"the certificate of {architecture.label}: {error}; {REMEDY}"
         raise CertificateError(message) from error

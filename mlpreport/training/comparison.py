@@ -31,7 +31,10 @@ def check_numbers(where: str, numbers: Iterable[Compared], *, rounding: float) -
 def _agree(stored: Any, found: Any, tolerance: float, rounding: float) -> bool:
     if not tolerance or found is None:
         return bool(stored == found)
-    a, b = np.asarray(stored, dtype=np.float64), np.asarray(found, dtype=np.float64)
+    try:
+        a, b = np.asarray(stored, dtype=np.float64), np.asarray(found, dtype=np.float64)
+    except OverflowError:  # a whole number that is none of float64
+        return False
     if a.shape != b.shape:
         return False
     same = (a == b) | np.isnan(a) & np.isnan(b)

@@ -500,6 +500,19 @@ def test_a_number_that_is_not_finite_is_named(name, bad):
         verify(replace(certificate, **{name: stored}), DATA)
 
 
+def test_a_whole_number_that_no_float_holds_is_named():
+    certificate = load_atlas(1).entries[0].certificate
+    with pytest.raises(CertificateError, match="loss is stored as 1000"):
+        verify(replace(certificate, loss=10**400), DATA)
+
+
+def test_parameters_at_which_the_loss_overflows_are_refused():
+    certificate = load_atlas(1).entries[0].certificate
+    parameters = certificate.parameters | {"W2": np.full((1, 1), 1e308)}
+    with pytest.raises(CertificateError, match="overflows at these parameters"):
+        verify(replace(certificate, parameters=parameters), DATA)
+
+
 def test_an_altered_loss_is_named_however_small_the_targets():
     small = Dataset(*(Sample(part.x, part.y * 1e-7) for part in (DATA.train, DATA.test)))
     W1, b1, W2, b2 = load_atlas(1).entries[0].certificate.parameters.values()
