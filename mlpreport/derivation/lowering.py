@@ -8,18 +8,19 @@ import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import U
-from mlpreport.derivation.indices import Phi, entry, phi_formula
+from mlpreport.derivation.indices import phi_formula
 from mlpreport.derivation.printing import helper_name
 from mlpreport.derivation.program import ALL, ELEMENTWISE, Program, Term, build, cost, needed, nodes, num
 from mlpreport.derivation.splitting import contracted, unused
-from mlpreport.derivation.stable import Sigmoid, Softplus, python_code, stable
+from mlpreport.derivation.stabilising import stabilised
+from mlpreport.derivation.stable import python_code, stable
 
 
 def lowered(derivation: Derivation, library: str) -> dict[str, Term]:
     """Equations that compute a derivation's value and results, for `np`, `torch` or loops (`math`)."""
     program, named = derivation.backward, dict[sp.Expr, str]()
     outputs = [derivation.value, *derivation.results.values()]
-    terms = {name: _stabilised(t, program.definitions, named) for name, t in program.definitions.items()}
+    terms = {name: stabilised(t, program.definitions, named) for name, t in program.definitions.items()}
     terms = {name: exponentials(term, library) for name, term in terms.items()}
     if library == "np":
         terms = {name: _faster(term) for name, term in terms.items()}
@@ -27,59 +28,6 @@ def lowered(derivation: Derivation, library: str) -> dict[str, Term]:
     if library == "math":
         return needed(contracted(_unaliased(terms)), outputs)
     return {name: _stored(term, result=name in outputs) for name, term in terms.items()}
-
-
-def _stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term:
-    """Replace what would overflow: the logarithm of a softmax, and functions of one variable rational in exp."""
-    if term.op == "log" and term.operands[0].op == "var":
-        inner = definitions.get(term.operands[0].name)
-        if inner is not None and inner.op == "softmax":
-            return build("log_softmax", *inner.parts)
-    if term.op == "/" and term.operands[1].op == "num":
-        term = _scaled(term.operands[0], term.operands[1].parts[0]) or term
-    mapped = _one_variable(term, definitions, named)
-    if mapped is not None:
-        return mapped
-    return term.rewritten(lambda part: _stabilised(part, definitions, named))
-
-
-def _scaled(term: Term, divisor: sp.Expr) -> Term | None:
-    """Divide the number that a product begins with; None if it begins with none."""
-    if term.op == "num":
-        return build("num", term.parts[0] / divisor)
-    first = _scaled(term.operands[0], divisor) if term.op == "*" else None
-    return None if first is None else build("*", first, term.operands[1])
-
-
-def _one_variable(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term | None:
-    """Write an elementwise term in one variable as one stable function, looking through the variable's definition."""
-    found = _function(term)
-    if found is None or not {"exp", "log"} & {t.op for t in nodes(term)}:
-        return None
-    formula, leaf = found
-    inner = _function(definitions[leaf.name]) if leaf.name in definitions and formula.has(sp.log) else None
-    if inner is not None:
-        composed = stable(formula.subs(U, inner[0]), U)
-        if composed.has(Softplus):
-            return _mapped(composed, inner[1], named)
-    improved = stable(formula, U)
-    return _mapped(improved, leaf, named) if improved.has(Sigmoid, Softplus) else None
-
-
-def _function(term: Term) -> tuple[sp.Expr, Term] | None:
-    """Read an elementwise term in one variable as an expression in U; None for any other term."""
-    every = set(nodes(term))
-    leaves = [t for t in every if t.op == "var"]
-    if len(leaves) != 1 or any(t.op not in ELEMENTWISE | {"var", "num"} for t in every):
-        return None
-    i, j = sp.symbols("i j")
-    formula = entry(term, i, j).xreplace({entry(leaves[0], i, j): U})
-    formula = formula.replace(lambda e: isinstance(e, Phi), lambda e: e.formula())
-    return (formula, leaves[0]) if formula.free_symbols == {U} else None
-
-
-def _mapped(formula: sp.Expr, operand: Term, named: dict[sp.Expr, str]) -> Term:
-    return build("map", named.setdefault(formula, f"stable{len(named) + 1}"), formula, operand)
 
 
 def _faster(term: Term) -> Term:

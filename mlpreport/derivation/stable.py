@@ -54,9 +54,12 @@ def _in_sigmoid(expression: sp.Expr, u: sp.Symbol) -> sp.Expr | None:
 
 
 def _stable_log(inner: sp.Expr, u: sp.Symbol) -> sp.Expr:
-    grown = sp.expand(inner - 1)
-    if isinstance(grown, sp.exp):
-        return Softplus(grown.exp)
+    parts = [part.as_coeff_Mul() for part in sp.Add.make_args(sp.expand(inner))]
+    match sorted(parts, key=lambda part: part[1] != 1):
+        case [(a, v), (b, sp.exp() as w)] if a > 0 < b and (v == 1 or isinstance(v, sp.exp)):
+            # log(exp(v) + exp(w)) = v + softplus(w - v)
+            v = sp.log(a) + (0 if v == 1 else v.exp)
+            return v + Softplus(sp.log(b) + w.exp - v)
     form = stable(inner, u)
     for sign, candidate in ((-1, form), (1, sp.expand(1 - form))):
         if isinstance(candidate, Sigmoid):  # log s(w) = -softplus(-w) and log(1 - s(w)) = -softplus(w)
@@ -121,7 +124,7 @@ class _Code(StrPrinter):  # type: ignore[misc]
             return repr(float(expr))
         name, inner, call = type(expr).__name__, self._print(expr.args[0]), self._call
         if name == "Sigmoid":
-            return f"(1 / (1 + {call('exp', call('low', self._print(-expr.args[0]), '700.0'))}))"
+            return f"(1 / (1 + {call('exp', call('low', self._print(-expr.args[0]), '709.0'))}))"
         if name == "Softplus":
             decay = call("exp", f"-{call('Abs', inner)}")
             return f"({call('high', inner, '0.0')} + {call('log1p', decay)})"

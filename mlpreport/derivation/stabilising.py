@@ -1,0 +1,111 @@
+"""Terms in which nothing overflows: functions of exponentials, found as parts of terms, become stable functions."""
+
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from operator import mul
+
+import sympy as sp
+
+from mlpreport.derivation.elementwise import U
+from mlpreport.derivation.indices import Phi, entry
+from mlpreport.derivation.program import ELEMENTWISE, Term, build, nodes, num
+from mlpreport.derivation.stable import Sigmoid, Softplus, stable
+
+
+def stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term:
+    """Replace what would overflow: the logarithm of a softmax, and functions of one variable rational in exp."""
+    if term.op == "log" and term.operands[0].op == "var":
+        inner = definitions.get(term.operands[0].name)
+        if inner is not None and inner.op == "softmax":
+            return build("log_softmax", *inner.parts)
+    if term.op == "/" and term.operands[1].op == "num":
+        term = _scaled(term.operands[0], term.operands[1].parts[0]) or term
+    mapped = _one_variable(term, definitions, named) or _one_factor(term, definitions, named)
+    if mapped is not None:
+        return mapped
+    return term.rewritten(lambda part: stabilised(part, definitions, named))
+
+
+def _scaled(term: Term, divisor: sp.Expr) -> Term | None:
+    """Divide the number that a product begins with; None if it begins with none."""
+    if term.op == "num":
+        return build("num", term.parts[0] / divisor)
+    first = _scaled(term.operands[0], divisor) if term.op == "*" else None
+    return None if first is None else build("*", first, term.operands[1])
+
+
+def _one_variable(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term | None:
+    """Write an elementwise term in one variable as one stable function, looking through the variable's definition."""
+    found = _function(term)
+    if found is None or not {"exp", "log"} & {t.op for t in nodes(term)}:
+        return None
+    formula, leaf = found
+    known = leaf.op == "var" and leaf.name in definitions and formula.has(sp.log)
+    inner = _function(definitions[leaf.name]) if known else None
+    if inner is not None:
+        composed = stable(formula.subs(U, inner[0]), U)
+        if composed.has(Softplus):
+            return _mapped(composed, inner[1], named)
+    improved = stable(formula, U)
+    return _mapped(improved, leaf, named) if improved.has(Sigmoid, Softplus) else None
+
+
+def _one_factor(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term | None:
+    """Write the factors of a product that have exponentials, if they have one variable, as one stable function."""
+    factors = _factored(term)
+    growing = [(part, power) for part, power in factors if "exp" in {t.op for t in nodes(part)}]
+    if not 0 < len(growing) < len(factors):
+        return None
+    mapped = _one_variable(_product(growing), definitions, named)
+    rest = [pair for pair in factors if pair not in growing]
+    return None if mapped is None else _product([*rest, (mapped, 1)])
+
+
+def _factored(term: Term, power: int = 1) -> list[tuple[Term, int]]:
+    """Split products and quotients into factors, each with its power, 1 or -1."""
+    match term.op, term.operands:
+        case "neg", (inner,):
+            return [(num(-1), 1), *_factored(inner, power)]
+        case "*" | "/", (a, b):
+            return [*_factored(a, power), *_factored(b, power if term.op == "*" else -power)]
+    return [(term, power)]
+
+
+def _product(factors: Iterable[tuple[Term, int]]) -> Term:
+    parts: dict[int, list[Term]] = {1: [], -1: []}
+    for part, power in factors:
+        parts[power].append(part)
+    above, below = (reduce(mul, parts[power], num(1)) for power in (1, -1))
+    return above / below if parts[-1] else above
+
+
+def _function(term: Term) -> tuple[sp.Expr, Term] | None:
+    """Read an elementwise term in one variable, or in one argument of exponentials, as an expression in U."""
+    cores = {_core(t.operands[0]) for t in nodes(term) if t.op == "exp"}
+    leaf = cores.pop() if len(cores) == 1 else None
+    if leaf is not None and leaf.op != "var":
+        term = term.xreplace({leaf: build("var", "core", *leaf.shape)})
+    every = set(nodes(term))
+    leaves = [t for t in every if t.op == "var"]
+    if len(leaves) != 1 or any(t.op not in ELEMENTWISE | {"var", "num"} for t in every):
+        return None
+    i, j = sp.symbols("i j")
+    formula = entry(term, i, j).xreplace({entry(leaves[0], i, j): U})
+    formula = formula.replace(lambda e: isinstance(e, Phi), lambda e: e.formula())
+    return (formula, leaf or leaves[0]) if formula.free_symbols == {U} else None
+
+
+def _core(term: Term) -> Term:
+    """Return the argument of an exponential without signs and numbers."""
+    match term.op, term.operands:
+        case "neg", (inner,):
+            return _core(inner)
+        case "*" | "/" | "+" | "-", (a, b) if b.op == "num":
+            return _core(a)
+        case "*" | "+" | "-", (a, b) if a.op == "num":
+            return _core(b)
+    return term
+
+
+def _mapped(formula: sp.Expr, operand: Term, named: dict[sp.Expr, str]) -> Term:
+    return build("map", named.setdefault(formula, f"stable{len(named) + 1}"), formula, operand)
