@@ -4,14 +4,25 @@ For each edge u ← v: the entry formula of u, its derivative by an entry of v, 
 then the chain rule's sum over all users of v, fusion with a known cotangent, and recognition as a matrix expression.
 """
 
-from collections.abc import ItemsView, Iterable, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import sympy as sp
 
 from mlpreport.checks import nearest
 from mlpreport.derivation.elementwise import Elementwise, elementwise
-from mlpreport.derivation.indices import Line, Partial, beside, collapse, edge, entry, fresh, line, over
+from mlpreport.derivation.indices import (
+    Direct,
+    Line,
+    Partial,
+    beside,
+    collapse,
+    edge,
+    entry,
+    fresh,
+    line,
+    over,
+)
 from mlpreport.derivation.matrices import COTANGENT, recognise, tidy, whole
 from mlpreport.derivation.program import Program, Shape, Term, build, cost, nodes, num, variables
 from mlpreport.errors import ProgramError
@@ -132,8 +143,10 @@ def _step(program: Program, name: str, steps: Mapping[str, Step]) -> Step:
     if users == [loss]:
         lines.append(line(lhs, formula, "substitution", f"{loss} depends on {name} directly"))
     else:
-        chain = line(lhs, partials, "chain rule", name, f"enters {loss} through {' and '.join(users)}")
-        lines = [chain, *lines, line(lhs, formula, "substitution", INSERT)]
+        others = " and ".join(user for user in users if user != loss)
+        how = f"{'directly and ' * (loss in users)}through {others}"
+        chain = line(lhs, partials, "chain rule", name, f"enters {loss} {how}")
+        lines = [*_direct([chain, *lines], loss), line(lhs, formula, "substitution", INSERT)]
     fused = _fused(program, formula, users, steps)
     if fused is not None and cost(recognise(fused, lhs)) <= cost(recognise(formula, lhs)):
         formula = fused
@@ -143,6 +156,18 @@ def _step(program: Program, name: str, steps: Mapping[str, Step]) -> Step:
     term = recognise(formula, lhs)
     lines.append(line(whole(lhs), term, "matrix form"))
     return Step(name, shape, tuple(lines), term, assumed)
+
+
+def _direct(lines: Iterable[Line], loss: str) -> Iterator[Line]:
+    """Tell the derivative of the loss's own formula from the cotangent, of which it is one part."""
+    for each in lines:
+        found = each.lhs.atoms(Partial) | each.rhs.atoms(Partial)
+        own = {
+            e: Direct(*e.args)
+            for e in found
+            if isinstance(e.args[0], sp.Indexed) and str(e.args[0].base.label) == loss
+        }
+        yield replace(each, lhs=each.lhs.xreplace(own), rhs=each.rhs.xreplace(own))
 
 
 def _is_zero(term: Term) -> bool:

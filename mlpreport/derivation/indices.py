@@ -78,6 +78,10 @@ class Partial(sp.Expr):  # type: ignore[misc]
     """The derivative of an index formula with respect to an entry, written down but not carried out."""
 
 
+class Direct(Partial):
+    """The part of a cotangent that does not go through other variables."""
+
+
 def phi_formula(name: sp.Symbol, order: int) -> sp.Expr:
     """Definition of a registered function, differentiated `order` times, in `U`."""
     return derivative(elementwise(str(name)).expression, int(order))
@@ -85,11 +89,8 @@ def phi_formula(name: sp.Symbol, order: int) -> sp.Expr:
 
 def indices(shape: Shape, letters: str) -> Shape:
     """Fresh indices for the entries of a shape; 1 along an axis of size 1."""
-    i, j = (
-        ONE if size == 1 else sp.Dummy(letter, integer=True, positive=True)
-        for size, letter in zip(shape, letters, strict=True)
-    )
-    return i, j
+    i, j = (sp.Dummy(letter, integer=True, positive=True) for letter in letters)
+    return ONE if shape[0] == 1 else i, ONE if shape[1] == 1 else j
 
 
 def cell(name: str, shape: Shape, i: sp.Expr, j: sp.Expr) -> sp.Indexed:

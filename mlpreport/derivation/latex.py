@@ -39,6 +39,7 @@ _ROWS: dict[str, Row] = {
     "δ": (6, (0, 0), r"\delta_{{{} {}}}"),
     "∂": (4, (0, 0), r"\frac{{\partial {}}}{{\partial {}}}"),
     "∂()": (4, (7, 0), r"\frac{{\partial}}{{\partial {1}}} {0}"),
+    "∂ direct": (6, (0, 0), r"\left(\frac{{\partial {}}}{{\partial {}}}\right)_{{\text{{direct}}}}"),
 }
 _GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import sympy as sp
 
-from mlpreport.derivation.indices import Partial, Phi, outer_sum
+from mlpreport.derivation.indices import Direct, Partial, Phi, outer_sum
 from mlpreport.derivation.program import ALL, Program, Term
 from mlpreport.derivation.stable import code
 
@@ -39,6 +39,7 @@ _FORWARD = _OPERATORS | {
     "δ": (6, (0, 0), "δ[{},{}]"),
     "∂": (6, (0, 0), "∂{}/∂{}"),
     "∂()": (6, (7, 0), "∂{}/∂{}"),
+    "∂ direct": (6, (0, 0), "(∂{}/∂{} directly)"),
 }
 _ARRAYS = _OPERATORS | {
     "sum": (6, (5,), "{}.{op}().reshape(1, 1)"),
@@ -174,7 +175,8 @@ def formula_text(e: sp.Basic, d: Dialect, letters: Mapping[sp.Dummy, str]) -> Te
     if isinstance(e, sp.KroneckerDelta):
         return d.join("δ", *map(again, e.args))
     if isinstance(e, Partial):
-        return d.join("∂" if isinstance(e.args[0], sp.Indexed) else "∂()", *map(again, e.args))
+        kind = "∂ direct" if isinstance(e, Direct) else "∂" if isinstance(e.args[0], sp.Indexed) else "∂()"
+        return d.join(kind, *map(again, e.args))
     return _operation(e, d, again)
 
 

@@ -9,8 +9,8 @@ from derivation.programs import PROGRAMS, derived, derived_forward, derived_twic
 from hypothesis import given, settings
 from strategies import programs
 
-from mlpreport.derivation import register_elementwise, trace
-from mlpreport.derivation.latex import latex, latex_name, written
+from mlpreport.derivation import prove, register_elementwise, trace
+from mlpreport.derivation.latex import latex, latex_name, markdown, written
 from mlpreport.derivation.program import build, num
 from mlpreport.errors import InvalidInputError
 
@@ -148,3 +148,16 @@ def test_indices_never_run_out():
     assert "<math" in mathml(latex(step.lines[0].lhs, step.lines[0].rhs).replace("&=", "="))
     letters = re.findall(r"\\sum_\{(\w+)=1\}", step._repr_markdown_().split("chain rule")[0])
     assert len(letters) == len(set(letters)) == 62
+
+
+def test_the_direct_part_of_a_cotangent_is_told_from_all_of_it():
+    derivation = trace("z = x @ W\nl = sum(z**2) + sum(W**2)", x=("N", "D"), W=("D", "H")).vjp()
+    shown = markdown(derivation["W"].lines)
+    direct = r"\left(\frac{\partial l}{\partial W_{pq}}\right)_{\text{direct}}"
+    assert rf"\frac{{\partial l}}{{\partial W_{{pq}}}} &= {direct} + \sum" in shown
+    assert rf"{direct} &= 2 W_{{pq}} &&" in shown
+    assert "W enters l directly and through z" in shown
+    text = written(derivation, "W", "text")
+    assert "  dW[p,q] = (∂l/∂W[p,q] directly) + Σ" in text
+    assert "  (∂l/∂W[p,q] directly) = 2*W[p,q]" in text.replace(" * ", "*")
+    assert prove(derivation)
