@@ -131,6 +131,10 @@ def _checked(name: str, definition: Callable[[sp.Symbol], sp.Expr]) -> sp.Expr:
     if not known or expression.free_symbols - {U} or expression.has(sp.nan, sp.zoo, sp.oo, sp.I):
         message = f"{remedy}; it returned {expression!r}"
         raise InvalidInputError(message)
+    for pieces in expression.atoms(sp.Piecewise):
+        if sp.Or(*(condition for _, condition in pieces.args)) is not sp.true:
+            message = f"{name!r}: {pieces} has no value elsewhere; end it with a pair (…, True)"
+            raise InvalidInputError(message)
     # Max and Min have slope 1/2 at a tie; torch, and so this project, decides for one side. Slopes at jumps are 0.
     exact = sp.nsimplify(expression.doit(), rational=True).replace(sp.Heaviside, _stairs)
     exact = exact.rewrite((sp.Max, sp.Min, sp.sign), sp.Piecewise)

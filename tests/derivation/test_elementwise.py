@@ -269,6 +269,13 @@ def test_a_function_may_be_a_constant(backend):
     assert np.asarray(grads["x"]).tolist() == [[1.0] * 4] * 2
 
 
+def test_pieces_that_leave_no_number_out_need_no_otherwise():
+    register_elementwise("halves", lambda u: sp.Piecewise((u, u > 0), (-2 * u, u <= 0)))
+    value, grads = value_and_grad(trace("l = sum(halves(x))", x=(1, 2)).vjp())(x=[[3.0, -1.0]])
+    assert value == 5
+    assert grads["x"].tolist() == [[1, -2]]
+
+
 def test_what_is_not_carried_out_in_a_definition_is_carried_out():
     assert register_elementwise("own_slope", lambda u: sp.Derivative(sp.sin(u), u)).expression == sp.cos(U)
 

@@ -237,6 +237,11 @@ def test_a_request_that_cannot_be_met_is_said(network, request_, message):
         ("f", lambda u: u / 0, f"{DEFINITION}; it returned zoo*u"),
         ("f", lambda u: u * sp.oo, f"{DEFINITION}; it returned oo*u"),
         ("f", lambda u: u * 0 / sp.S(0), f"{DEFINITION}; it returned nan"),
+        (
+            "f",
+            lambda u: 1 + sp.Piecewise((u, u > 0)),
+            "'f': Piecewise((u, u > 0)) has no value elsewhere; end it with a pair (…, True)",
+        ),
     ],
 )
 def test_a_definition_that_cannot_be_used_is_said(name, definition, message):
