@@ -136,7 +136,9 @@ def _checked(name: str, definition: Callable[[sp.Symbol], sp.Expr]) -> sp.Expr:
             message = f"{name!r}: {pieces} has no value elsewhere; end it with a pair (…, True)"
             raise InvalidInputError(message)
     # Max and Min have slope 1/2 at a tie; torch, and so this project, decides for one side. Slopes at jumps are 0.
-    exact = sp.nsimplify(expression.doit(), rational=True).replace(sp.Heaviside, _stairs)
+    done = expression.doit()
+    exact = done.xreplace({number: _fraction(number) for number in done.atoms(sp.Float)})
+    exact = exact.replace(sp.Heaviside, _stairs)
     exact = exact.rewrite((sp.Max, sp.Min, sp.sign), sp.Piecewise)
     # One inside the other leaves a condition of conditions, which no language prints.
     exact = sp.piecewise_fold(exact) if exact.has(sp.ITE) else exact
@@ -147,6 +149,12 @@ def _checked(name: str, definition: Callable[[sp.Symbol], sp.Expr]) -> sp.Expr:
         message = f"{remedy}; {' and '.join(sorted(unknown))} is not known"
         raise InvalidInputError(message)
     return exact
+
+
+def _fraction(number: sp.Float) -> sp.Rational:
+    """Write a float as a fraction that rounds to it: a short one such as 10/3, or its decimals."""
+    short = sp.nsimplify(number, rational=True)
+    return short if float(short) == float(number) else sp.Rational(repr(float(number)))
 
 
 def _stairs(argument: sp.Expr, at_jump: sp.Expr = sp.S.Half) -> sp.Expr:

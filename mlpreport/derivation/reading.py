@@ -3,6 +3,7 @@
 import ast
 import re
 from dataclasses import dataclass
+from sys import float_info
 from typing import Any, NoReturn
 
 import sympy as sp
@@ -93,8 +94,9 @@ class Reader:
 
     def _expression(self, node: ast.expr) -> Term:
         match node:
-            case ast.Constant(value) if type(value) in (int, float):
-                return self._number(node, sp.nsimplify(value, rational=True))
+            case ast.Constant(int() | float() as value) if not isinstance(value, bool):
+                # nsimplify would keep fifteen decimals.
+                return self._number(node, sp.Rational(repr(value)) if value <= float_info.max else sp.oo)
             case ast.Name():
                 return self._name(node)
             case ast.UnaryOp(ast.UAdd(), operand):

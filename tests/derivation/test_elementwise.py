@@ -138,6 +138,22 @@ def test_floats_in_a_definition_become_exact():
     assert elementwise("leaky").expression.subs(U, -1) == sp.Rational(-1, 100)
 
 
+@pytest.mark.parametrize(
+    ("number", "exact"),
+    [
+        (0.1, "1/10"),
+        (1 / 0.3, "10/3"),
+        (1.0507009873554805, "1.0507009873554805"),
+        (math.pi, "3.141592653589793"),
+        (1e-30, "1e-30"),
+    ],
+)
+def test_a_float_in_a_definition_keeps_its_last_bit(number, exact):
+    slope = register_elementwise("scaled", lambda u: number * u).derivative
+    assert slope == sp.Rational(exact)
+    assert float(slope) == number
+
+
 @pytest.mark.parametrize("name", ["", "1st", "a b", "lambda", "exp", "softmax", None])
 def test_a_bad_name_is_refused(name):
     with pytest.raises(InvalidInputError, match="elementwise name"):

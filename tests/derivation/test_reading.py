@@ -3,7 +3,7 @@
 import pytest
 import sympy as sp
 
-from mlpreport.derivation import explain, read_program, trace
+from mlpreport.derivation import explain, read_program, trace, value_and_grad
 from mlpreport.derivation.printing import show
 from mlpreport.errors import ProgramError, ShapeError
 
@@ -110,6 +110,12 @@ def test_numbers_are_exact_and_sizes_are_numbers():
     program = trace("l = 0.1 * sum(x) / N", **SHAPES)
     assert show(program.definitions["l"], {}) == "1/10 * sum(x) / N"
     assert sp.Symbol("N", integer=True, positive=True) in program.definitions["l"].free_symbols
+
+
+@pytest.mark.parametrize("number", [3.141592653589793, 0.30000000000000004, 1e-300, 2**40])
+def test_a_number_keeps_its_last_bit(number):
+    value, _ = value_and_grad(trace(f"l = sum(x) * {number}", x=(1, 1)).vjp())(x=[[1.0]])
+    assert value == number
 
 
 def test_long_expressions_get_names_that_are_free():
