@@ -138,7 +138,7 @@ def _checked(name: str, definition: Callable[[sp.Symbol], sp.Expr]) -> sp.Expr:
     # Max and Min have slope 1/2 at a tie; torch, and so this project, decides for one side. Slopes at jumps are 0.
     done = expression.doit()
     exact = done.xreplace({number: _fraction(number) for number in done.atoms(sp.Float)})
-    exact = exact.replace(sp.Heaviside, _stairs)
+    exact = exact.replace(sp.Heaviside, _stairs).replace(sp.Pow, _power)
     exact = exact.rewrite((sp.Max, sp.Min, sp.sign), sp.Piecewise)
     # One inside the other leaves a condition of conditions, which no language prints.
     exact = sp.piecewise_fold(exact) if exact.has(sp.ITE) else exact
@@ -155,6 +155,11 @@ def _fraction(number: sp.Float) -> sp.Rational:
     """Write a float as a fraction that rounds to it: a short one such as 10/3, or its decimals."""
     short = sp.nsimplify(number, rational=True)
     return short if float(short) == float(number) else sp.Rational(repr(float(number)))
+
+
+def _power(base: sp.Expr, exponent: sp.Expr) -> sp.Expr:
+    """Write a power with a variable exponent with exp, for which everything has rules."""
+    return base**exponent if exponent.is_number else sp.exp(exponent * sp.log(base))
 
 
 def _stairs(argument: sp.Expr, at_jump: sp.Expr = sp.S.Half) -> sp.Expr:

@@ -11,6 +11,7 @@ import torch
 from mlpreport.derivation import (
     elementwise,
     elementwise_names,
+    explain,
     prove,
     register_elementwise,
     scalar_functions,
@@ -290,6 +291,34 @@ def test_pieces_that_leave_no_number_out_need_no_otherwise():
     value, grads = value_and_grad(trace("l = sum(halves(x))", x=(1, 2)).vjp())(x=[[3.0, -1.0]])
     assert value == 5
     assert grads["x"].tolist() == [[1, -2]]
+
+
+POWERS = {
+    "two": (lambda u: 2**u, lambda x: 2**x),
+    "own_power": (lambda u: (1 + u**2) ** u, lambda x: (1 + x**2) ** x),
+    "base_two": (lambda u: 1 / (1 + 2**-u), lambda x: 1 / (1 + 2**-x)),
+}
+
+
+@pytest.mark.parametrize("name", POWERS)
+def test_a_power_with_a_variable_exponent_is_derived_and_proved(name):
+    definition, reference = POWERS[name]
+    register_elementwise(name, definition)
+    derivation = trace(f"l = sum(c * {name}(x))", x=(1, 3), c=(1, 3)).vjp()
+    x = torch.tensor([[-1.5, 0.0, 2.5]], dtype=torch.float64, requires_grad=True)
+    expected = reference(x)
+    (slope,) = torch.autograd.grad(expected.sum(), x)
+    for backend in ("numpy", "torch", "numba"):
+        value, grads = value_and_grad(derivation, backend)(x=x.detach().numpy(), c=np.ones((1, 3)))
+        assert value == pytest.approx(expected.sum().item())
+        np.testing.assert_allclose(np.asarray(grads["x"]), slope.numpy(), rtol=1e-14)
+    assert prove(derivation)
+    assert explain(derivation, "x", f"c * {name}'(x)").agrees
+
+
+def test_a_power_that_is_complex_is_refused():
+    with pytest.raises(InvalidInputError, match="known real functions"):
+        register_elementwise("own_function", lambda u: (-2) ** u)
 
 
 def test_what_is_not_carried_out_in_a_definition_is_carried_out():
