@@ -9,6 +9,7 @@ from functools import cached_property
 from keyword import iskeyword
 
 import sympy as sp
+from sympy.core.cache import clear_cache
 from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import Boolean
 
@@ -115,6 +116,8 @@ def register_elementwise(name: str, definition: Callable[[sp.Symbol], sp.Expr]) 
         )
         raise InvalidInputError(message)
     function = Elementwise(name, _checked(name, definition))
+    if _REGISTERED.get(name, function) != function:
+        clear_cache()  # SymPy remembers derivatives of the function by its name
     _REGISTERED[name] = function
     return function
 

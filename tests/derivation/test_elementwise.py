@@ -135,6 +135,13 @@ def test_redefining_sigmoid_changes_its_slope():
     assert slope(0.2, value(0.2)) == pytest.approx(2 * value(0.2) * (1 - value(0.2)), rel=1e-15)
 
 
+def test_a_redefined_function_is_derived_anew():
+    for factor in (3, 2):
+        register_elementwise("steep", lambda u, factor=factor: factor * u)
+        _, grads = value_and_grad(trace("l = sum(steep(x))", x=(1, 1)).vjp())(x=[[1.0]])
+        assert grads["x"].tolist() == [[factor]]
+
+
 def test_floats_in_a_definition_become_exact():
     assert elementwise("leaky").expression.subs(U, -1) == sp.Rational(-1, 100)
 
