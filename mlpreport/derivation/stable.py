@@ -164,7 +164,8 @@ class _Code(StrPrinter):  # type: ignore[misc]
     def _print_NumberSymbol(self, expr: sp.Expr) -> str:  # noqa: N802
         return repr(float(expr))
 
-    _print_Exp1 = _print_Pi = _print_NumberSymbol  # noqa: N815
+    _print_Exp1 = _print_Pi = _print_EulerGamma = _print_GoldenRatio = _print_NumberSymbol  # noqa: N815
+    _print_Catalan = _print_TribonacciConstant = _print_NumberSymbol  # noqa: N815
 
 
 def is_decimal(number: sp.Rational) -> bool:

@@ -300,6 +300,27 @@ def test_pieces_that_leave_no_number_out_need_no_otherwise():
     assert grads["x"].tolist() == [[1, -2]]
 
 
+@pytest.mark.parametrize("backend", ["numpy", "torch", "numba"])
+@pytest.mark.parametrize(
+    ("constant", "number"),
+    [
+        (sp.pi, 3.141592653589793),
+        (sp.E, 2.718281828459045),
+        (sp.GoldenRatio, 1.618033988749895),
+        (sp.EulerGamma, 0.5772156649015329),
+        (sp.Catalan, 0.915965594177219),
+        (sp.TribonacciConstant, 1.839286755214161),
+    ],
+)
+def test_a_constant_of_mathematics_is_printed_as_its_number(constant, number, backend):
+    register_elementwise(f"by_{constant}", lambda u: constant * u)
+    value, grads = value_and_grad(trace(f"l = sum(by_{constant}(x))", x=(1, 1)).vjp(), backend)(
+        x=np.ones((1, 1))
+    )
+    assert value == pytest.approx(number, rel=1e-15)
+    assert np.asarray(grads["x"]).item() == pytest.approx(number, rel=1e-15)
+
+
 POWERS = {
     "two": (lambda u: 2**u, lambda x: 2**x),
     "own_power": (lambda u: (1 + u**2) ** u, lambda x: (1 + x**2) ** x),
