@@ -58,6 +58,14 @@ def checked_name(kind: str, name: object, known: Collection[str]) -> str:
     raise InvalidInputError(message)
 
 
+def checked_text(name: str, value: object, *, example: str) -> str:
+    """Return `value` if it is text, else raise."""
+    if isinstance(value, str):
+        return value
+    message = f'{name} = {value!r}: must be text, such as "{example}"'
+    raise InvalidInputError(message)
+
+
 def nearest(name: object, known: Iterable[str]) -> str:
     """Suggest the known name nearest to a name, whatever its case; empty if none is near."""
     lowered = {other.lower(): other for other in known}

@@ -136,8 +136,11 @@ def _converter(backend: str) -> tuple[Callable[[Any, Any], Any], Any]:
     return lambda value, dtype: torch.as_tensor(value, dtype=dtype).detach(), torch.float64
 
 
-def check_current(derivation: Derivation) -> None:
-    """Refuse a derivation whose elementwise functions were redefined since it was made."""
+def check_current(derivation: object) -> None:
+    """Refuse what is no derivation, and one whose elementwise functions were redefined since it was made."""
+    if not isinstance(derivation, Derivation):
+        message = f"this takes a derivation, not a {type(derivation).__name__}: write program.vjp()"
+        raise InvalidInputError(message)
     for function in derivation.functions:
         if elementwise(function.name) != function:
             message = f"{function.name} was redefined after this derivation; derive the program again"

@@ -8,6 +8,7 @@ from unicodedata import normalize
 
 import sympy as sp
 
+from mlpreport.checks import checked_text
 from mlpreport.derivation.program import Program, Shape, build
 from mlpreport.derivation.reading import Reader
 from mlpreport.errors import ProgramError, ShapeError
@@ -34,16 +35,19 @@ def trace(
     ProgramError, ShapeError
         If the source leaves the language or shapes do not fit; the message marks the source line.
     """
+    source = checked_text("source", source, example="l = sum(x**2)")
     inputs = {_name(name): _shape(name, shape) for name, shape in shapes.items()}
     scope = {name: build("var", name, *shape) for name, shape in inputs.items()}
     definitions = Reader(dedent(source), scope).read_assignments()
-    program = Program(inputs, definitions, (assume,) if isinstance(assume, str) else tuple(assume), source)
+    given = assume if isinstance(assume, tuple | list) else (assume,)
+    program = Program(inputs, definitions, tuple(given), source)
     for assumption in program.assumptions:
-        kind, _, name = assumption.partition(":")
-        program.variable(name)
-        if kind != "rows_sum_to_one":
-            message = f"assumption {assumption!r} is unknown; write 'rows_sum_to_one:{name}'"
+        kind, _, name = str(assumption).partition(":")
+        if kind != "rows_sum_to_one" or not name:
+            remedy = f"write 'rows_sum_to_one:{name or next(iter(program.shapes))}'"
+            message = f"assumption {assumption!r} is unknown; {remedy}"
             raise ProgramError(message)
+        program.variable(name)
     return program
 
 
@@ -88,7 +92,7 @@ def read_program(text: str) -> Program:
         As for `trace`, and for a declaration that cannot be read.
     """
     shapes, assume = dict[str, Any](), list[str]()
-    for row, line in enumerate(text.splitlines(), 1):
+    for row, line in enumerate(checked_text("text", text, example="l = sum(x**2)").splitlines(), 1):
         found = re.fullmatch(r"\s*#\s*(shapes|assume)\s*:\s*(.*?)\s*", line)
         kind, rest = found.groups() if found else ("", "")
         if kind == "assume":

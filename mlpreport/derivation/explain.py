@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mlpreport.checks import checked_text
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.diagnosis import diagnosis
 from mlpreport.derivation.evaluation import Array
@@ -101,6 +102,10 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
     derivation = program if isinstance(program, Derivation) else program.vjp()
     program = derivation.program
     program.variable(wrt)
+    if cotangent(program.loss, program.loss) not in derivation.backward.definitions:
+        message = "explain takes a program or its vjp; these steps are tangents"
+        raise ProgramError(message)
+    claim = checked_text("claim", claim, example="x.T @ dz1").strip()
     names, key = code_names(derivation.backward), cotangent(program.loss, wrt)
     term = _read(claim, derivation.backward, names, key)
     found = judges(derivation, wrt)

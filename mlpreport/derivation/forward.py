@@ -48,7 +48,7 @@ def hvp(program: Program, wrt: str | tuple[str, ...]) -> Derivation:
 
     The scalar that is differentiated the second time is the sum of all gradients times their directions.
     """
-    names = (wrt,) if isinstance(wrt, str) else tuple(wrt)
+    names = tuple(dict.fromkeys(wrt if isinstance(wrt, tuple | list) else (wrt,)))
     computed = [name for name in names if program.variable(name).name not in program.inputs]
     if computed or not names:
         problem = f"{computed[0]!r} is computed, not an input" if computed else "no variable is named"

@@ -208,6 +208,11 @@ def test_a_claim_may_use_inputs_nodes_cotangents_and_sizes():
         assert explain(program, "W", claim).agrees
 
 
+def test_spaces_and_lines_around_a_claim_do_not_count():
+    right = explain(trace("l = sum(x**2)", x=(1, 1)), "x", " 2 * x\n")
+    assert str(right) == "Right: the gradient by x is 2 * x."
+
+
 def test_a_claim_that_is_nearly_right_is_wrong():
     program = trace("l = 2 * x", x=(1, 1))
     assert not explain(program, "x", "2.000001").agrees

@@ -67,6 +67,12 @@ def test_jvp_agrees_with_torch(name):
     assert error(tangents[program.loss], np.array([[expected]])) <= 1e-12
 
 
+def test_a_variable_named_twice_counts_once():
+    program = trace("l = sum(x**2)", x=("N", "D"))
+    twice, once = program.hvp(("x", "x")), program.hvp("x")
+    assert value_and_grad(twice).source == value_and_grad(once).source
+
+
 @pytest.mark.parametrize("name", SMOOTH)
 def test_hvp_agrees_with_torch(name):
     source, _ = PROGRAMS[name]

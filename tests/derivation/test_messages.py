@@ -153,6 +153,13 @@ def test_a_bad_shape_names_its_variable(shape, text):
             lambda: trace("l = sum(x)", assume="rows:x", x=("N", "D")),
             "assumption 'rows:x' is unknown; write 'rows_sum_to_one:x'",
         ),
+        *(
+            (
+                lambda assume=assume: trace("l = sum(x)", assume=assume, x=("N", "D")),
+                f"assumption {assume!r} is unknown; write 'rows_sum_to_one:x'",
+            )
+            for assume in (None, 3, "N", "rows_sum_to_one")
+        ),
         (
             lambda: trace("l = sum(x)", assume="rows_sum_to_one:X", x=("N", "D")),
             "the program has no variable 'X' (it has x, l); did you mean 'x'?",
@@ -176,6 +183,11 @@ def test_a_bad_declaration_is_said(request_, message):
         (lambda d: d["w1"], f"the derivation has no step for 'w1' (it has {STEPS}); did you mean 'W1'?"),
         (lambda d: d.program.hvp(("W1", "z1")), f"'z1' is computed, not an input; {INPUTS}"),
         (lambda d: d.program.hvp(()), f"no variable is named; {INPUTS}"),
+        (lambda d: d.program.hvp(3), f"the program has no variable 3 (it has {VARIABLES}); did you mean 'z3'?"),
+        (
+            lambda d: explain(d.program.jvp(), "W1", "x"),
+            "explain takes a program or its vjp; these steps are tangents",
+        ),
         (
             lambda d: d.program.jacobian("Z1", "x"),
             f"the program has no variable 'Z1' (it has {VARIABLES}); did you mean 'z1'?",
@@ -208,9 +220,19 @@ SIZES = "give positive whole numbers for sizes of the program (C, D, H, N)"
         (lambda d: value_and_grad(d, "fortran"), "backend 'fortran' is unknown; use 'numpy' or 'torch' or 'numba'"),
         (lambda d: value_and_grad(d, wrt=["W1", "V"]), "'V' has no derivative here (there are x, W1, b1, W2, b2, y)"),
         (lambda d: written(d, "W1", "html"), "form 'html' is unknown; use 'text', 'markdown' or 'latex'"),
+        (lambda _: trace(b"l = 1"), "source = b'l = 1': must be text, such as \"l = sum(x**2)\""),
+        (lambda _: read_program(None), 'text = None: must be text, such as "l = sum(x**2)"'),
+        (lambda d: explain(d, "W1", None), 'claim = None: must be text, such as "x.T @ dz1"'),
         (
             lambda d: prove(d.program.jvp()),
             "prove takes the derivation of a vjp or hvp; these steps are tangents",
+        ),
+        *(
+            (
+                lambda d, compute=compute: compute(d.program),
+                "this takes a derivation, not a Program: write program.vjp()",
+            )
+            for compute in (value_and_grad, prove)
         ),
         (lambda d: prove(d, Q=2), f"Q=2: {SIZES}"),
         (lambda d: prove(d, N=0), f"N=0: {SIZES}"),
