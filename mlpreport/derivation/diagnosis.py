@@ -158,9 +158,10 @@ def _sum(term: Term, show: Callable[[Term], str]) -> Iterator[Change]:
             yield f"the sign of {show(b)} is wrong", a - b if term.op == "+" else a + b
             yield f"the term {show(b)} is too much", a
             yield f"the term {show(a)} is too much", b if term.op == "+" else -b
-        case Term("sum", (inner, _)):
+        case Term("sum" | "mean" | "softmax" | "logsumexp" as op, (inner, _)):
+            word = "sum" if op == "logsumexp" else op
             for axis, where in _AXES.items():
-                yield f"the sum must run over {where} only", build("sum", inner, axis)
+                yield f"the {word} must run over {where} only", build(op, inner, axis)
 
 
 def _product(term: Term, show: Callable[[Term], str]) -> Iterator[Change]:

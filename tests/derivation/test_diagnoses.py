@@ -27,6 +27,9 @@ PROGRAMS = {
         {"x": ("N", "D"), "c": (1, "D"), "y": ("N", 1)},
     ),
     "cross-entropy": ("p = softmax(z)\nl = -sum(y*log(p))/N", {"z": ("N", "C"), "y": ("N", "C")}),
+    "centred": ("m = mean(x, axis=0)\nc = x - m\nl = sum(c**3)", {"x": ("N", "D")}),
+    "logsumexp": ("l = sum(log(sum(exp(x), axis=1)))", {"x": ("N", "D")}),
+    "scaled": ("l = sum(s * log(sum(exp(x), axis=1)))", {"s": ("N", 1), "x": ("N", "D")}),
     "square": ("h = a @ b\nl = sum(h**3)", {"a": ("N", "N"), "b": ("N", "N")}),
 }
 DIAGNOSES = [
@@ -113,6 +116,21 @@ DIAGNOSES = [
     ("scalar", "s", "-2*(x - s)", "a sum over all entries is missing: sum(-2 * (x - s))"),
     ("linear", "W", "x.T @ y.T / D", "y must not be transposed: x.T @ y / D"),
     ("linear", "h", "(-y)/D", "the sign is wrong: y / D"),
+    (
+        "centred",
+        "x",
+        "dc - mean(dc, axis=1)",
+        "the mean must run over the batch (axis 0) only: dc - mean(dc, axis=0)",
+    ),
+    ("centred", "x", "dc - mean(dc)", "the mean must run over the batch (axis 0) only: dc - mean(dc, axis=0)"),
+    ("logsumexp", "x", "softmax(x, axis=0)", "the softmax must run over columns (axis 1) only: softmax(x)"),
+    ("logsumexp", "x", "exp(x)/sum(exp(x))", "the softmax must run over columns (axis 1) only: softmax(x)"),
+    (
+        "scaled",
+        "s",
+        "log(sum(exp(x)))",
+        "the sum must run over columns (axis 1) only: log(sum(exp(x), axis=1))",
+    ),
     ("square", "h", "3*h*h.T", "h must not be transposed: 3 * h * h"),
     ("square", "a", "dh @ b", f"{TRANSPOSE} b.T must stand on the right of a matrix product: dh @ b.T"),
     ("square", "h", "3*h @ h", "the product must be taken entry by entry: 3 * h * h"),
