@@ -16,7 +16,11 @@ from mlpreport.derivation.splitting import simple
 from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**"}
-_LIBRARIES = {"np", "numpy", "torch", "jnp"}
+_LIBRARIES = {"np", "numpy", "torch", "jnp", "F", "nn.functional", "torch.nn.functional", "jax.nn"}
+_MAXIMA = "maxima and minima are elementwise only, such as relu; or use register_elementwise"
+_INSTEAD = dict.fromkeys(("max", "min", "maximum", "minimum"), _MAXIMA)
+_INSTEAD |= dict.fromkeys(("dot", "matmul", "mm"), "write a @ b")
+"""What to write for functions that are outside the language."""
 _DEEPEST = 150
 _LARGEST = 709.78
 """Logarithm of the largest number in double precision."""
@@ -112,8 +116,12 @@ class Reader:
                 return term if term.op == "num" else term.T
             case ast.Call():
                 return self._call(node)
-        kind = type(node).__name__
+        kind = self._text(node) if isinstance(node, ast.BinOp | ast.Constant) else type(node).__name__
         return self.fail(node, f"{kind} is outside the language (@ + - * / ** .T, numbers, function calls)")
+
+    def _text(self, node: ast.expr) -> str:
+        """Show an expression as it was written."""
+        return str(ast.get_source_segment(_primed(self.source), node)).replace(_PRIME, "'")
 
     def _check(self, node: ast.BinOp, operands: tuple[Term, Term]) -> None:
         """Refuse powers and quotients that have no value."""
@@ -128,28 +136,29 @@ class Reader:
     def _number(self, node: ast.expr, value: sp.Expr) -> Term:
         real = value.is_finite and value.is_real
         if value.is_number and not (real and abs(value) < sp.exp(_LARGEST)):
-            self.fail(node, f"{ast.unparse(node)} is no finite number; numbers are real and below 1.8e308")
+            self.fail(node, f"{self._text(node)} is no finite number; numbers are real and below 1.8e308")
         return num(value)
 
     def _name(self, node: ast.Name) -> Term:
         known = self._known()
         if node.id not in known:
-            repeated = self.source.count(node.id) > 1
-            later = "is it assigned further down? (no cycles)" if repeated else "declare its shape"
-            self.fail(node, f"unknown name {node.id!r}; {nearest(node.id, known) or later}")
+            size = f" (no declared shape has a size {node.id})" * (len(node.id) == 1 and node.id.isupper())
+            assigned = re.search(rf"(?m)(^|;)\s*{node.id}\s*=", self.source)
+            remedy = "is it assigned further down? (no cycles)" if assigned else f"declare its shape{size}"
+            self.fail(node, f"unknown name {node.id!r}; {nearest(node.id, known) or remedy}")
         return known[node.id]
 
     def _operation(self, node: ast.expr, op: str, *parts: sp.Basic | str | int) -> Term:
         """Build an operation; one on numbers alone becomes a number."""
         term = build(op, *parts)
+        if op == "@" and any(operand.op == "num" for operand in term.operands):
+            self.fail(node, "@ needs arrays; use * with numbers", ShapeError)
         try:
             _ = self.fitting and term.shape
         except ShapeError as error:
             self.fail(node, str(error), ShapeError)
         if any(operand.op != "num" for operand in term.operands):
             return _recognised(term)
-        if op == "@":
-            self.fail(node, "@ needs arrays; use * between numbers", ShapeError)
         return self._number(node, entry(term, ONE, ONE).replace(Phi, lambda *args: Phi(*args).formula()))
 
     def _call(self, node: ast.Call) -> Term:
@@ -161,7 +170,8 @@ class Reader:
         known = sorted({*_AXES, "exp", "log", "ones", *elementwise_names()})
         name, order = name.rstrip(_PRIME), name.count(_PRIME)
         if name not in (elementwise_names() if order else known):
-            hint = nearest(name, known) or f"known: {', '.join(known)}; or use register_elementwise"
+            hint = _INSTEAD.get(name) or nearest(name, known)
+            hint = hint or f"known: {', '.join(known)}; or use register_elementwise"
             self.fail(function, f"unknown function {name + order * chr(39)!r}; {hint}")
         if name == "ones":
             return self._ones(node, arguments)

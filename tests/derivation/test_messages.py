@@ -25,6 +25,8 @@ PRODUCT = "@ needs as many columns on the left as rows on the right"
 DECLARATION = "line 2: write '# shapes: x = (N, D), W1 = (D, H)'"
 NO_W1 = f"the program has no variable 'w1' (it has {VARIABLES}); did you mean 'W1'?"
 SUMS = "sum, mean and softmax take axis=None, 0 or 1; sum and mean keep the axis"
+MAXIMA = "maxima and minima are elementwise only, such as relu; or use register_elementwise"
+OPERATIONS = "@ + - * / ** .T, numbers, function calls"
 SHAPE = 'write (rows, cols) of names or positive whole numbers, such as ("N", 1)'
 DEFINITION = (
     "the definition of 'f' must return a SymPy expression in u alone, with known real functions, "
@@ -60,11 +62,25 @@ def network():
         ("l = k = x", "only assignments 'name = expression' are in the language", "l = k = x"),
         (
             "l = sum(x[0])",
-            "Subscript is outside the language (@ + - * / ** .T, numbers, function calls)",
+            f"Subscript is outside the language ({OPERATIONS})",
             "x[0]",
         ),
         ("l = 1 / 0", "1 / 0 is no finite number; numbers are real and below 1.8e308", "1 / 0"),
-        ("l = 2 @ 3", "@ needs arrays; use * between numbers", "2 @ 3"),
+        ("l = 2 @ 3", "@ needs arrays; use * with numbers", "2 @ 3"),
+        ("l = sum(x @ 2)", "@ needs arrays; use * with numbers", "x @ 2"),
+        ("l = 1e400 * sum(x)", "1e400 is no finite number; numbers are real and below 1.8e308", "1e400"),
+        ("l = sum(v * v)", "unknown name 'v'; declare its shape", "v"),
+        ("l = sum(xx)\nv = xx", "unknown name 'xx'; did you mean 'x'?", "xx"),
+        ("l = sum(q); q = x", "unknown name 'q'; is it assigned further down? (no cycles)", "q"),
+        ("l = sum(x)/M", "unknown name 'M'; declare its shape (no declared shape has a size M)", "M"),
+        ("l = sum(max(x))", f"unknown function 'max'; {MAXIMA}", "max"),
+        ("l = sum(np.minimum(x, 0))", f"unknown function 'minimum'; {MAXIMA}", "np.minimum"),
+        ("l = sum(np.dot(x, W))", "unknown function 'dot'; write a @ b", "np.dot"),
+        ("l = sum(x.matmul(W))", "unknown function 'matmul'; write a @ b", "x.matmul"),
+        *(
+            (f"l = {text}", f"{text} is outside the language ({OPERATIONS})", text)
+            for text in ("x // 2", "tanh'(x) % 2", "True", "2j")
+        ),
         (
             "l = sum(x, axis=2)",
             f"sum with these arguments is outside the language: {SUMS}",
