@@ -70,8 +70,9 @@ class ValueAndGrad:
 def _check_shape(name: str, shape: Shape, found: tuple[int, ...], sizes: dict[sp.Expr, int]) -> None:
     """Compare an array's shape with the declared one; a symbolic size takes the first value met."""
     if len(found) != 2:  # noqa: PLR2004
-        remedy = f"use {name}.reshape({'1, -1' if shape[0] == 1 else '-1, 1'})"
-        message = f"{name} has shape {found}, but arrays have two axes: {show_shape(shape)}; {remedy}"
+        row_or_column = f"use {name}.reshape({'1, -1' if shape[0] == 1 else '-1, 1'})"
+        remedy = {0: f"write [[{name}]]", 1: row_or_column}.get(len(found), f"reshape {name} to two")
+        message = f"{name} has shape {tuple(found)}, but arrays have two axes: {show_shape(shape)}; {remedy}"
         raise ShapeError(message)
     for size, actual in zip(shape, found, strict=True):
         expected = sizes.setdefault(size, actual) if size.is_Symbol else int(size)
@@ -93,7 +94,7 @@ def value_and_grad(
     backend
         "numpy", "torch" or "numba".
     wrt
-        Names whose derivatives are wanted; all if not given.
+        Name or names whose derivatives are wanted; all if not given.
 
     Returns
     -------
@@ -110,7 +111,7 @@ def value_and_grad(
         raise InvalidInputError(message)
     check_current(derivation)
     names, results, program = code_names(derivation.backward), derivation.results, derivation.backward
-    for name in results if wrt is None else (wrt := tuple(wrt)):
+    for name in results if wrt is None else (wrt := (wrt,) if isinstance(wrt, str) else tuple(wrt)):
         if name not in results:
             message = f"{name!r} has no derivative here (there are {', '.join(results)})"
             raise InvalidInputError(message)
@@ -129,11 +130,26 @@ def _executed(backend: str, derivation: Derivation) -> tuple[str, Callable[..., 
 
 def _converter(backend: str) -> tuple[Callable[[Any, Any], Any], Any]:
     if backend == "numpy":
-        return np.asarray, np.float64
+        return partial(_real, np.asarray), np.dtype(float)
     if backend == "numba":
-        return partial(np.require, requirements=["C", "W"]), np.float64
+        return partial(_real, partial(np.require, requirements=["C", "W"])), np.dtype(float)
     torch = import_module("torch")
-    return lambda value, dtype: torch.as_tensor(value, dtype=dtype).detach(), torch.float64
+
+    def tensor(value: Any, dtype: Any) -> Any:
+        # torch has no negative strides.
+        given = np.asarray(value, order="C") if isinstance(value, np.ndarray) else value
+        return torch.as_tensor(given, dtype=dtype).detach()
+
+    return partial(_real, tensor), torch.float64
+
+
+def _real(convert: Callable[[Any, Any], Any], value: Any, dtype: Any) -> Any:
+    """Convert to an array, but not None, which would become NaN, nor what would lose its imaginary parts."""
+    kind = getattr(value, "dtype", type(value).__name__)
+    if kind is not dtype and re.search("complex|NoneType", str(kind)):
+        message = f"{kind} is not real"
+        raise TypeError(message)
+    return convert(value, dtype)
 
 
 def check_current(derivation: object) -> None:

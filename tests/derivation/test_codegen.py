@@ -106,6 +106,14 @@ def test_torch_tensors_go_in_and_come_out():
     assert not grads["a"].requires_grad
 
 
+@pytest.mark.parametrize("backend", [*BACKENDS, "numba"])
+def test_an_array_may_run_backwards(backend):
+    x = np.arange(6.0).reshape(3, 2)[::-1, ::-1]
+    value, grads = compiled("l = sum(x * x * c)", backend, x=("N", "D"), c=(1, "D"))(x=x, c=x[:1])
+    assert value == (x * x * x[0]).sum()
+    np.testing.assert_array_equal(grads["x"], 2 * x * x[0])
+
+
 @pytest.mark.parametrize(
     ("arrays", "kind", "message"),
     [
@@ -115,6 +123,8 @@ def test_torch_tensors_go_in_and_come_out():
         ({"x": np.ones(3), "b": np.ones((1, 3))}, ShapeError, r"reshape\(-1, 1\)"),
         ({"x": np.ones((2, 3)), "b": np.ones((1, 4))}, ShapeError, "D is 3, not 4"),
         ({"x": np.ones((2, 3)), "b": np.ones((2, 3))}, ShapeError, "1 is 1, not 2"),
+        ({"x": None, "b": np.ones((1, 3))}, InvalidInputError, "NoneType is not real"),
+        ({"x": 1j * np.ones((2, 3)), "b": np.ones((1, 3))}, InvalidInputError, "complex128 is not real"),
         ({"x": "text", "b": np.ones((1, 3))}, InvalidInputError, "no array of real numbers"),
     ],
 )
@@ -138,6 +148,11 @@ def test_only_wanted_derivatives_are_computed():
     assert "dx" not in f.source
     with pytest.raises(InvalidInputError, match="'V' has no derivative here"):
         value_and_grad(derivation, wrt=["V"])
+
+
+def test_one_name_is_wanted_as_it_is_spelled():
+    f = value_and_grad(trace(NETWORK, **NETWORK_SHAPES).vjp(), wrt="W1")
+    assert "return l, {'W1': dW1}" in f.source
 
 
 def test_a_derivation_with_a_function_redefined_since_is_refused():

@@ -316,6 +316,16 @@ def test_an_unknown_function_is_told_from_those_known(name, hint):
             "x has shape (3,), but arrays have two axes: (N, D); use x.reshape(-1, 1)",
         ),
         (
+            {"x": np.ones((1, 2, 3)), "b": np.ones((1, 3))},
+            "x has shape (1, 2, 3), but arrays have two axes: (N, D); reshape x to two",
+        ),
+        ({"x": 1.0, "b": [[1.0]]}, "x has shape (), but arrays have two axes: (N, D); write [[x]]"),
+        ({"x": None, "b": [[1.0]]}, "an input is no array of real numbers (NoneType is not real)"),
+        (
+            {"x": np.array([[1j]]), "b": [[1.0]]},
+            "an input is no array of real numbers (complex128 is not real)",
+        ),
+        (
             {"x": np.ones((2, 3)), "b": np.ones((1, 4))},
             "b has shape (1, 4), declared (1, D): D is 3, not 4",
         ),
