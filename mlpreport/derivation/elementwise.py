@@ -145,7 +145,7 @@ def _checked(name: str, definition: Callable[[sp.Symbol], sp.Expr]) -> sp.Expr:
     exact = exact.rewrite((sp.Max, sp.Min, sp.sign), sp.Piecewise)
     # One inside the other leaves a condition of conditions, which no language prints.
     exact = sp.piecewise_fold(exact) if exact.has(sp.ITE) else exact
-    exact = exact.rewrite(_HYPERBOLIC, sp.exp)
+    exact = _joined(exact.rewrite(_HYPERBOLIC, sp.exp))
     if unknown := {
         str(type(part).__name__) for part in sp.preorder_traversal(exact) if not isinstance(part, _KNOWN)
     }:
@@ -163,6 +163,31 @@ def _fraction(number: sp.Float) -> sp.Rational:
 def _power(base: sp.Expr, exponent: sp.Expr) -> sp.Expr:
     """Write a power with a variable exponent with exp, for which everything has rules."""
     return base**exponent if exponent.is_number else sp.exp(exponent * sp.log(base))
+
+
+def _joined(expression: sp.Expr) -> sp.Expr:
+    """Give a point at which several pieces tie to the piece below; ties decided one by one may fit neither side."""
+    if len(expression.atoms(sp.Piecewise)) <= 1:
+        return expression
+    try:
+        if any(relation.as_set().has(sp.ConditionSet, sp.CRootOf) for relation in expression.atoms(sp.Rel)):
+            return expression
+        pairs = sp.piecewise_fold(expression).as_expr_set_pairs()
+    except (
+        NotImplementedError,
+        AttributeError,
+    ):  # conditions that SymPy does not solve, or no pieces are left
+        return expression
+    ties = {point: piece for piece, places in pairs if places.is_FiniteSet for point in places}
+    pieces, joined = [], set()
+    for piece, places in pairs:
+        parts = places.args if places.is_Union else (places,)
+        ends = {part.end for part in parts if part.is_Interval} & ties.keys()
+        own = {point for point in ends if piece.subs(U, point) == ties[point].subs(U, point)}
+        if not places.is_FiniteSet:
+            pieces.append((piece, places.union(sp.FiniteSet(*own)).as_relational(U)))
+        joined |= own
+    return sp.Piecewise(*pieces[:-1], (pieces[-1][0], True)) if ties and joined == ties.keys() else expression
 
 
 def _stairs(argument: sp.Expr, at_jump: sp.Expr = sp.S.Half) -> sp.Expr:

@@ -349,6 +349,41 @@ def test_a_power_that_is_complex_is_refused():
         register_elementwise("own_function", lambda u: (-2) ** u)
 
 
+TIES = {
+    "celu": (
+        lambda u: sp.Max(0, u) + sp.Min(0, 2 * (sp.exp(u / 2) - 1)),
+        lambda x: torch.celu(x, 2.0),
+    ),
+    "selu": (
+        lambda u: 1.0507009873554805 * (sp.Max(0, u) + sp.Min(0, 1.6732632423543772 * (sp.exp(u) - 1))),
+        torch.selu,
+    ),
+    "leaky": (
+        lambda u: sp.Max(0, u) + sp.Min(0, u) / 100,
+        lambda x: torch.nn.functional.leaky_relu(x, 0.01),
+    ),
+    "same": (lambda u: sp.Max(0, u) - sp.Max(0, -u), lambda x: x * 1),
+    "clipped": (lambda u: sp.Max(-2, u) - sp.Max(1, u), lambda x: x.clamp(-2, 1) - 1),
+    "jumping": (lambda u: sp.sign(u) + sp.Max(0, u), lambda x: torch.sign(x) + torch.relu(x)),
+    "unsolved": (lambda u: sp.Max(1, u) + sp.Min(2, sp.erf(u)), lambda x: x.clamp(min=1) + torch.erf(x)),
+}
+"""Sums of maxima and minima, and what torch calls them."""
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "numba"])
+@pytest.mark.parametrize("name", TIES)
+def test_where_several_pieces_tie_the_slope_is_that_of_torch(name, backend):
+    definition, reference = TIES[name]
+    register_elementwise(name, definition)
+    x = torch.tensor([[-3.0, -1e-20, 0.0, 1e-20, 0.5, 3.0]], dtype=torch.float64, requires_grad=True)
+    expected = reference(x)
+    (slope,) = torch.autograd.grad(expected.sum(), x)
+    derivation = trace(f"l = sum({name}(x))", x=("N", "D")).vjp()
+    value, grads = value_and_grad(derivation, backend)(x=x.detach().numpy())
+    assert value == pytest.approx(expected.sum().item(), rel=1e-14)
+    np.testing.assert_allclose(np.asarray(grads["x"]), slope.numpy(), rtol=1e-14)
+
+
 def test_what_is_not_carried_out_in_a_definition_is_carried_out():
     assert register_elementwise("own_slope", lambda u: sp.Derivative(sp.sin(u), u)).expression == sp.cos(U)
 
