@@ -116,13 +116,13 @@ def _times(term: Term, factor: sp.Expr) -> Term | None:
         case "num", _:
             (value,) = term.parts
             return num(value * factor) if sp.count_ops(value * factor) <= sp.count_ops(value) else None
-        case "neg", (inner,) if new := _times(inner, factor):
-            return -new
-        case "*", (a, b):
+        case "neg" | "T" | "sum" | "mean", (inner,) if new := _times(inner, factor):
+            return build(term.op, new, *term.parts[1:])
+        case "*" | "@", (a, b):
             if new := _times(a, factor):
-                return b if new == num(1) else new * b
+                return b if new == num(1) else build(term.op, new, b)
             if new := _times(b, factor):
-                return a if new == num(1) else a * new
+                return a if new == num(1) else build(term.op, a, new)
         case "/", (a, b):
             if new := _times(b, 1 / factor):
                 return a if new == num(1) else a / new

@@ -10,6 +10,10 @@ TRANSPOSE = "the transpose"
 PRODUCT = "@ needs as many columns on the left as rows on the right"
 GRADIENT = "the gradient is "
 PROGRAMS = {
+    "classes": (
+        "z = x @ W\np = sigmoid(z)\nl = -sum(y*log(p) + (1 - y)*log(1 - p))/N",
+        {"x": ("N", "D"), "W": ("D", 1), "y": ("N", 1)},
+    ),
     "network": (
         NETWORK,
         {"x": ("N", "D"), "W1": ("D", "H"), "b1": (1, "H"), "W2": ("H", 1), "b2": (1, 1), "y": ("N", 1)},
@@ -30,6 +34,7 @@ PROGRAMS = {
     "centred": ("m = mean(x, axis=0)\nc = x - m\nl = sum(c**3)", {"x": ("N", "D")}),
     "logsumexp": ("l = sum(log(sum(exp(x), axis=1)))", {"x": ("N", "D")}),
     "scaled": ("l = sum(s * log(sum(exp(x), axis=1)))", {"s": ("N", 1), "x": ("N", "D")}),
+    "quadratic": ("l = sum(x @ A * x)", {"x": ("N", "D"), "A": ("D", "D")}),
     "square": ("h = a @ b\nl = sum(h**3)", {"a": ("N", "N"), "b": ("N", "N")}),
 }
 DIAGNOSES = [
@@ -131,6 +136,20 @@ DIAGNOSES = [
         "log(sum(exp(x)))",
         "the sum must run over columns (axis 1) only: log(sum(exp(x), axis=1))",
     ),
+    (
+        "quadratic",
+        "x",
+        "2 * x @ A",
+        "there is a factor 2 too many, and the term dt1 @ A.T is missing: x @ A + dt1 @ A.T",
+    ),
+    (
+        "network",
+        "W2",
+        "2 * dz4.T @ z3",
+        "there is a factor 2 too many, and the result must be transposed: (dz4.T @ z3).T",
+    ),
+    ("network", "b1", "sum(2 * dz2, axis=0)", "there is a factor 2 too many: sum(dz2, axis=0)"),
+    ("classes", "W", "2 * x.T @ (p - y) / N", "there is a factor 2 too many: x.T @ (p - y) / N"),
     ("square", "h", "3*h*h.T", "h must not be transposed: 3 * h * h"),
     ("square", "a", "dh @ b", f"{TRANSPOSE} b.T must stand on the right of a matrix product: dh @ b.T"),
     ("square", "h", "3*h @ h", "the product must be taken entry by entry: 3 * h * h"),
