@@ -10,6 +10,7 @@ import sympy as sp
 
 from mlpreport.derivation.elementwise import H, U, by_value, derivative, elementwise
 from mlpreport.derivation.program import ONE, OPERATIONS, Program, Shape, Term
+from mlpreport.derivation.symmetries import corners
 
 _OUTERMOST = "differentiate the outer operation, then what is inside"
 REASONS = {
@@ -185,12 +186,10 @@ def edge(program: Program, value: sp.Indexed, target: sp.Indexed) -> tuple[list[
     local = sp.diff(formula, target)
     if local != lines[-1].rhs:
         lines.append(line(lhs, local, "coordinate rule", name))
-    collapsed = collapse(local)
-    if collapsed != local:
+    if (collapsed := collapse(local)) != local:
         lines.append(line(lhs, collapsed, "collapse"))
     lines += map(_slope, sorted(collapsed.atoms(Phi) - formula.atoms(Phi), key=sp.default_sort_key))
-    own = _own_value(collapsed, formula, value, target)
-    if own != collapsed:
+    if (own := _own_value(collapsed, formula, value, target)) != collapsed:
         lines.append(line(lhs, own, "own value", user))
     return lines, own
 
@@ -246,5 +245,6 @@ def _slope(phi: Phi) -> Line:
     """State the derivative of a registered function, computed from its definition."""
     name, order, _ = phi.args
     formula = phi_formula(name, order)
-    kink = f"; at u = 0 it is {formula.subs(U, 0)}, by definition" if formula.has(sp.Piecewise) else ""
-    return line(Phi(name, order, U), formula, "derivative of a function", name, kink)
+    chosen = " and ".join(f"at u = {u} it is {formula.subs(U, u)}" for u in corners(formula))
+    told = f"; {chosen}, by definition" if chosen else ""
+    return line(Phi(name, order, U), formula, "derivative of a function", name, told)

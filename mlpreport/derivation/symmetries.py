@@ -11,6 +11,9 @@ _POINTS = tuple(sp.Rational(n, 7) for n in (-31, -17, -5, -1, 2, 3, 12, 29))
 _FACTORS = (sp.Rational(1, 3), sp.Rational(5, 2))
 _DEGREES = (1, 2, 3, 4)
 
+_NEAR, _JUMP = sp.Rational(1, 10**9), 1e-6
+"""How far beside a point one looks for a jump, and a smaller difference than that of any jump."""
+
 ANYWHERE = (-float("inf"), float("inf"))
 """Stands for kinks that cannot be listed."""
 
@@ -74,13 +77,30 @@ def _zero(gap: sp.Expr) -> bool:
     return all(abs(gap.subs(U, point).evalf(30)) < sp.Float("1e-25") for point in _POINTS)
 
 
+def corners(slope: sp.Expr) -> list[sp.Expr]:
+    """Points at which a slope jumps, so that its value there is a choice; none if SymPy cannot list them."""
+    points = _edges(slope) if slope.has(sp.Piecewise, sp.sign) else None
+    # Limits of pieces are beyond SymPy.
+    return [
+        u for u in points or () if abs(slope.subs(U, u + _NEAR) - slope.subs(U, u - _NEAR)).evalf() > _JUMP
+    ]
+
+
 def _kinks(f: sp.Expr) -> tuple[float, ...]:
+    points = _edges(f)
+    return ANYWHERE if points is None else tuple(map(float, points))
+
+
+def _edges(f: sp.Expr) -> list[sp.Expr] | None:
+    """Points at which pieces may meet, in order; None if they are infinitely many, or SymPy does not find them."""
     edges = {relation.lhs - relation.rhs for relation in f.atoms(sp.core.relational.Relational)}
     edges |= {part.args[0] for part in f.atoms(sp.Abs, sp.sign, sp.Heaviside)}
-    found = sp.Union(*(sp.solveset(edge, U, sp.S.Reals) for edge in edges))
-    # There may be infinitely many, or SymPy does not find them.
-    listed = isinstance(found, sp.FiniteSet) or found is sp.S.EmptySet
-    return tuple(sorted(map(float, found))) if listed else ANYWHERE
+    try:
+        found = sp.Union(*(sp.solveset(edge, U, sp.S.Reals) for edge in edges))
+        listed = isinstance(found, sp.FiniteSet) or found is sp.S.EmptySet
+        return sorted(found, key=float) if listed else None
+    except (NotImplementedError, TypeError, ValueError):  # what it calls a solution may be no real number
+        return None
 
 
 def _limit(f: sp.Expr, end: sp.Expr) -> float | None:

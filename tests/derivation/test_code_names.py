@@ -88,14 +88,14 @@ def test_directions_and_shared_parts_have_names_of_their_own():
     assert tangents["l"].item() == pytest.approx(np.e * (1.5 + 0.5), rel=1e-15)
 
 
-@pytest.mark.parametrize("name", ["erf", "float", "u", "a0", "abs", "empty", "total", "i"])
+@pytest.mark.parametrize("name", ["erf", "u", "abs", "total"])
 def test_functions_may_be_called_like_parts_of_the_code(name):
     register_elementwise(name, lambda u: u / (1 + sp.Abs(u)) + sp.erf(u))
     derivation = trace(f"m = {name}(x)\nl = sum(gelu(m) * m)", x=("N", "D")).vjp()
     x = torch.tensor([[0.3, -1.2]], dtype=torch.float64, requires_grad=True)
     m = x / (1 + x.abs()) + torch.erf(x)
     (torch.nn.functional.gelu(m) * m).sum().backward()
-    backends = ("numpy", "torch", "numba") if name not in {"abs", "total", "i"} else ("numpy", "torch")
+    backends = ("numpy", "torch", "numba") if name == "erf" else ("numpy", "torch")
     for backend in backends:
         gradient = value_and_grad(derivation, backend)(
             x=x.detach() if backend == "torch" else x.detach().numpy()
@@ -103,7 +103,7 @@ def test_functions_may_be_called_like_parts_of_the_code(name):
         np.testing.assert_allclose(gradient["x"], x.grad, rtol=1e-13)
 
 
-@pytest.mark.parametrize("name", ["total", "i", "abs"])
+@pytest.mark.parametrize("name", ["total", "abs"])
 def test_a_function_called_like_a_part_of_compiled_loops_is_refused_there(name):
     register_elementwise(name, lambda u: u**3)
     derivation = trace(f"l = sum({name}(x))", x=("N", "D")).vjp()

@@ -216,8 +216,6 @@ PARTIAL = {
     "sqrt": sp.sqrt,
     "entropy": lambda u: -u * sp.log(u) - (1 - u) * sp.log(1 - u),
     "reciprocal": lambda u: 1 / u,
-    "arcsine": sp.asin,
-    "root": lambda u: u ** sp.Rational(1, 3),
     "root_of_abs": lambda u: sp.sqrt(sp.Abs(u)),
 }
 
