@@ -35,7 +35,8 @@ def diagnosis(
             yield f"the term {text(part)} is missing", added
 
     once = list(changes(claim))
-    twice = ((f"{what}, and {more}", new) for what, old in once for more, new in changes(old))
+    pairs = ((what, more, new) for what, old in once for more, new in changes(old))
+    twice = ((f"{what}, and {more}", new) for what, more, new in pairs if what != more)
     for tried in (once, twice):
         right = [(what, text(new)) for what, new in tried if all(each.accepts(new) for each in found)]
         if right:
@@ -52,7 +53,8 @@ def _other(
         if problem:
             return f"{misfit(claim, derivation[wrt].shape) or problem}."
     if factor := _factor(claim, found):
-        return f"wrong factor: multiply by {text(num(factor))}."
+        mended = _times(claim, factor) or num(factor) * claim
+        return f"wrong factor, multiply by {text(num(factor))}: {text(mended)}."
     for name, shape in derivation.program.inputs.items():
         if shape[1] != ONE and _right_if_rows_sum_to_one(derivation, wrt, claim, name):
             return f'this is right only if the rows of {name} sum to 1: assume="rows_sum_to_one:{name}".'

@@ -87,7 +87,7 @@ DIAGNOSES = [
         f"{TRANSPOSE} x.T must stand on the left of a matrix product, and dz1 must not be transposed: x.T @ dz1",
     ),
     ("network", "z2", "dz3 * z3", "the shape is right, the values are not"),
-    ("network", "yhat", "3*(yhat - y)/N", "wrong factor: multiply by 2/3"),
+    ("network", "yhat", "3*(yhat - y)/N", "wrong factor, multiply by 2/3: 2 * (yhat - y) / N"),
     (
         "network",
         "z1",
@@ -98,8 +98,8 @@ DIAGNOSES = [
     ("row means", "m", "dc", "the sign is wrong, and a sum over columns (axis 1) is missing: sum(-dc, axis=1)"),
     ("row means", "m", "-sum(dc)", "the sum must run over columns (axis 1) only: -sum(dc, axis=1)"),
     ("row means", "m", "1", "wrong shape: (1, 1) instead of (N, 1)"),
-    ("row means", "x", "c", "wrong factor: multiply by 2/(D*N)"),
-    ("scores", "q", "ds @ k", "wrong factor: multiply by D**(-1/2)"),
+    ("row means", "x", "c", "wrong factor, multiply by 2/(D*N): 2/(D*N) * c"),
+    ("scores", "q", "ds @ k", "wrong factor, multiply by D**(-1/2): D**(-1/2) * (ds @ k)"),
     (
         "scores",
         "s",
