@@ -134,7 +134,8 @@ def _smallest(derivation: Derivation, wrt: str, claim: Term, large: list[Judge])
     sizes = list(large[0].sizes)
     choices = sorted(product(range(1, _LARGEST + 1), repeat=len(sizes)), key=lambda c: (np.prod(c), c))
     small = (
-        judge(derivation, wrt, dict(zip(sizes, chosen, strict=True)), seed=1, unit=0.5) for chosen in choices
+        judge(derivation, wrt, dict(zip(sizes, chosen, strict=True)), seed=1, unit=0.5, short=True)
+        for chosen in choices
     )
     failing = next(each for each in chain(small, large) if each and not each.accepts(claim))
     named = {str(size): n for size, n in failing.sizes.items()}

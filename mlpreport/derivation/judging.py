@@ -91,14 +91,23 @@ def judges(derivation: Derivation, wrt: str) -> list[Judge]:
     return [each for each in found if each] + [replace(each, lenient=True) for each in further if each]
 
 
-def judge(
-    derivation: Derivation, wrt: str, sizes: Mapping[sp.Expr, int], *, seed: int, unit: float
+def judge(  # noqa: PLR0913 - what is drawn, and how
+    derivation: Derivation,
+    wrt: str,
+    sizes: Mapping[sp.Expr, int],
+    *,
+    seed: int,
+    unit: float,
+    short: bool = False,
 ) -> Judge | None:
-    """Draw inputs at which the loss and its gradients are finite; None if that does not succeed."""
+    """Draw inputs, with few digits if they are to be short, at which the loss and its gradients are finite.
+
+    None if that does not succeed.
+    """
     program, frame = derivation.program, plain(derivation.program, FLOATS, sizes)
     # Some functions are defined for positive entries only, or for entries below 1.
     for signs in ((-unit, unit), (unit,), (unit / 64,)):
-        inputs = drawn(program, frame, partial(_multiples, np.random.default_rng(seed), signs))
+        inputs = drawn(program, frame, partial(_multiples, np.random.default_rng(seed), signs, short))
         try:
             arrays, gradients = autograd(program, inputs, {})
         except ZeroDivisionError:  # by N - 1, where N is 1
@@ -110,5 +119,9 @@ def judge(
     return None
 
 
-def _multiples(stream: np.random.Generator, signs: Sequence[float], _: str, shape: tuple[int, ...]) -> Array:
-    return stream.integers(1, 6, size=shape) * stream.choice(signs, size=shape)
+def _multiples(
+    stream: np.random.Generator, signs: Sequence[float], short: bool, _: str, shape: tuple[int, ...]
+) -> Array:
+    # Whole multiples may meet at a kink.
+    sizes = stream.integers(1, 6, size=shape) if short else stream.uniform(1, 5, size=shape)
+    return sizes * stream.choice(signs, size=shape)

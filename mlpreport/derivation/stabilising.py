@@ -72,19 +72,18 @@ def _factored(term: Term, power: int = 1) -> list[tuple[Term, int]]:
 
 
 def _product(factors: Iterable[tuple[Term, int]]) -> Term:
-    parts: dict[int, list[Term]] = {1: [], -1: []}
-    for part, power in factors:
-        parts[power].append(part)
-    above, below = (reduce(mul, parts[power], num(1)) for power in (1, -1))
-    return above / below if parts[-1] else above
+    above, below = ([part for part, power in factors if power == sign] for sign in (1, -1))
+    product = reduce(mul, above) if above else num(1)
+    return product / reduce(mul, below) if below else product
 
 
 def _function(term: Term) -> tuple[sp.Expr, Term] | None:
     """Read an elementwise term in one variable, or in one argument of exponentials, as an expression in U."""
-    cores = {_core(t.operands[0]) for t in nodes(term) if t.op == "exp"}
+    arguments = [_affine(t.operands[0]) for t in nodes(term) if t.op == "exp"]
+    cores = {core for _, _, core in arguments}
     leaf = cores.pop() if len(cores) == 1 else None
     if leaf is not None and leaf.op != "var":
-        term = term.xreplace({leaf: build("var", "core", *leaf.shape)})
+        term = _in_core(term, leaf, build("var", "the core", *leaf.shape))
     every = set(nodes(term))
     leaves = [t for t in every if t.op == "var"]
     if len(leaves) != 1 or any(t.op not in ELEMENTWISE | {"var", "num"} for t in every):
@@ -95,16 +94,42 @@ def _function(term: Term) -> tuple[sp.Expr, Term] | None:
     return (formula, leaf or leaves[0]) if formula.free_symbols == {U} else None
 
 
-def _core(term: Term) -> Term:
-    """Return the argument of an exponential without signs and numbers."""
+def _in_core(term: Term, core: Term, variable: Term) -> Term:
+    """Write a term with a variable in place of its core, which in exponents may stand in other words."""
+    if term == core:
+        return variable
+    if term.op == "exp":
+        scale, shift, _ = _affine(term.operands[0])
+        return build("exp", num(scale) * variable + num(shift))
+    return term.rewritten(lambda part: _in_core(part, core, variable))
+
+
+def _affine(term: Term) -> tuple[sp.Expr, sp.Expr, Term]:
+    """Split an argument into a number times a core plus a number."""
     match term.op, term.operands:
         case "neg", (inner,):
-            return _core(inner)
-        case "*" | "/" | "+" | "-", (a, b) if b.op == "num":
-            return _core(a)
-        case "*" | "+" | "-", (a, b) if a.op == "num":
-            return _core(b)
-    return term
+            scale, shift, core = _affine(inner)
+            return -scale, -shift, core
+        case "+" | "-", (a, b) if "num" in {a.op, b.op}:
+            sign = 1 if term.op == "+" else -1
+            if b.op == "num":
+                scale, shift, core = _affine(a)
+                return scale, shift + sign * b.parts[0], core
+            scale, shift, core = _affine(b)
+            return sign * scale, a.parts[0] + sign * shift, core
+        case "*" | "/", _:
+            return _affine_product(term)
+    return sp.S.One, sp.S.Zero, term
+
+
+def _affine_product(term: Term) -> tuple[sp.Expr, sp.Expr, Term]:
+    factors = _factored(term)
+    number = sp.Mul(*(part.parts[0] ** power for part, power in factors if part.op == "num"))
+    rest = sorted(((part, power) for part, power in factors if part.op != "num"), key=str)
+    if len(rest) == 1 and rest[0][1] == 1:
+        scale, shift, core = _affine(rest[0][0])
+        return number * scale, number * shift, core
+    return number, sp.S.Zero, _product(rest)
 
 
 def _mapped(formula: sp.Expr, operand: Term, named: dict[sp.Expr, str]) -> Term:

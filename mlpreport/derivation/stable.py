@@ -54,7 +54,7 @@ def _in_sigmoid(expression: sp.Expr, u: sp.Symbol) -> sp.Expr | None:
 
 
 def _stable_log(inner: sp.Expr, u: sp.Symbol) -> sp.Expr:
-    parts = [part.as_coeff_Mul() for part in sp.Add.make_args(sp.expand(inner))]
+    parts = [part.as_independent(u, as_Add=False) for part in sp.Add.make_args(sp.expand(inner))]
     match sorted(parts, key=lambda part: part[1] != 1):
         case [(a, v), (b, sp.exp() as w)] if a > 0 < b and (v == 1 or isinstance(v, sp.exp)):
             # log(exp(v) + exp(w)) = v + softplus(w - v)

@@ -243,3 +243,18 @@ def test_a_claim_that_has_no_number_at_some_sizes_is_diagnosed(loss, claim):
 def test_a_change_may_have_no_real_value():
     program = trace("v = mean(x**2)\nl = (v + 0.01)**0.5", x=("N", "D"))
     assert not explain(program, "v", "dl/2*(v + 0.01)**0.5").agrees
+
+
+@pytest.mark.parametrize(
+    ("loss", "claim"),
+    [
+        ("mean(size(y - z))", "(z - y)/size(z - y)/N"),
+        ("sum(leaky(z))", "0.01 + 0.99*relu'(z)"),
+        ("sum(hard_tanh(z))", "relu'(z + 1) - relu'(z - 1)"),
+    ],
+)
+def test_a_claim_may_differ_at_a_kink(loss, claim):
+    register_elementwise("size", sp.Abs)
+    register_elementwise("leaky", lambda u: sp.Max(u, u / 100))
+    register_elementwise("hard_tanh", PIECES["hard_tanh"])
+    assert explain(trace(f"l = {loss} + 0*sum(y)", y=("N", 1), z=("N", 1)), "z", claim).agrees

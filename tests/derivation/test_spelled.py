@@ -4,6 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 import sympy as sp
+import torch
 
 from mlpreport.derivation import register_elementwise, trace, value_and_grad
 from mlpreport.derivation.pointwise import loops_of
@@ -22,6 +23,7 @@ SPELLED = {
     "softplus of a product": ("y = 0*x + 1\nl = mean(log(1 + exp(-y*x)))", 500, [0, -0.5]),
     "sigmoid of a node": ("z = 2*x\nl = mean(1 / (1 + exp(z)))", 0.5, [0, 0]),
     "two exponentials": ("l = sum(log(2*exp(x) + exp(-x)/2)) - log(2) + log(2)", 2000, [1, -1]),
+    "moved": ("l = sum(log(1 + exp(1 - x))) + sum(log(1 + exp(x - 1)))", 2000, [1, -1]),
     "log-sum-exp": ("l = log(sum(exp(x)))", 1000, [1, 0]),
     "softmax": ("l = sum((exp(x) / sum(exp(x), axis=1))**2)", 1, [0, 0]),
 }
@@ -69,3 +71,38 @@ def test_the_logarithm_of_a_hyperbolic_cosine_is_right_everywhere():
         with mpmath.workdps(500):
             expected = float(mpmath.log(mpmath.cosh(mpmath.mpf(at))))
         assert value_and_grad(derivation)(x=[[at]])[0] == pytest.approx(expected, rel=1e-14)
+
+
+PRODUCTS = {
+    "sigmoid": ("l = sum(exp(-y*z) / (1 + exp(-y*z)))", lambda u: torch.sigmoid(-u)),
+    "tanh": ("l = sum((exp(2*y*z) - 1) / (exp(2*y*z) + 1))", torch.tanh),
+    "moved softplus": ("l = mean(log(1 + exp(1 - y*z)))", lambda u: torch.nn.functional.softplus(1 - u)),
+    "swish": ("l = sum(z*y / (1 + exp(-y*z/2)))", lambda u: u * torch.sigmoid(u / 2)),
+    "log cosh": (
+        "l = sum(log(exp(y*z) + exp(-z*y)))",
+        lambda u: torch.logaddexp(u, -u),
+    ),
+}
+
+
+@pytest.mark.parametrize("at", [-800.0, 3.0, 800.0])
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_a_spelled_function_of_a_product_is_exact(name, at):
+    source, function = PRODUCTS[name]
+    y, z = (torch.tensor([[v]], dtype=torch.float64, requires_grad=True) for v in (2.0, at / 2))
+    expected = function(y * z).sum()
+    expected.backward()
+    derivation = trace(source, y=("N", 1), z=("N", 1)).vjp()
+    for backend in ("numpy", "torch"):
+        value, gradients = value_and_grad(derivation, backend)(y=y.detach().numpy(), z=z.detach().numpy())
+        assert value == pytest.approx(expected.item(), rel=1e-13, abs=1e-300)
+        for key, leaf in (("y", y), ("z", z)):
+            assert gradients[key].item() == pytest.approx(leaf.grad.item(), rel=1e-13, abs=1e-300)
+
+
+def test_an_input_may_be_called_core():
+    core, y = np.array([[2.0]]), np.array([[3.0]])
+    value = value_and_grad(trace("l = sum(core / (1 + exp(-core*y)))", core=("N", 1), y=("N", 1)).vjp())(
+        core=core, y=y
+    )[0]
+    assert value == pytest.approx(2 / (1 + np.exp(-6.0)), rel=1e-15)
