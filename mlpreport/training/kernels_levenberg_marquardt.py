@@ -84,22 +84,23 @@ def take_step(
     inverses: Vector,
     descent: Vector,
     point: Vector,
-) -> float:
+) -> tuple[float, float]:
     """Solve (normal + damping · I) descent = half the gradient, and set point = parameters - descent.
 
-    Return the decrease that the linearised residuals predict; NaN if the system is singular, and then the step is
-    the last one.
+    Return the decreases that the linearised residuals predict for this step, and for the best one in its direction,
+    which does not become small by damping; NaN if the system is singular, and then the step is the last one.
     """
-    size, predicted = parameters.size, math.nan
+    size, predicted, damped = parameters.size, math.nan, math.nan
     damp(normal, size, damping, matrix)
     if eliminate(matrix, size, inverses):
         substitute(matrix, size, inverses, descent)
-        predicted = 0.0
+        predicted, damped = 0.0, 0.0
         for i in range(size):
             predicted += descent[i] * (damping * descent[i] + normal[i, size])
+            damped += damping * descent[i] ** 2
     for i in range(size):
         point[i] = parameters[i] - descent[i]
-    return predicted
+    return predicted, (predicted - damped) ** 2 / (predicted - 2.0 * damped)
 
 
 @inner
@@ -141,12 +142,12 @@ def levenberg_marquardt(
             return iteration, NOT_FINITE
         if norm <= options[GRADIENT_TOLERANCE]:
             return iteration, CONVERGED
-        predicted = take_step(normal, damping, parameters, matrix, inverses, descent, point)
+        predicted, possible = take_step(normal, damping, parameters, matrix, inverses, descent, point)
         residual_function(point, problem, systems)
         new_value = objective(point, penalty, systems)
         gain = (value - new_value) / predicted
         if gain > 0.0:
-            converged = gain > TRUSTED_GAIN and predicted <= options[DECREMENT_TOLERANCE] * value
+            converged = gain > TRUSTED_GAIN and possible <= options[DECREMENT_TOLERANCE] * value
             for i in range(size):
                 parameters[i] = point[i]
             value = new_value

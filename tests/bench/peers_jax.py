@@ -143,7 +143,7 @@ def jax_lm(task: Task, *, batch: int, steps: int, damping: float, decrement: flo
         better = gain > 0
         done = jnp.where(
             better,
-            (gain > 0.25) & (predicted <= decrement * value),
+            (gain > 0.25) & ((step @ slope) ** 2 <= decrement * value * (step @ normal @ step)),
             (predicted <= 2e-16 * value) | (mu > 1e20),
         )
         now = jax.tree.map(lambda a, b: jnp.where(better, a, b), new, (value, normal, slope))

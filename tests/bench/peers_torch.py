@@ -103,7 +103,8 @@ def _levenberg_marquardt(rows, sizes, damping, decrement, maxiter):
         new = _linearised(residual, jac)
         gain = (value - new[0]) / predicted
         better = (gain > 0) & (failed == 0)
-        done = better & (gain > 0.25) & (predicted <= decrement * value)
+        possible = (step * slope).sum(1) ** 2 / torch.einsum("ri,rij,rj->r", step, normal, step)
+        done = better & (gain > 0.25) & (possible <= decrement * value)
         done |= ~better & ((predicted <= 2e-16 * value) | (mu > 1e20))
         rows = torch.where(better[:, None], rows + step, rows)
         value, slope = torch.where(better, new[0], value), torch.where(better[:, None], new[2], slope)

@@ -434,3 +434,15 @@ def test_short_fits_write_nothing(capsys):
     fit(LINE, DATA, restarts=3, seed=0, method="bfgs")
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "")
+
+
+@pytest.mark.parametrize("first_damping", [1e-2, 1e12])
+def test_a_step_that_damping_makes_short_is_no_convergence(first_damping):
+    architecture = Architecture((1, 3, 5, 4, 1), "relu")
+    ensemble = fit(
+        architecture, DATA, restarts=30, seed=0, method="levenberg-marquardt", first_damping=first_damping
+    )
+    steep = ensemble.gradient_norms > 1e-2
+    assert np.any(steep)
+    assert "converged" not in {reason for reason, s in zip(ensemble.stop_reasons, steep, strict=True) if s}
+    assert ensemble.losses.min() < 0.1
