@@ -1,8 +1,8 @@
 """Exact checks: matrix forms against raw derivatives, at random elements of a finite field.
 
 A sum of symbolic size is a weighted sum over a few points, with random weights that add up to the size: what holds for
-random entries and weights holds for all sizes. By Schwartz and Zippel an accident has a probability below 1e-14;
-of functions in pieces only those that random signs choose are met, so that these are compared numerically, too.
+random entries and weights holds for all sizes. By Schwartz and Zippel an accident has a probability below 1e-14. Which
+piece of a function in pieces is met is left to random signs, so that these are tried several times.
 """
 
 import random
@@ -30,6 +30,9 @@ GRAIN = 27720
 SMALL = 4096
 """Numerators and denominators up to this are recognised; by accident in one pair of 10^11."""
 
+
+PIECES = 16
+"""How often signs are drawn, where functions are in pieces."""
 
 POINTS = 3
 """Points over which a sum of symbolic size runs."""
@@ -120,11 +123,15 @@ def _power(base: Any, exponent: sp.Rational) -> Any:
     return base ** (int(exponent.p) * pow(root, -1, PRIME - 1) % (PRIME - 1))
 
 
-def in_field(attempt: Callable[[Domain, Draw], Iterable[str]]) -> tuple[str, ...]:
-    """Try at random elements until every square root exists."""
+def in_field(attempt: Callable[[Domain, Draw], Iterable[str]], *, times: int) -> tuple[str, ...]:
+    """Try at random elements, several times, until every square root exists."""
+    failures, left = dict[str, None](), times
     for seed in range(10_000):
         with suppress(NoRootError):
-            return tuple(dict.fromkeys(attempt(*field(seed))))
+            failures |= dict.fromkeys(attempt(*field(seed)))
+            left -= 1
+            if not left:
+                return tuple(failures)
     return ("no point with all square roots",)
 
 
@@ -155,7 +162,7 @@ def symbolic_sizes(derivation: Derivation, _: Mapping[sp.Expr, int]) -> tuple[in
             frame = frame.with_array(cotangent(program.loss, name), expected)
         return failures
 
-    return len(derivation.steps), in_field(attempt)
+    return len(derivation.steps), in_field(attempt, times=_times(derivation))
 
 
 def _chained(program: Program, name: str, frame: Frame) -> Any:
@@ -194,7 +201,11 @@ def entrywise(derivation: Derivation, sizes: Mapping[sp.Expr, int]) -> tuple[int
         at = Frame(domain, point, {}, {}, {})
         return [name for name, found, expected in pairs if at.value(found) != at.value(expected)]
 
-    return len(pairs), in_field(attempt)
+    return len(pairs), in_field(attempt, times=_times(derivation))
+
+
+def _times(derivation: Derivation) -> int:
+    return PIECES if derivation.pieces else 1
 
 
 def _scalar(derivation: Derivation, name: str, frame: Frame, leaves: Mapping[str, Any]) -> sp.Expr:

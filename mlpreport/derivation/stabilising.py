@@ -95,12 +95,10 @@ def _function(term: Term) -> tuple[sp.Expr, Term] | None:
 
 
 def _in_core(term: Term, core: Term, variable: Term) -> Term:
-    """Write a term with a variable in place of its core, which in exponents may stand in other words."""
-    if term == core:
-        return variable
-    if term.op == "exp":
-        scale, shift, _ = _affine(term.operands[0])
-        return build("exp", num(scale) * variable + num(shift))
+    """Write a term with a variable in place of its core, which may stand there in other words."""
+    scale, shift, found = _affine(term)
+    if found == core:
+        return num(scale) * variable + num(shift)
     return term.rewritten(lambda part: _in_core(part, core, variable))
 
 

@@ -258,3 +258,35 @@ def test_a_claim_may_differ_at_a_kink(loss, claim):
     register_elementwise("leaky", lambda u: sp.Max(u, u / 100))
     register_elementwise("hard_tanh", PIECES["hard_tanh"])
     assert explain(trace(f"l = {loss} + 0*sum(y)", y=("N", 1), z=("N", 1)), "z", claim).agrees
+
+
+BY_HAND = {
+    "classifier": (
+        "h = relu(x @ w)\np = sigmoid(h)\nl = -mean(y*log(p) + (1 - y)*log(1 - p))",
+        {"x": ("N", "D"), "w": ("D", 1), "y": ("N", 1)},
+        ("h", "(p - y)/N"),
+    ),
+    "layer norm": (
+        "c = x - mean(x, axis=1)\ns = (mean(c**2, axis=1) + 0.00001)**0.5\nh = c/s\nl = mean((relu(h*g + b) - y)**2)",
+        {"x": ("N", "D"), "g": (1, "D"), "b": (1, "D"), "y": ("N", "D")},
+        ("x", "(dh - mean(dh, axis=1) - h*mean(dh*h, axis=1))/s"),
+    ),
+    "attention": (
+        "s = q @ k.T\na = softmax(s)\no = relu(a @ v)\nl = mean((o - y)**2)",
+        {"q": ("N", "D"), "k": ("M", "D"), "v": ("M", "C"), "y": ("N", "C")},
+        ("s", "a*(da - sum(da*a, axis=1))"),
+    ),
+    "saturated": (
+        "l = sum(log(1 - sigmoid(relu(x @ W))))",
+        {"x": ("N", "D"), "W": ("D", "C")},
+        ("x", "-(sigmoid(relu(x @ W))*relu'(x @ W)) @ W.T"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_rounding_far_from_zero_is_no_fault_of_a_claim(name):
+    source, shapes, (wrt, claim) = BY_HAND[name]
+    derivation = trace(source, **shapes).vjp()
+    assert explain(derivation, wrt, claim).agrees
+    assert not explain(derivation, wrt, f"1.001*({claim})").agrees

@@ -78,6 +78,7 @@ PRODUCTS = {
     "tanh": ("l = sum((exp(2*y*z) - 1) / (exp(2*y*z) + 1))", torch.tanh),
     "moved softplus": ("l = mean(log(1 + exp(1 - y*z)))", lambda u: torch.nn.functional.softplus(1 - u)),
     "swish": ("l = sum(z*y / (1 + exp(-y*z/2)))", lambda u: u * torch.sigmoid(u / 2)),
+    "sums": ("l = sum((z*y + exp(z*y)) / (1 + exp(y*z)))", lambda u: (u - 1) * torch.sigmoid(-u) + 1),
     "log cosh": (
         "l = sum(log(exp(y*z) + exp(-z*y)))",
         lambda u: torch.logaddexp(u, -u),
