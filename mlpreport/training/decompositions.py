@@ -13,8 +13,11 @@ from mlpreport.training.limits import Step
 
 Values = Float64[np.ndarray, " n"]
 
-SATURATED = 1e-6
-"""A unit whose values stay this near to a limit of the activation, or whose arguments to 0, counts as constant."""
+SATURATED = 1e-15
+"""A unit whose values stay this near to a limit of the activation counts as constant: on a tail the loss may fall."""
+
+USELESS = 1e-6
+"""A unit counts as constant whose arguments stay this near to 0, and as idle with values so small behind it."""
 
 ALIKE = 1e-2
 """Units whose values differ by less, relative to their range, are tried as doubles."""
@@ -113,9 +116,9 @@ def _useless(
 ) -> str | None:
     if any(limit is not None and np.abs(values - limit).max() <= SATURATED for limit in limits):
         return "saturated"
-    if abs(out) * np.abs(values).max() <= SATURATED:
+    if abs(out) * np.abs(values).max() <= USELESS:
         return "idle"
-    return "still" if np.abs(arguments).max() <= SATURATED else None
+    return "still" if np.abs(arguments).max() <= USELESS else None
 
 
 def _steps_of(values: Values, limits: tuple[float | None, float | None], x: np.ndarray) -> list[Step] | None:

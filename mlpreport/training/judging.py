@@ -117,8 +117,9 @@ def _at_infinity_or_flat(
         if found is None or apart > (SAME_FUNCTION if found.at_infinity else SAME_VALUES) * scale:
             continue
         # Beside a unit without weights the gradient vanishes, too, only where there are no errors.
-        exact = found.measured.loss <= ZERO * scale**2
-        if not found.at_infinity and rests(measured) and (exact or not parts.still + parts.idle):
+        if parts.still + parts.idle and found.measured.loss > ZERO * scale**2:
+            continue
+        if not found.at_infinity and rests(measured):
             return _flat(found, train)
         if found.at_infinity and min(found.slopes) > 0:
             return _limit(found, measured, train, test)

@@ -132,14 +132,17 @@ def _newton_step(
 
 def descend(objective: Objective, start: Vector, *, iterations: int) -> Vector:
     """Minimise from a point with exact Hessians in a trust region."""
-    result = minimize(
-        objective.value_and_gradient,
-        start,
-        jac=True,
-        hess=objective.hessian,
-        method="trust-exact",
-        options={"maxiter": iterations, "gtol": 1e-9, "initial_trust_radius": 0.1},
-    )
+    try:
+        result = minimize(
+            objective.value_and_gradient,
+            start,
+            jac=True,
+            hess=objective.hessian,
+            method="trust-exact",
+            options={"maxiter": iterations, "gtol": 1e-9, "initial_trust_radius": 0.1},
+        )
+    except ValueError:  # a step overflowed
+        return start
     return np.asarray(result.x)
 
 

@@ -558,6 +558,32 @@ def test_a_unit_in_its_tail_is_not_called_constant_where_the_loss_falls(weight):
     assert certify(Architecture((1, 2, 1), "sigmoid"), DATA, parameters).verdict == "unproved"
 
 
+@pytest.mark.parametrize(
+    ("entry", "weight", "bias", "out"),
+    [(0, 1.0, -2.0, 0.0), (0, 0.0, 0.0, 0.0), (2, 0.0, 0.0, 0.0), (2, 0.1, -18.0, 0.5)],
+)
+def test_a_limit_is_none_where_a_further_unit_lets_the_loss_fall(entry, weight, bias, out):
+    W1, b1, W2, b2 = load_atlas(2).entries[entry].certificate.parameters.values()
+    parameters = {
+        "W1": np.column_stack([W1, [[weight]]]),
+        "b1": np.append(b1, bias),
+        "W2": np.vstack([W2, [[out]]]),
+        "b2": b2,
+    }
+    assert certify(Architecture((1, 3, 1), "sigmoid"), DATA, parameters).verdict == "unproved"
+
+
+def test_parameters_at_which_a_step_overflows_are_unproved():
+    W1, b1, W2, b2 = load_atlas(1).entries[0].certificate.parameters.values()
+    parameters = {
+        "W1": np.column_stack([W1, W1 / 2]),
+        "b1": np.append(b1, b1),
+        "W2": np.vstack([W2, [[1e150]]]),
+        "b2": b2,
+    }
+    assert certify(Architecture((1, 2, 1), "sigmoid"), DATA, parameters).verdict == "unproved"
+
+
 def test_a_function_of_the_reader_that_is_called_like_a_derivative_stays_what_it_is():
     mine = register_elementwise("sigmoid_d1", lambda u: 5 * sp.tanh(u))
     given = {"W1": [[1, 1.01]], "b1": [0.3, 0.31], "W2": [[100.0], [-102.0]], "b2": [0.0]}
