@@ -154,7 +154,7 @@ def _described(atlas: Atlas, data: Dataset) -> Iterator[Compared]:
 def _check_landing(atlas: Atlas, data: Dataset, sample: int, seed: int, where: str) -> None:
     chosen = np.random.default_rng(seed).choice(atlas.restarts, min(sample, atlas.restarts), replace=False)
     fits = retrained(atlas, data, chosen.tolist())
-    classes = np.array([_curve(atlas, entry, data) for entry in atlas.entries])
+    classes = np.array([entry.certificate.predict(data.train.x)[:, 0] for entry in atlas.entries])
     for index, curve in zip(chosen.tolist(), fits, strict=True):
         distances = np.sqrt(np.mean((classes - curve) ** 2, axis=1))
         label = atlas.labels[index]
@@ -164,11 +164,6 @@ def _check_landing(atlas: Atlas, data: Dataset, sample: int, seed: int, where: s
                 f"{distances[label]:.2g} away from it, entry {int(distances.argmin())} being the nearest; {REMEDY}"
             )
             raise CertificateError(message)
-
-
-def _curve(atlas: Atlas, entry: Entry, data: Dataset) -> Float64[np.ndarray, " n"]:
-    flat = np.concatenate([values.ravel() for values in entry.certificate.parameters.values()])
-    return outputs(atlas.architecture, flat[None], data.train.x)[0, :, 0]
 
 
 def retrained(atlas: Atlas, data: Dataset, indices: Sequence[int]) -> Float64[np.ndarray, "restart n"]:

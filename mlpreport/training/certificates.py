@@ -24,6 +24,7 @@ from mlpreport.training.comparison import (
     figures_of,
 )
 from mlpreport.training.freedom import as_network, free_coordinates
+from mlpreport.training.initialisation import flat_parameters
 from mlpreport.training.judging import SAME_FUNCTION, judge
 from mlpreport.training.limits import Limit
 from mlpreport.training.objective import Objective, Vector, network_objective
@@ -91,7 +92,7 @@ class Certificate:
 
     def predict(self, x: Float64[np.ndarray, "n inputs"]) -> Float64[np.ndarray, "n outputs"]:
         """Compute the outputs of the network at points x."""
-        flat = np.concatenate([values.ravel() for values in self.parameters.values()])
+        flat = flat_parameters(self.architecture, self.parameters)
         return unit_values(self.architecture, flat, checked_points("x", x, self.architecture.sizes[0]))[-1]
 
 

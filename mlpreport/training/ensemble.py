@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float64, Int64
 from mlpreport.checks import checked_whole
 from mlpreport.errors import MlpReportError
 from mlpreport.training.architecture import Architecture
+from mlpreport.training.initialisation import flat_parameters
 from mlpreport.training.problem import checked_points, outputs, unit_values
 
 
@@ -34,7 +35,7 @@ class Restart:
         return self._layers(x)[:-1]
 
     def _layers(self, x: Any) -> tuple[Float64[np.ndarray, "n units"], ...]:
-        flat = np.concatenate([values.ravel() for values in self.parameters.values()])
+        flat = flat_parameters(self.architecture, self.parameters)
         return unit_values(self.architecture, flat, checked_points("x", x, self.architecture.sizes[0]))
 
 

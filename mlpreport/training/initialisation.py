@@ -1,10 +1,12 @@
 """Starting parameters in the report's way: weights randn(in, out)/sqrt(in), biases randn(out)/sqrt(out)."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float64, UInt32, UInt64
 
+from mlpreport.errors import ShapeError
 from mlpreport.training.architecture import Architecture
 
 Words = UInt32[np.ndarray, " restart"]
@@ -70,3 +72,23 @@ def split_parameters(
         named[name] = flat[:, start:stop].reshape(len(flat), *shape)
         start = stop
     return named
+
+
+def flat_parameters(
+    architecture: Architecture, parameters: Mapping[str, Float64[np.ndarray, "..."]]
+) -> Float64[np.ndarray, " parameter"]:
+    """Put W1, b1, W2, … of one network behind each other.
+
+    Raises
+    ------
+    ShapeError
+        If one is missing or does not fit the architecture: kernels would read beyond the end.
+    """
+    shapes = architecture.parameter_shapes
+    found = {name: parameters[name].shape for name in shapes if name in parameters}
+    if found != shapes:
+        message = (
+            f"parameters have {found}, but {architecture.label} needs {shapes}; give them as in a Restart"
+        )
+        raise ShapeError(message)
+    return np.concatenate([parameters[name].ravel() for name in shapes])

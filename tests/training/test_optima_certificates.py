@@ -12,7 +12,7 @@ from flint import arb
 
 from mlpreport.data import Dataset, Sample, noisy_sine
 from mlpreport.derivation import elementwise, register_elementwise, trace, value_and_grad
-from mlpreport.errors import CertificateError, InvalidInputError
+from mlpreport.errors import CertificateError, InvalidInputError, ShapeError
 from mlpreport.training import Architecture, Restart, fit
 from mlpreport.training.atlas import load_atlas
 from mlpreport.training.certificates import certify, verify
@@ -621,3 +621,13 @@ def test_a_certificate_predicts_what_its_loss_says():
     certificate = load_atlas(3).entries[0].certificate
     errors = certificate.predict(DATA.train.x) - DATA.train.y
     assert np.mean(errors**2) == pytest.approx(certificate.loss, rel=1e-12)
+
+
+@pytest.mark.parametrize("change", [lambda p: {"W1": p["W1"]}, lambda p: p | {"W1": np.ones((1, 2))}])
+def test_parameters_of_another_network_predict_nothing(change):
+    certificate = load_atlas(1).entries[0].certificate
+    parameters = change(certificate.parameters)
+    restart = Restart(certificate.architecture, 0, parameters, 0.0, 0.0, 0.0, 0, "converged")
+    for network in (replace(certificate, parameters=parameters), restart):
+        with pytest.raises(ShapeError, match=r"parameters have .* but 1-1-1 sigmoid needs"):
+            network.predict(DATA.test.x)
