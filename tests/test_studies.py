@@ -31,6 +31,24 @@ def test_the_best_of_each_set_is_its_lowest_training_error():
     assert arm("a", [3, 1, 2, 9, 8, 7, 0], [0] * 7).best_of(3).tolist() == [1, 5]
 
 
+def test_a_restart_whose_training_broke_off_is_the_best_of_no_set():
+    nan = float("nan")
+    assert arm("a", [3, nan, 2, nan, nan, 7], [0] * 6).best_of(3).tolist() == [2, 5]
+
+
+def test_a_test_error_of_nan_is_worse_than_any_number():
+    one, other = arm("one", [1, 1, 1], [np.nan, 1, np.nan]), arm("other", [1, 1, 1], [5, np.nan, np.nan])
+    assert study(one, other).worse("one", "other", factor=10, size=1).count == 1
+    assert study(one, other).worse("other", "one", factor=10, size=1).count == 1
+
+
+@pytest.mark.parametrize("factor", [float("nan"), "a", None, -1, 0, True])
+def test_a_factor_that_is_no_positive_number_is_refused(factor):
+    one = arm("one", [1], [1])
+    with pytest.raises(InvalidInputError, match=r"factor = .*must be a finite number of more than 0"):
+        study(one).worse("one", "one", factor=factor, size=1)
+
+
 def test_sets_are_compared_one_by_one():
     one = arm("one", [2, 1, 1, 2, 5, 6], [9, 4, 1, 9, 3, 9])  # best tests 4, 1, 3
     other = arm("other", [1, 2, 1, 2], [1, 9, 2, 9])  # best tests 1, 2

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from mlpreport.checks import checked_name, checked_whole
+from mlpreport.checks import checked_name, checked_number, checked_whole
 from mlpreport.errors import InvalidInputError
 from mlpreport.training.optima import wilson as wilson_interval
 
@@ -59,10 +59,13 @@ class Arm:
     deviations: Float64[np.ndarray, " restart"]
 
     def best_of(self, size: int) -> Int64[np.ndarray, " set"]:
-        """Return, for each disjoint set of `size` restarts in order, the index of its lowest training error."""
+        """Return, for each disjoint set of `size` restarts in order, the index of its lowest training error.
+
+        NaN, where training broke off, is no error, and the lowest only of a set that has no other.
+        """
         checked_whole("size", size, range(1, len(self.losses) + 1))
         count = len(self.losses) // size
-        sets = self.losses[: count * size].reshape(count, size)
+        sets = _or_infinite(self.losses[: count * size]).reshape(count, size)
         best: Int64[np.ndarray, " set"] = np.arange(count) * size + np.argmin(sets, axis=1)
         return best
 
@@ -84,9 +87,11 @@ class Study:
     def worse(self, name: str, than: str, *, factor: float, size: int = 10) -> Share:
         """Count the sets of restarts whose best network in training tests more than `factor` times worse.
 
-        Set by set: the best of the n-th set of one arm against the best of the n-th set of the other.
+        Set by set: the best of the n-th set of one arm against the best of the n-th set of the other. A test error of
+        NaN is worse than every number.
         """
-        one, other = (arm.test_losses[arm.best_of(size)] for arm in (self[name], self[than]))
+        factor = checked_number("factor", factor, example=10, positive=True)
+        one, other = (_or_infinite(arm.test_losses[arm.best_of(size)]) for arm in (self[name], self[than]))
         count = min(len(one), len(other))
         return wilson(int(np.sum(one[:count] > factor * other[:count])), count)
 
@@ -101,6 +106,10 @@ class Study:
         lines = [json.dumps(_arm_to_json(arm)) for arm in self.arms]
         text = json.dumps({**head, "digest": self.digest()}, indent=1)
         return text[:-2] + ',\n "arms": [\n' + ",\n".join(lines) + "\n]}\n"
+
+
+def _or_infinite(values: Float64[np.ndarray, " restart"]) -> Float64[np.ndarray, " restart"]:
+    return np.where(np.isnan(values), np.inf, values)
 
 
 def _arm_to_json(arm: Arm) -> dict[str, Any]:
