@@ -91,6 +91,8 @@ def _telling(name: str) -> Iterator[None]:
 
 
 def _encode(value: object, array: Callable[[np.ndarray], object]) -> object:
+    if isinstance(value, np.generic):
+        value = value.item()
     if is_dataclass(value):
         named = {field.name: _encode(getattr(value, field.name), array) for field in fields(value)}
         return {"kind": type(value).__name__, **named}

@@ -35,9 +35,12 @@ def test_an_unknown_experiment_suggests_the_nearest():
         ("architectures", ("1-2-1 sigmoid",)),
         ("architectures", TINY.architectures * 2),
         ("data", None),
+        ("name", 5),
+        ("same_function", 0),
+        ("same_function", "a"),
     ],
 )
-def test_an_experiment_without_parts_to_train_is_refused(name, value):
+def test_an_experiment_of_which_no_result_can_be_made_is_refused(name, value):
     with pytest.raises(InvalidInputError, match=f"{name} = "):
         replace(TINY, **{name: value})
 

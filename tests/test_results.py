@@ -1,5 +1,6 @@
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,6 +32,13 @@ def test_a_saved_result_comes_back_bit_for_bit(tmp_path, name):
     saved = trained()
     loaded = Result.load(saved.save(tmp_path / name))
     assert list(leaves(loaded)) == list(leaves(saved))
+
+
+@pytest.mark.parametrize("name", ["result.json", "result.npz"])
+def test_numbers_of_numpy_are_saved_as_numbers(tmp_path, name):
+    given = {"seed": np.int64(3), "noise": np.float64("inf"), "half": np.float32(0.5), "is": np.bool_(1)}
+    loaded = Result.load(replace(result("numbers"), description=given).save(tmp_path / name))
+    assert loaded.description == {"seed": 3, "noise": float("inf"), "half": 0.5, "is": True}
 
 
 @pytest.mark.parametrize("name", ["result.json", "result.npz"])

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
+from mlpreport.checks import checked_number, checked_text
 from mlpreport.data import Dataset, noisy_sine
 from mlpreport.errors import InvalidInputError
 from mlpreport.training import Architecture
@@ -42,7 +43,10 @@ class Experiment:
 
     def __post_init__(self) -> None:
         """Refuse parts that cannot be trained."""
+        checked_text("name", self.name, example="two-units")
         _check_parts(self.architectures, self.data)
+        if self.same_function is not None:
+            checked_number("same_function", self.same_function, example=1e-3, positive=True)
 
 
 def _check_parts(parts: object, data: object) -> None:
