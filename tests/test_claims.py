@@ -6,6 +6,7 @@ import pytest
 from examples import merged, optimum, record, result
 
 from mlpreport.claims import CLAIMS, judge
+from mlpreport.data import noisy_sine
 from mlpreport.errors import InvalidInputError
 from mlpreport.experiments import EXPERIMENTS
 from mlpreport.studies import Arm, Study
@@ -83,6 +84,8 @@ def merging(factor):
     return result("two-units", replace(units(2, losses), parameters=grown))
 
 
+NAN = float("nan")
+OTHER_DATA = replace(two_units([], losses=[0.1]), data=noisy_sine(seed=2))
 CONSTANT = result("x")["constant"].loss
 CASES = [
     ("starts-like-xavier", (), "partly"),
@@ -102,10 +105,23 @@ CASES = [
     ("several-optima", (two_units([(0.1, range(300)), (0.2, [300])]),), "partly"),
     ("worst-optimum", (two_units([(0.1, range(3)), (0.44, range(2)), (0.6, [1])]),), "reproduced"),
     ("worst-optimum", (two_units([(0.1, range(3)), (0.3, range(2)), (0.44, [1])]),), "refuted"),
+    ("worst-optimum", (two_units([(0.1, [0]), (0.3, [1])]),), "not testable"),
+    ("worst-optimum", (two_units([], losses=[0.1]),), "not testable"),
+    ("global-optimum", (two_units([], losses=[float("nan")]),), "not testable"),
     ("global-optimum", (two_units([], losses=[0.0797, 0.3]),), "refuted"),
     ("global-optimum", (two_units([], losses=[0.0795, 0.3]),), "partly"),
     ("start-decides", (two_units([], losses=[0.1, 0.3]), two_units([], losses=[0.3, 0.3])), "partly"),
     ("start-decides", (two_units([], losses=[0.1, 0.3]), two_units([], losses=[0.1, 0.3])), "reproduced"),
+    ("start-decides", (two_units([], losses=[NAN, 0.3]), two_units([], losses=[0.1, 0.3])), "partly"),
+    ("start-decides", (two_units([], losses=[NAN, 0.3]), two_units([], losses=[NAN, 0.3])), "reproduced"),
+    ("start-decides", (two_units([], losses=[NAN]), two_units([], losses=[NAN])), "not testable"),
+    ("start-decides", (two_units([], losses=[0.1]), two_units([], losses=[0.1, 0.1])), "not testable"),
+    (
+        "start-decides",
+        (two_units([], losses=[0.1]), replace(two_units([], losses=[0.1]), description={"seed": 5})),
+        "not testable",
+    ),
+    ("start-decides", (two_units([], losses=[0.1]), OTHER_DATA), "not testable"),
     ("training-error-falls", (USUAL,), "reproduced"),
     ("training-error-falls", (widths((0.37, 0.08, 0.0073, 0.0074, 0.003, 0.002), [1] * 6),), "partly"),
     ("ten-overfits", (USUAL, OVERFIT), "reproduced"),
@@ -123,7 +139,7 @@ CASES = [
     ("inevitable-overfitting", (study(_3=0.01, _50=40.0, _50_decayed=0.2),), "reproduced"),
     ("approach-as-square", (partial(merging, 1.01),), "reproduced"),
     ("approach-as-square", (partial(merging, 1.1),), "refuted"),
-    ("approach-as-square", (two_units([], losses=[0.3, 0.3]),), "refuted"),
+    ("approach-as-square", (two_units([], losses=[0.3, 0.3]),), "not testable"),
     ("units-are-features", (hidden(False, False, False),), "reproduced"),
     ("units-are-features", (hidden(True, False, True),), "partly"),
     ("units-are-features", (hidden(True, True, True),), "refuted"),
@@ -145,6 +161,29 @@ CASES = [
 def test_the_verdict_follows_the_numbers(name, results, outcome):
     results = [result() if callable(result) else result for result in results]
     assert judge(name, *results).verdict.outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("name", "results", "sentence"),
+    [
+        ("start-decides", [two_units([], losses=[0.1])] * 2, "0 % of the restarts: the start decides."),
+        (
+            "global-optimum",
+            [two_units([], losses=[0.0795])],
+            "The lowest of 1 restarts does not lie above it.",
+        ),
+        ("approach-as-square", [partial(merging, -1)], "Only 0 lie above it"),
+        ("approach-as-square", [two_units([], losses=[0.3])], "None of 1 restarts ends near the limit."),
+        ("units-are-features", [hidden(True, True, True)], "In the three-unit network two units are copies"),
+        ("units-are-features", [hidden(False, False, False)], "two-unit network differ (0."),
+        ("units-are-features", [hidden(False, False, False)], "and the ten differ as well (0."),
+        ("units-are-features", [hidden(False, False, True)], "and the ten contain copies (1.0000)."),
+        ("three-units-details", [first_units(losses=(0.37, 0.08, 0.0083))], "is above the noise floor"),
+    ],
+)
+def test_the_sentence_follows_the_numbers(name, results, sentence):
+    results = [result() if callable(result) else result for result in results]
+    assert sentence in judge(name, *results).verdict.because.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_every_claim_is_tested():

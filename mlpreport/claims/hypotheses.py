@@ -62,8 +62,8 @@ def _two_units_improve(result: Result) -> Verdict:
 def _three_units_details(result: Result) -> Verdict:
     three, floor = network(result, 3), result["true sine"].loss
     because = (
-        f"The best network is at the noise floor ({three.loss:.6f} against {floor:.6f}); "
-        f"{percent(np.mean(three.losses < 2 * floor))} of the restarts come within twice the floor."
+        f"The best network is {'at' if three.loss <= floor else 'above'} the noise floor ({three.loss:.6f} against "
+        f"{floor:.6f}); {percent(np.mean(three.losses < 2 * floor))} of the restarts come within twice the floor."
     )
     return Verdict(
         "reproduced" if three.loss <= floor else "refuted",

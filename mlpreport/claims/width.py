@@ -130,13 +130,13 @@ def _inevitable_overfitting(study: Study) -> Verdict:
 @claim("units-are-features", "2.4", "Every hidden unit learns a feature of the data.", "hidden-units")
 def _units_are_features(result: Result) -> Verdict:
     alike = [largest_correlation(network(result, count).hidden) for count in (2, 3, 10)]
-    because = (
-        "In the three-unit network the units differ (the most alike pair correlates at "
-        f"{alike[1]:.3f}). The two units of the "
-        f"two-unit network are one step drawn twice ({alike[0]:.6f}), and the ten contain "
-        f"copies as well ({alike[2]:.4f})."
-    )
     distinct = [value < 0.99 for value in alike]  # a copy, as the eye sees it
+    because = (
+        f"In the three-unit network {'the units differ' if distinct[1] else 'two units are copies'} "
+        f"(the most alike pair correlates at {alike[1]:.3f}). The two units of the "
+        f"two-unit network {'differ' if distinct[0] else 'are one step drawn twice'} ({alike[0]:.6f}), and the ten "
+        f"{'differ' if distinct[2] else 'contain copies'}{' as well' * (distinct[0] == distinct[2])} ({alike[2]:.4f})."
+    )
     outcome: Outcome = "reproduced" if all(distinct) else "partly" if any(distinct) else "refuted"
     numbers = tuple(
         (f"{n} units: largest correlation", value, "below 0.99 is distinct")
