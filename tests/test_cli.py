@@ -72,6 +72,19 @@ def test_a_place_that_fails_while_it_is_written_is_an_environment_problem(number
     assert done.stderr == "mlpreport: file.npz: no place; free the place or choose another\n"
 
 
+def test_the_package_run_as_a_module_is_the_command_line():
+    help_, wrong = (
+        subprocess.run(
+            [sys.executable, "-m", "mlpreport", *arguments], capture_output=True, text=True, check=False
+        )
+        for arguments in (["--help"], ["explain", "nowhere.txt", "W", "x"])
+    )
+    assert help_.returncode == 0
+    assert help_.stdout.startswith("usage: mlpreport ")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("mlpreport: cannot read nowhere.txt")
+
+
 def test_an_atlas_that_was_altered_fails_with_status_one(tmp_path, capsys):
     text = save_atlas(load_atlas(1), tmp_path).read_text()
     (tmp_path / "1.json").write_text(
