@@ -1,14 +1,18 @@
 """What an Experiment gave: frozen numbers and arrays that go to JSON or npz and come back the same, never pickle."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from mlpreport.checks import checked_sizes, checked_whole
 from mlpreport.data import Dataset, Sample
-from mlpreport.errors import InvalidInputError
+from mlpreport.derivation.elementwise import elementwise
+from mlpreport.errors import InvalidInputError, ShapeError
 from mlpreport.stored import json_text, read_file, read_json, write_file
 
 
@@ -30,6 +34,10 @@ class FunctionCurve:
     argument: Float64[np.ndarray, " points"]
     value: Float64[np.ndarray, " points"]
     slope: Float64[np.ndarray, " points"]
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that do not belong to the same points."""
+        _check_lengths(self, ("argument", "value", "slope"), len(self.argument))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +81,22 @@ class EnsembleRecord:
     output_bias: float
     optima: tuple[OptimumRecord, ...]
 
+    def __post_init__(self) -> None:
+        """Refuse what is not of one architecture, or not of the same restarts."""
+        restarts = len(self.losses)
+        _check_lengths(self, ("test_losses", "gradient_norms", "iterations", "stop_reasons"), restarts)
+        checked_whole("best", self.best, range(restarts))
+        elementwise(self.activation)
+        _check_parameters(checked_sizes(self.sizes), restarts, self.parameters)
+        if self.hidden.shape != (shape := (len(self.curve), len(self.output_weights))):
+            message = (
+                f"hidden has the shape {self.hidden.shape}, not {shape}, as curve and output_weights have it"
+            )
+            raise ShapeError(message)
+        for optimum in self.optima:
+            _check_lengths(optimum, ("curve",), len(self.curve))
+            _check_members(optimum.members, restarts)
+
     @property
     def loss(self) -> float:
         """Training MSE of the best restart."""
@@ -97,6 +121,17 @@ class Result:
     baselines: tuple[Baseline, ...]
     functions: tuple[FunctionCurve, ...]
     records: tuple[EnsembleRecord, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a Result of nothing, and curves that are not on its grid."""
+        if not self.records:
+            message = "records = (): a Result has one for each architecture; give at least one"
+            raise InvalidInputError(message)
+        _check_lengths(self, ("truth",), len(self.grid))
+        for part in (*self.baselines, *self.records):
+            _check_lengths(part, ("curve",), len(self.grid))
+        for sample in (self.data.train, self.data.test):
+            _check_lengths(sample, ("y",), len(sample.x))
 
     def __getitem__(self, key: str) -> EnsembleRecord | Baseline:
         """Return the record of an architecture ("1-2-1 sigmoid") or the baseline of that name ("line")."""
@@ -132,6 +167,34 @@ class Result:
     def load(cls, path: str | Path) -> "Result":
         """Read a file that `save` wrote."""
         return read_file(Path(path), cls, KINDS)
+
+
+def _check_lengths(part: object, names: Iterable[str], length: int) -> None:
+    for name in names:
+        found = len(getattr(part, name))
+        if found != length:
+            message = f"{type(part).__name__}.{name} has {found} entries; {length} belong to the others"
+            raise ShapeError(message)
+
+
+def _check_members(members: tuple[int, ...], restarts: int) -> None:
+    if not members:
+        message = "members = (): restarts ended in every optimum; give at least one"
+        raise InvalidInputError(message)
+    for member in members:
+        checked_whole("members", member, range(restarts))
+
+
+def _check_parameters(sizes: tuple[int, ...], restarts: int, parameters: dict[str, np.ndarray]) -> None:
+    expected: dict[str, tuple[int, ...]] = {}
+    for layer, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):
+        expected |= {f"W{layer}": (restarts, fan_in, fan_out), f"b{layer}": (restarts, fan_out)}
+    found = {name: values.shape for name, values in parameters.items()}
+    if list(found.items()) != list(expected.items()):  # networks are computed from them in this order
+        message = (
+            f"parameters have the shapes {found}; those of {restarts} restarts of {sizes} are {expected}"
+        )
+        raise ShapeError(message)
 
 
 @dataclass(frozen=True, eq=False)

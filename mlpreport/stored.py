@@ -67,9 +67,8 @@ def read_file(path: Path, kind: type[Kind], kinds: Kinds) -> Kind:
         If the file is not there, or holds anything else.
     """
     if not path.is_file():
-        message = (
-            f"{path} is not there; save() a {kind.__name__} under that name, or run the experiment again"
-        )
+        what = "is a folder" if path.is_dir() else "is not there"
+        message = f"{path} {what}; save() a {kind.__name__} under that name, or run the experiment again"
         raise InvalidInputError(message)
     with _telling(str(path)), path.open("rb") as file:
         if path.suffix != ".npz":

@@ -43,16 +43,17 @@ def record(label, losses, test_losses=None, *, curve=None, hidden=None, optima=(
     *sizes, activation = label.replace(" ", "-").split("-")
     losses = np.array(losses, dtype=float)
     grid = np.linspace(0, 13, 521)
+    network = Architecture(tuple(map(int, sizes)), activation)
     return EnsembleRecord(
         label=label,
-        sizes=tuple(map(int, sizes)),
+        sizes=network.sizes,
         activation=activation,
         losses=losses,
         test_losses=losses + 0.01 if test_losses is None else np.array(test_losses, dtype=float),
         gradient_norms=np.zeros(len(losses)),
         iterations=np.ones(len(losses), dtype=np.int64),
         stop_reasons=("converged",) * len(losses),
-        parameters={"W1": np.ones((len(losses), 1, 2)), "W2": np.ones((len(losses), 2, 1))},
+        parameters={name: np.ones((len(losses), *shape)) for name, shape in network.parameter_shapes.items()},
         best=int(np.argmin(losses)),
         curve=np.sin(grid) if curve is None else curve,
         hidden=np.ones((521, 1)) if hidden is None else hidden,

@@ -86,7 +86,7 @@ def merging(factor):
 
 NAN = float("nan")
 OTHER_DATA = replace(two_units([], losses=[0.1]), data=noisy_sine(seed=2))
-CONSTANT = result("x")["constant"].loss
+CONSTANT = USUAL["constant"].loss
 CASES = [
     ("starts-like-xavier", (), "partly"),
     ("softmax-amplifies", (), "partly"),

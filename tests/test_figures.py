@@ -37,7 +37,7 @@ def test_widths_has_a_panel_for_each_baseline_and_architecture():
 
 def test_optima_are_drawn_lowest_first_with_their_share():
     found = [optimum(0.3, range(50), 60), optimum(0.1, range(8), 60), optimum(0.2, range(2), 60)]
-    figure = figures.optima(result("two", record("1-2-1 sigmoid", [0.1], optima=found)), most=2)
+    figure = figures.optima(result("two", record("1-2-1 sigmoid", [0.1] * 60, optima=found)), most=2)
     titles = [axes.get_title() for axes in figure.axes]
     assert "0.1000" in titles[0]
     assert "13.3 % of restarts" in titles[0]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from examples import record, result, trained
+from examples import optimum, record, result, trained
 
 from mlpreport.errors import EnvironmentProblemError, InvalidInputError
 from mlpreport.results import Result
@@ -37,7 +37,9 @@ def test_a_saved_result_comes_back_bit_for_bit(tmp_path, name):
 @pytest.mark.parametrize("name", ["result.json", "result.npz"])
 def test_numbers_of_numpy_are_saved_as_numbers(tmp_path, name):
     given = {"seed": np.int64(3), "noise": np.float64("inf"), "half": np.float32(0.5), "is": np.bool_(1)}
-    loaded = Result.load(replace(result("numbers"), description=given).save(tmp_path / name))
+    loaded = Result.load(
+        replace(result("numbers", record("1-2-1 sigmoid", [0.5])), description=given).save(tmp_path / name)
+    )
     assert loaded.description == {"seed": 3, "noise": float("inf"), "half": 0.5, "is": True}
 
 
@@ -148,6 +150,63 @@ def test_a_result_with_a_field_of_another_type_is_refused(found, altered):
         InvalidInputError, match=r"is not a result saved by mlpreport \(.+\); run the experiment again"
     ):
         Result.from_json(text.replace(found, altered, 1))
+
+
+SMALL = result("small", record("1-2-1 sigmoid", [0.25, 0.5], optima=[optimum(0.25, [0, 1], 2)]))
+
+
+@pytest.mark.parametrize(
+    ("altered", "reason"),
+    [
+        ({"best": 2}, "best = 2: must be a whole number of at least 0 and at most 1"),
+        ({"best": -1}, "best = -1"),
+        ({"activation": "sigmoidal"}, "'sigmoidal'"),
+        ({"sizes": ["a"]}, "sizes = "),
+        ({"sizes": [1, "a", 1]}, "sizes = "),
+        ({"sizes": [1, 3, 1]}, "parameters have the shapes"),
+        ({"parameters": {}}, "parameters have the shapes {}"),
+        ({"stop_reasons": ["converged"]}, "EnsembleRecord.stop_reasons has 1 entries; 2 belong"),
+        ({"test_losses": {"array": [0.1], "dtype": "float64", "shape": [1]}}, "EnsembleRecord.test_losses"),
+        ({"curve": {"array": [0.1], "dtype": "float64", "shape": [1]}}, "hidden has the shape (521, 1)"),
+    ],
+)
+def test_a_result_whose_parts_do_not_fit_together_is_refused_by_field(altered, reason):
+    stored = json.loads(SMALL.to_json())
+    stored["records"][0] |= altered
+    with pytest.raises(InvalidInputError, match="is not a result saved by mlpreport") as refused:
+        Result.from_json(json.dumps(stored))
+    assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize("members", [["0"], [0.5], [2], [True], []])
+def test_members_that_are_no_restarts_are_refused(members):
+    stored = json.loads(SMALL.to_json())
+    stored["records"][0]["optima"][0]["members"] = members
+    with pytest.raises(InvalidInputError, match=r"is not a result saved by mlpreport \(members = "):
+        Result.from_json(json.dumps(stored))
+
+
+def test_parameters_in_another_order_are_refused():
+    stored = json.loads(SMALL.to_json())
+    parameters = stored["records"][0]["parameters"]
+    stored["records"][0]["parameters"] = dict(reversed(parameters.items()))
+    with pytest.raises(InvalidInputError, match="parameters have the shapes"):
+        Result.from_json(json.dumps(stored))
+
+
+@pytest.mark.parametrize(
+    ("field", "reason"), [("records", "records = "), ("truth", "Result.truth has 0 entr")]
+)
+def test_a_result_of_nothing_is_refused(field, reason):
+    empty = {"records": [], "truth": {"array": [], "dtype": "float64", "shape": [0]}}
+    stored = json.loads(SMALL.to_json()) | {field: empty[field]}
+    with pytest.raises(InvalidInputError, match=f"is not a result saved by mlpreport .{reason}"):
+        Result.from_json(json.dumps(stored))
+
+
+def test_a_folder_is_no_missing_file(tmp_path):
+    with pytest.raises(InvalidInputError, match=f"{tmp_path} is a folder; "):
+        Result.load(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["result.json", "result.npz"])

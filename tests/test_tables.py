@@ -45,7 +45,7 @@ def test_stop_reasons_are_counted():
 def test_the_most_frequent_optima_are_listed_lowest_first():
     found = [optimum(0.3, range(50), 60), optimum(0.1, range(8), 60), optimum(0.2, range(2), 60)]
     shown = tables.optima(
-        result("two", record("1-2-1 sigmoid", [0.1], optima=found)), "1-2-1 sigmoid", most=2
+        result("two", record("1-2-1 sigmoid", [0.1] * 60, optima=found)), "1-2-1 sigmoid", most=2
     )
     assert [row[0] for row in shown.rows] == ["0.100000", "0.300000"]
     assert shown.rows[1][2:5] == ("50", "83.3\N{NO-BREAK SPACE}%", "41.7 to 83.3\N{NO-BREAK SPACE}%")
