@@ -17,6 +17,7 @@ from jaxtyping import Float64
 
 from mlpreport.data import Dataset
 from mlpreport.derivation import ValueAndGrad, trace, value_and_grad
+from mlpreport.errors import InvalidInputError
 from mlpreport.experiments import GRID, Experiment, fit_ensemble
 from mlpreport.results import Result
 
@@ -29,6 +30,7 @@ FINE = 2e-3
 """Separation at which the error's derivative is taken: small for the theory, large for rounding."""
 
 Points = Float64[np.ndarray, "*place n"]
+Stacked = Mapping[str, Float64[np.ndarray, "restart ..."]]
 
 
 @cache
@@ -164,6 +166,7 @@ class Approach:
 
 def approach(name: str, result: Result, limit: PairLimit, *, within: float) -> Approach:
     """Pick the restarts of a two-unit result whose error is at most `within` times the limit's."""
+    _check_only_pair([record.label for record in result.records])
     (record,) = result.records
     near = np.flatnonzero(record.losses <= within * limit.loss)
     parameters = {key: values[near] for key, values in record.parameters.items()}
@@ -177,18 +180,20 @@ def approach(name: str, result: Result, limit: PairLimit, *, within: float) -> A
     )
 
 
-def separations(
-    parameters: Mapping[str, Float64[np.ndarray, "restart ..."]],
-) -> Float64[np.ndarray, " restart"]:
+def _check_only_pair(labels: list[str]) -> None:
+    if labels != ["1-2-1 sigmoid"]:
+        message = f"architectures = {', '.join(labels)}: only two sigmoid units merge here; give 1-2-1 sigmoid alone"
+        raise InvalidInputError(message)
+
+
+def separations(parameters: Stacked) -> Float64[np.ndarray, " restart"]:
     """Return 1/|d| of every two-unit network; a unit with a negative slope counts with σ(-z) = 1 - σ(z)."""
     upward = np.sign(parameters["W1"][:, 0, :]) * parameters["W2"][:, :, 0]
     apart: Float64[np.ndarray, " restart"] = 1 / np.abs(upward[:, 0] - upward[:, 1])
     return apart
 
 
-def parameter_norms(
-    parameters: Mapping[str, Float64[np.ndarray, "restart ..."]],
-) -> Float64[np.ndarray, " restart"]:
+def parameter_norms(parameters: Stacked) -> Float64[np.ndarray, " restart"]:
     """Return the Euclidean norm of all parameters of each network."""
     squares = [np.sum(values**2, axis=tuple(range(1, values.ndim))) for values in parameters.values()]
     norms: Float64[np.ndarray, " restart"] = np.sqrt(np.sum(squares, axis=0))
@@ -213,11 +218,20 @@ class Growth:
 
 def growth(experiment: Experiment, limit: PairLimit, *, iterations: tuple[int, ...], within: float) -> Growth:
     """Train the restarts of a two-unit Experiment again and again, each time for more iterations."""
+    _check_only_pair([architecture.label for architecture in experiment.architectures])
     (architecture,), data = experiment.architectures, experiment.data.draw()
+    if not iterations:
+        message = "iterations = (): say after how many to stop, as in (100, 1000)"
+        raise InvalidInputError(message)
     stopped = [
         fit_ensemble(replace(experiment, max_iterations=count), architecture, data) for count in iterations
     ]
     near = np.flatnonzero(stopped[-1].losses <= within * limit.loss)
+    if not near.size:
+        message = (
+            f"no restart ends within {within:g} times the limit's error; train more, longer, or raise within"
+        )
+        raise InvalidInputError(message)
     kept = [{key: values[near] for key, values in ensemble.parameters.items()} for ensemble in stopped]
     grid = np.linspace(*GRID)
     units = np.array([ensemble.restart(int(near[0])).hidden(grid[:, None])[0] for ensemble in stopped])

@@ -4,11 +4,12 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from examples import merged
+from examples import merged, record, result
 from matplotlib.figure import Figure
 
 from mlpreport import figures, tables
 from mlpreport.data import noisy_sine
+from mlpreport.errors import InvalidInputError
 from mlpreport.experiments import EXPERIMENTS, run
 from mlpreport.merging import (
     approach,
@@ -18,6 +19,7 @@ from mlpreport.merging import (
     separations,
     step_and_bump,
 )
+from mlpreport.training import Architecture
 
 DATA = noisy_sine()
 X, Y = DATA.train.x[:, 0], DATA.train.y[:, 0]
@@ -124,6 +126,28 @@ def test_parameters_grow_and_units_merge_with_more_iterations():
     for values, sign in ((grown.norms, 1), (grown.separations, -1), (grown.excesses, -1)):
         assert (sign * np.diff(values, axis=0) > 0).all()
     assert np.ptp(grown.units[-1], axis=1).max() < 1e-3
+
+
+OTHERS = (Architecture((1, 3, 1), "sigmoid"), Architecture((1, 2, 1), "tanh"))
+SEVERAL = (Architecture((1, 2, 1), "sigmoid"), Architecture((1, 1, 1), "sigmoid"))
+
+
+@pytest.mark.parametrize("networks", [OTHERS[:1], OTHERS[1:], SEVERAL])
+def test_only_one_network_of_two_sigmoid_units_approaches_a_limit(networks):
+    _, limit = merged()
+    labels = [network.label for network in networks]
+    with pytest.raises(InvalidInputError, match=f"architectures = {', '.join(labels)}: only two sigmoid"):
+        approach("x", result("x", *(record(label, [0.08]) for label in labels)), limit, within=1.5)
+    with pytest.raises(InvalidInputError, match=f"architectures = {', '.join(labels)}: only two sigmoid"):
+        growth(replace(FEW, architectures=networks), limit, iterations=(1,), within=1.5)
+
+
+def test_growth_of_nothing_is_refused():
+    _, limit = merged()
+    with pytest.raises(InvalidInputError, match=r"iterations = \(\)"):
+        growth(FEW, limit, iterations=(), within=1.5)
+    with pytest.raises(InvalidInputError, match=r"no restart ends within 1\.5 times the limit's error"):
+        growth(replace(FEW, restarts=2), limit, iterations=(0, 1), within=1.5)
 
 
 def test_figures_of_merging_draw_what_the_records_hold():
