@@ -7,6 +7,7 @@ from operator import itemgetter
 import numpy as np
 
 from mlpreport.benchmark import Benchmark, Contest
+from mlpreport.errors import InvalidInputError
 from mlpreport.merging import Approach
 from mlpreport.numerals import number
 from mlpreport.results import Baseline, EnsembleRecord, Result
@@ -34,7 +35,8 @@ class Table:
 
     def _repr_markdown_(self) -> str:
         columns = zip(*self.rows, strict=True)
-        rule = ("--:" if all(map(_is_number, column)) else "---" for column in columns)
+        rule = ["--:" if all(map(_is_number, column)) else "---" for column in columns]
+        rule = rule or ["---"] * len(self.header)
         return "\n".join("| " + " | ".join(cells) + " |" for cells in (self.header, rule, *self.rows))
 
 
@@ -174,6 +176,9 @@ def _compared(contest: Contest) -> tuple[object, ...]:
 
 def basins(found: Mapping[str, Mapping[str, Share]]) -> Table:
     """Tabulate the share of restarts of each method in each class; the classes are named by their training error."""
+    if not found:
+        message = "found = {}: there is no class to tabulate; give basin_shares a smaller `least`"
+        raise InvalidInputError(message)
     methods = list(next(iter(found.values())))
     return table(("training MSE", *methods), ((name, *shares.values()) for name, shares in found.items()))
 

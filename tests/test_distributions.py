@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from examples import record, result
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from mlpreport import figures, tables
 from mlpreport.data import noisy_sine
@@ -68,6 +69,19 @@ def test_errors_by_iterations_draws_a_line_for_each_restart():
     training, test = figures.errors_by_iterations(results, "1-2-1 sigmoid").axes
     np.testing.assert_allclose(training.get_lines()[1].get_ydata(), [2, 0.2])
     np.testing.assert_allclose(test.get_lines()[0].get_ydata(), [3, 3])
+
+
+def test_errors_by_iterations_that_are_all_nan_leave_their_panels_empty():
+    nan = float("nan")
+    results = {n: result("x", record("1-2-1 sigmoid", [nan], [nan])) for n in (1, 10)}
+    figure = figures.errors_by_iterations(results, "1-2-1 sigmoid")
+    FigureCanvasAgg(figure).draw()
+    assert [axes.get_yscale() for axes in figure.axes] == ["log", "log"]
+
+
+def test_lines_of_many_names_differ():
+    (axes,) = figures.similarities({str(n): np.array([0.5]) for n in range(9)}).axes
+    assert len({(line.get_color(), str(line.get_linestyle())) for line in axes.get_lines()}) == 9
 
 
 def test_a_descent_shows_losses_and_dampings():

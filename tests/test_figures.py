@@ -9,6 +9,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from mlpreport import figures
 from mlpreport.derivation import trace
+from mlpreport.errors import InvalidInputError
 from mlpreport.experiments import function_curve
 from mlpreport.numerals import number
 from mlpreport.programs import worked_example
@@ -42,6 +43,14 @@ def test_optima_are_drawn_lowest_first_with_their_share():
     assert "0.1000" in titles[0]
     assert "13.3 % of restarts" in titles[0]
     assert "83.3 % of restarts" in titles[1]
+
+
+def test_optima_of_which_there_are_none_are_refused():
+    none = result("two", record("1-2-1 sigmoid", [0.1]))
+    with pytest.raises(InvalidInputError, match="'1-2-1 sigmoid' of result 'two' has no optima"):
+        figures.optima(none)
+    with pytest.raises(InvalidInputError, match="most = 0: must be a whole number of at least 1"):
+        figures.optima(trained(), most=0)
 
 
 def test_the_best_seen_are_drawn_with_both_errors():

@@ -168,6 +168,13 @@ def test_figures_of_merging_draw_what_the_records_hold():
     np.testing.assert_allclose(fit.get_ydata(), drawn.get_ydata(), atol=1e-3)
 
 
+def test_approaches_of_nothing_are_refused():
+    _, limit = merged()
+    nothing = approach("none", trained(), limit, within=0.5)
+    with pytest.raises(InvalidInputError, match="no restart of BFGS, Adam is near the limit"):
+        figures.approaches({"BFGS": nothing, "Adam": nothing}, limit)
+
+
 def test_a_table_of_approaches_counts_restarts_and_reasons():
     _, limit = merged()
     near = approach("BFGS", trained(), limit, within=1.5)

@@ -3,10 +3,11 @@ from math import factorial
 
 import numpy as np
 import pytest
-from examples import merged
+from examples import merged, trained
 
 from mlpreport import figures, tables
 from mlpreport.data import noisy_sine
+from mlpreport.errors import InvalidInputError
 from mlpreport.experiments import EXPERIMENTS, Slice, forms, loss_slice, restart_of, run
 from mlpreport.studies import basin_shares, certificates
 from mlpreport.training import Architecture, Restart, fit
@@ -93,6 +94,13 @@ def test_frequent_classes_are_certified_drawn_and_tabulated_lowest_first():
     rows = tables.certificates(found).rows
     assert rows[0][:2] == (f"{lowest.limit.loss:.12f}", lowest.verdict)
     assert [row[2] for row in rows] == [part.because for part in found]
+
+
+def test_only_classes_of_one_architecture_are_certified():
+    with pytest.raises(
+        InvalidInputError, match="'tiny' is of 1-1 linear, 1-2-1 sigmoid, 1-2-2-2-1 sigmoid; give one"
+    ):
+        certificates(trained(), most=1)
 
 
 def test_a_table_of_atlases_has_a_row_for_each_entry():

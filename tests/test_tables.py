@@ -4,6 +4,7 @@ import pytest
 from examples import optimum, record, result, trained
 
 from mlpreport import tables
+from mlpreport.errors import InvalidInputError
 from mlpreport.training.atlas import load_atlas
 
 
@@ -49,6 +50,17 @@ def test_the_most_frequent_optima_are_listed_lowest_first():
     )
     assert [row[0] for row in shown.rows] == ["0.100000", "0.300000"]
     assert shown.rows[1][2:5] == ("50", "83.3\N{NO-BREAK SPACE}%", "41.7 to 83.3\N{NO-BREAK SPACE}%")
+
+
+def test_a_table_without_rows_is_markdown_with_every_column():
+    shown = tables.optima(result("two", record("1-2-1 sigmoid", [0.1])), "1-2-1 sigmoid", most=2)
+    header, rule = shown._repr_markdown_().splitlines()
+    assert rule.count("|") == header.count("|") == 7
+
+
+def test_basins_without_a_class_are_refused():
+    with pytest.raises(InvalidInputError, match="no class to tabulate"):
+        tables.basins({})
 
 
 def test_one_architecture_is_compared_across_results():

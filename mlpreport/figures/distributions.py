@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from mlpreport.experiments import Slice
-from mlpreport.figures.style import BLUE, COLOURS, DASHES, GREY, STYLE, VERMILION, legend, make_panels
+from mlpreport.figures.style import BLUE, COLOURS, GREY, STYLE, VERMILION, legend, line_style, make_panels
 from mlpreport.results import Result
 from mlpreport.studies import Arm, Share, Study
 
@@ -45,7 +45,7 @@ def similarities(found: Mapping[str, Float64[np.ndarray, " restart"]]) -> Figure
     figure, (axes,) = make_panels(1, 1, height=3.0)
     for place, (name, values) in enumerate(found.items()):
         apart = np.maximum(1 - values, 1e-10)
-        _shares_below(axes, apart, color=COLOURS[place], ls=DASHES[place], label=name)
+        _shares_below(axes, apart, label=name, **line_style(place))
     axes.set_xscale("log")
     axes.set_xlabel("1 − correlation of the two most alike units")
     axes.set_ylabel("share of restarts below")
@@ -117,11 +117,12 @@ def errors_by_iterations(results: Mapping[int, Result], label: str) -> Figure:
     figure, panels = make_panels(1, 2, height=2.8)
     for axes, field, name in zip(panels, ("losses", "test_losses"), ("training", "test"), strict=True):
         values = np.array([getattr(result.record(label), field) for result in results.values()])
+        # Before anything is drawn: a logarithmic scale finds no limits in lines that are all NaN.
+        axes.set_xscale("log")
+        axes.set_yscale("log")
         axes.plot(list(results), values, color=BLUE, lw=1, alpha=0.6, marker=".", ms=4)
         first = next(iter(results.values()))["true sine"]
         axes.axhline(first.loss if field == "losses" else first.test_loss, color=GREY, lw=1, ls=(0, (4, 2)))
-        axes.set_xscale("log")
-        axes.set_yscale("log")
         axes.set_xlabel("iterations")
         axes.set_title(f"{name} error")
     return figure
@@ -131,7 +132,7 @@ def descent(losses: Mapping[str, Float64[np.ndarray, " iteration"]], dampings: S
     """The loss of one restart against iterations for each method, and below it the damping of the first."""
     figure, (top, bottom) = make_panels(2, 1, height=2.3)
     for place, (name, values) in enumerate(losses.items()):
-        top.plot(values, color=COLOURS[place], ls=DASHES[place], label=name)
+        top.plot(values, label=name, **line_style(place))
     bottom.plot(dampings, color=BLUE, marker=".")
     top.set_ylabel("mean squared error")
     bottom.set_ylabel("damping λ")

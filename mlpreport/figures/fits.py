@@ -8,14 +8,15 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlpreport.checks import POSITIVE, checked_whole
+from mlpreport.errors import InvalidInputError
 from mlpreport.figures.style import (
     BLUE,
-    COLOURS,
-    DASHES,
     GREY,
     STYLE,
     VERMILION,
     legend,
+    line_style,
     make_panels,
 )
 from mlpreport.numerals import number
@@ -58,7 +59,13 @@ def optima(
 
     With their certificates, in the same order, each has its verdict, and where there is a limit function, it too.
     """
+    checked_whole("most", most, POSITIVE)
     frequent = sorted(result.record(label).optima, key=lambda optimum: -optimum.count)[:most]
+    if not frequent:
+        message = (
+            f"{label!r} of result {result.experiment!r} has no optima; run its Experiment with same_function"
+        )
+        raise InvalidInputError(message)
     figure, panels = make_panels(-(-len(frequent) // 2), 2, height=2.15)
     for axes, optimum in zip(panels, sorted(frequent, key=lambda optimum: optimum.loss), strict=False):
         _data(axes, result, test=False)
@@ -173,11 +180,7 @@ def hidden_units(result: Result, label: str) -> Figure:
 
 def _unit_curves(axes: Axes, grid: np.ndarray, curves: np.ndarray) -> None:
     for unit in range(curves.shape[1]):
-        style = {
-            "color": COLOURS[unit % len(COLOURS)],
-            "ls": DASHES[(unit + unit // len(COLOURS)) % len(DASHES)],
-        }
-        axes.plot(grid, curves[:, unit], lw=1.5, **style)
+        axes.plot(grid, curves[:, unit], lw=1.5, **line_style(unit))
 
 
 def activation_fits(result: Result) -> Figure:

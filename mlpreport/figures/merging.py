@@ -8,6 +8,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlpreport.errors import InvalidInputError
 from mlpreport.figures.style import BLUE, COLOURS, GREY, INK, STYLE, VERMILION, legend, make_panels
 from mlpreport.merging import Approach, Growth, LimitMap, PairLimit
 from mlpreport.results import Result
@@ -84,8 +85,14 @@ def limit_map(record: LimitMap, limit: PairLimit) -> Figure:
 
 def approaches(found: Mapping[str, Approach], limit: PairLimit) -> Figure:
     """Error above the limit against separation for all restarts near it, and the line that theory predicts."""
+    near = {name: part for name, part in found.items() if len(part.norms)}
+    if not near:
+        message = (
+            f"no restart of {', '.join(found)} is near the limit; train more restarts, or pick within more"
+        )
+        raise InvalidInputError(message)
     figure, (axes,) = make_panels(1, 1, height=3.6)
-    for place, (name, part) in enumerate((name, part) for name, part in found.items() if len(part.norms)):
+    for place, (name, part) in enumerate(near.items()):
         style: dict[str, Any] = {
             "color": COLOURS[place],
             "marker": MARKERS[place],

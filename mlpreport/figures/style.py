@@ -48,6 +48,12 @@ def make_panels(rows: int, columns: int, *, height: float, sharex: bool = True) 
     return figure, list(grid.flat)
 
 
+def line_style(place: int) -> dict[str, Any]:
+    """Return colour and dash of the line at that place; the first 36 differ."""
+    round_ = place // len(COLOURS)
+    return {"color": COLOURS[place % len(COLOURS)], "ls": DASHES[(place + round_) % len(DASHES)]}
+
+
 def legend(figure: Figure, axes: Axes, columns: int) -> None:
     """Put one legend, made of the lines of `axes`, above all panels."""
     with rc_context(STYLE):

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float64
 
+from mlpreport.checks import POSITIVE, checked_whole
+from mlpreport.errors import InvalidInputError
 from mlpreport.experiments import restart_of
 from mlpreport.results import EnsembleRecord, OptimumRecord, Result
 from mlpreport.studies.study import Share, wilson
@@ -46,6 +48,11 @@ def basin_shares(
 
 def certificates(result: Result, *, most: int) -> tuple[Certificate, ...]:
     """Certify the `most` frequent classes of a Result of one architecture, lowest first, each by its first member."""
+    if len(result.records) != 1:
+        labels = ", ".join(record.label for record in result.records)
+        message = f"result {result.experiment!r} is of {labels}; give one of one architecture"
+        raise InvalidInputError(message)
+    checked_whole("most", most, POSITIVE)
     (record,) = result.records
     architecture = Architecture(record.sizes, record.activation)
     frequent = sorted(record.optima, key=lambda optimum: -optimum.count)[:most]
