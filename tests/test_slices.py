@@ -35,6 +35,14 @@ def test_all_forms_are_different_parameters_of_one_function(units, activation, s
         np.testing.assert_allclose(form.predict(X), restart.predict(X), atol=1e-9)
 
 
+@pytest.mark.parametrize(("label", "layers"), [("1-1 linear", 0), ("1-2-2-2-1 sigmoid", 3)])
+def test_forms_are_those_of_one_hidden_layer(label, layers):
+    with pytest.raises(
+        InvalidInputError, match=f"{label} has {layers} hidden layers; give a network with one"
+    ):
+        forms(restart_of(trained().record(label), 0))
+
+
 def test_a_restart_is_taken_out_of_a_result_whole():
     record = run(replace(EXPERIMENTS["two-units"], restarts=3)).records[0]
     restart = restart_of(record, 2)

@@ -9,6 +9,7 @@ from jaxtyping import Float64
 
 from mlpreport.data import Dataset
 from mlpreport.derivation.symmetries import symmetries
+from mlpreport.errors import InvalidInputError
 from mlpreport.results import EnsembleRecord
 from mlpreport.training import Architecture, Restart
 from mlpreport.training.symmetry import turned
@@ -34,10 +35,21 @@ def forms(restart: Restart) -> tuple[Restart, ...]:
     """Return every network that permuting the units of one hidden layer, and turning their signs, makes of this one.
 
     Signs are turned where the activation has f(-u) = c + s f(u), which its definition tells.
+
+    Raises
+    ------
+    InvalidInputError
+        If the network has no hidden layer, or more than one.
     """
+    hidden = restart.architecture.hidden
+    if len(hidden) != 1:
+        message = (
+            f"{restart.architecture.label} has {len(hidden)} hidden layers; give a network with one, as 1-2-1"
+        )
+        raise InvalidInputError(message)
     reflection = symmetries(restart.architecture.activation).reflection
-    orders = permutations(range(restart.architecture.hidden[0]))
-    turns = product((False, True) if reflection else (False,), repeat=restart.architecture.hidden[0])
+    orders = permutations(range(hidden[0]))
+    turns = product((False, True) if reflection else (False,), repeat=hidden[0])
     return tuple(
         replace(restart, parameters=_form(restart.parameters, list(order), np.array(units), reflection))
         for order, units in product(orders, turns)
