@@ -31,7 +31,7 @@ SMALL = 4096
 """Numerators and denominators up to this are recognised; by accident in one pair of 10^11."""
 
 
-PIECES = 16
+PIECES = 12
 """How often signs are drawn, where functions are in pieces."""
 
 POINTS = 3

@@ -29,7 +29,7 @@ UNITS = (2.0**-9,)
 UNITS_OF_PIECES = (0.5, 2.0, 8.0)
 """At steps of these sizes functions are met in every piece, when inputs are drawn some times."""
 
-TIMES = 4
+TIMES = 3
 
 
 @dataclass(frozen=True)

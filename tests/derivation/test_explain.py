@@ -271,11 +271,6 @@ BY_HAND = {
         {"x": ("N", "D"), "g": (1, "D"), "b": (1, "D"), "y": ("N", "D")},
         ("x", "(dh - mean(dh, axis=1) - h*mean(dh*h, axis=1))/s"),
     ),
-    "attention": (
-        "s = q @ k.T\na = softmax(s)\no = relu(a @ v)\nl = mean((o - y)**2)",
-        {"q": ("N", "D"), "k": ("M", "D"), "v": ("M", "C"), "y": ("N", "C")},
-        ("s", "a*(da - sum(da*a, axis=1))"),
-    ),
     "saturated": (
         "l = sum(log(1 - sigmoid(relu(x @ W))))",
         {"x": ("N", "D"), "W": ("D", "C")},
