@@ -27,9 +27,10 @@ UNITS = (2.0**-9,)
 """At steps of this size no function is saturated."""
 
 UNITS_OF_PIECES = (0.5, 2.0, 8.0)
-"""At steps of these sizes functions are met in every piece, when inputs are drawn some times."""
+"""At steps of these sizes functions are met in every piece."""
 
 TIMES = 3
+"""How often inputs are drawn at each of them."""
 
 
 @dataclass(frozen=True)
