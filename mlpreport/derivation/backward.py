@@ -60,6 +60,11 @@ class Derivation:
     of: Program | None = None
 
     @property
+    def tangents(self) -> bool:
+        """Whether its steps are tangents, from `jvp`, and no cotangents."""
+        return cotangent(self.program.loss, self.program.loss) not in self.backward.definitions
+
+    @property
     def pieces(self) -> bool:
         """Whether a function in it is made of pieces, so that what holds at some points need not at others."""
         return any(f.expression.has(sp.Piecewise, sp.Abs, sp.sign) for f in self.functions)

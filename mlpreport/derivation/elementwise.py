@@ -173,10 +173,8 @@ def _joined(expression: sp.Expr) -> sp.Expr:
         if any(relation.as_set().has(sp.ConditionSet, sp.CRootOf) for relation in expression.atoms(sp.Rel)):
             return expression
         pairs = sp.piecewise_fold(expression).as_expr_set_pairs()
-    except (
-        NotImplementedError,
-        AttributeError,
-    ):  # conditions that SymPy does not solve, or no pieces are left
+    # Conditions that SymPy does not solve, or no pieces are left.
+    except (NotImplementedError, AttributeError):
         return expression
     ties = {point: piece for piece, places in pairs if places.is_FiniteSet for point in places}
     pieces, joined = [], set()

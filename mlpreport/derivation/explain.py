@@ -102,7 +102,7 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
     derivation = program if isinstance(program, Derivation) else program.vjp()
     program = derivation.program
     program.variable(wrt)
-    if cotangent(program.loss, program.loss) not in derivation.backward.definitions:
+    if derivation.tangents:
         message = "explain takes a program or its vjp; these steps are tangents"
         raise ProgramError(message)
     claim = checked_text("claim", claim, example="x.T @ dz1").strip()

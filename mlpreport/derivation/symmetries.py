@@ -77,13 +77,13 @@ def _zero(gap: sp.Expr) -> bool:
     return all(abs(gap.subs(U, point).evalf(30)) < sp.Float("1e-25") for point in _POINTS)
 
 
-def corners(slope: sp.Expr) -> list[sp.Expr]:
+@cache
+def corners(slope: sp.Expr) -> tuple[sp.Expr, ...]:
     """Points at which a slope jumps, so that its value there is a choice; none if SymPy cannot list them."""
     points = _edges(slope) if slope.has(sp.Piecewise, sp.sign) else None
     # Limits of pieces are beyond SymPy.
-    return [
-        u for u in points or () if abs(slope.subs(U, u + _NEAR) - slope.subs(U, u - _NEAR)).evalf() > _JUMP
-    ]
+    jumps = (abs(slope.subs(U, u + _NEAR) - slope.subs(U, u - _NEAR)).evalf() for u in points or ())
+    return tuple(u for u, jump in zip(points or (), jumps, strict=True) if jump > _JUMP)
 
 
 def _kinks(f: sp.Expr) -> tuple[float, ...]:

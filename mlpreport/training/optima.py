@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float64, Int64
 
 from mlpreport.checks import POSITIVE, checked_number, checked_whole
 from mlpreport.training.ensemble import Ensemble
-from mlpreport.training.symmetry import Parameters, canonical
+from mlpreport.training.initialisation import flat_parameters
+from mlpreport.training.symmetry import canonical
 
 __all__ = ["CONFIDENCE", "Optimum", "canonical", "group_optima", "wilson"]
 
@@ -159,13 +160,10 @@ def _forms(ensemble: Ensemble, members: np.ndarray, tolerance: float) -> int:
     """Count the canonical parameters that differ."""
     forms: list[Float64[np.ndarray, " parameter"]] = []
     for index in members.tolist():
-        flat = _flat(canonical(ensemble.architecture, ensemble.restart(index).parameters))
+        parameters = canonical(ensemble.architecture, ensemble.restart(index).parameters)
+        flat = flat_parameters(ensemble.architecture, parameters)
         if all(np.abs(flat - form).max() > tolerance * max(1.0, np.abs(form).max()) for form in forms):
             forms.append(flat)
         if len(forms) == MOST_FORMS:
             break
     return len(forms)
-
-
-def _flat(parameters: Parameters) -> Float64[np.ndarray, " parameter"]:
-    return np.concatenate([values.ravel() for values in parameters.values()])
