@@ -66,6 +66,13 @@ def checked_text(name: str, value: object, *, example: str) -> str:
     raise InvalidInputError(message)
 
 
+def checked_some(name: str, values: Collection[Any]) -> None:
+    """Raise unless there is at least one value."""
+    if not len(values):
+        message = f"{name} = {values!r}: nothing is in it; give at least one"
+        raise InvalidInputError(message)
+
+
 def nearest(name: object, known: Iterable[str]) -> str:
     """Suggest the known name nearest to a name, whatever its case; empty if none is near."""
     lowered = {other.lower(): other for other in known}

@@ -15,6 +15,7 @@ from functools import cache
 import numpy as np
 from jaxtyping import Float64
 
+from mlpreport.checks import checked_number
 from mlpreport.data import Dataset
 from mlpreport.derivation import ValueAndGrad, trace, value_and_grad
 from mlpreport.errors import InvalidInputError
@@ -167,6 +168,7 @@ class Approach:
 def approach(name: str, result: Result, limit: PairLimit, *, within: float) -> Approach:
     """Pick the restarts of a two-unit result whose error is at most `within` times the limit's."""
     _check_only_pair([record.label for record in result.records])
+    within = checked_number("within", within, example=1.5, positive=True)
     (record,) = result.records
     near = np.flatnonzero(record.losses <= within * limit.loss)
     parameters = {key: values[near] for key, values in record.parameters.items()}

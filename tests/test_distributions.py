@@ -5,8 +5,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from mlpreport import figures, tables
 from mlpreport.data import noisy_sine
+from mlpreport.errors import InvalidInputError
 from mlpreport.experiments import Experiment, largest_correlation, similarities
-from mlpreport.studies import Arm, Study, wilson
+from mlpreport.studies import Arm, Share, Study, wilson
 from mlpreport.training import Architecture, fit
 
 STREAM = np.random.default_rng(0)
@@ -77,6 +78,17 @@ def test_errors_by_iterations_that_are_all_nan_leave_their_panels_empty():
     figure = figures.errors_by_iterations(results, "1-2-1 sigmoid")
     FigureCanvasAgg(figure).draw()
     assert [axes.get_yscale() for axes in figure.axes] == ["log", "log"]
+
+
+def test_errors_of_no_result_are_refused():
+    with pytest.raises(InvalidInputError, match=r"results = \{\}: nothing is in it; give at least one"):
+        figures.errors_by_iterations({}, "1-2-1 sigmoid")
+
+
+def test_points_of_many_names_differ():
+    found = {"width": {str(n): Share(1, 2, 0.1, 0.9) for n in range(9)}}
+    points = figures.chances(found).axes[0].get_lines()[1::2]
+    assert len({(line.get_color(), line.get_marker()) for line in points}) == 9
 
 
 def test_lines_of_many_names_differ():

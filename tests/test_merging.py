@@ -175,6 +175,12 @@ def test_approaches_of_nothing_are_refused():
         figures.approaches({"BFGS": nothing, "Adam": nothing}, limit)
 
 
+def test_nearness_is_a_number():
+    _, limit = merged()
+    with pytest.raises(InvalidInputError, match="within = nan: must be a finite number of more than 0"):
+        approach("BFGS", trained(), limit, within=float("nan"))
+
+
 def test_a_table_of_approaches_counts_restarts_and_reasons():
     _, limit = merged()
     near = approach("BFGS", trained(), limit, within=1.5)

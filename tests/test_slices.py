@@ -88,6 +88,11 @@ def test_basins_share_out_the_restarts_of_each_method():
     assert rows[0][1] == str(found["0.0796"]["bfgs"])
 
 
+def test_basins_of_several_architectures_are_refused():
+    with pytest.raises(InvalidInputError, match=r"'tiny' is of 1-1 linear, 1-2-1 .*; give one"):
+        basin_shares({"bfgs": trained()}, least=0.01, tolerance=0.03)
+
+
 def test_frequent_classes_are_certified_drawn_and_tabulated_lowest_first():
     many = run(replace(EXPERIMENTS["two-units-many"], restarts=200))
     found = certificates(many, most=3)

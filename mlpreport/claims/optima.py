@@ -71,6 +71,8 @@ def _side(margin: float, slope: float) -> str:
 def _start_decides(result: Result, other: Result) -> Verdict:
     if _start(result) != _start(other):
         return Verdict("not testable", "The two Results differ in seed, number of restarts or data.")
+    if result.description.get("method") == other.description.get("method"):
+        return Verdict("not testable", "The two Results are of one method; give those of two.")
     losses = np.array([network(part, 2).losses for part in (result, other)])
     one, two = losses[:, np.isfinite(losses).any(axis=0)]
     if not one.size:

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from mlpreport.checks import checked_some
 from mlpreport.experiments import Slice
-from mlpreport.figures.style import BLUE, COLOURS, GREY, STYLE, VERMILION, legend, line_style, make_panels
+from mlpreport.figures.style import BLUE, GREY, STYLE, VERMILION, legend, line_style, make_panels, point_style
 from mlpreport.results import Result
 from mlpreport.studies import Arm, Share, Study
 
@@ -58,10 +59,9 @@ def chances(found: Mapping[str, Mapping[str, Share]]) -> Figure:
     figure, (axes,) = make_panels(1, 1, height=0.55 + 0.5 * len(found))
     for row, shares in enumerate(found.values()):
         for place, (question, share) in enumerate(shares.items()):
-            style: dict[str, Any] = {"color": COLOURS[place], "marker": "o^s"[place], "ls": "none"}
             height, middle = row + 0.2 * (place - (len(shares) - 1) / 2), share.count / share.of
-            axes.plot([share.low, share.high], [height, height], color=COLOURS[place], lw=1.4)
-            axes.plot(middle, height, label=question if row == 0 else None, ms=5, **style)
+            axes.plot([share.low, share.high], [height, height], color=point_style(place)["color"], lw=1.4)
+            axes.plot(middle, height, label=question if row == 0 else None, ms=5, **point_style(place))
     axes.set_yticks(range(len(found)), list(found))
     axes.set_ylim(len(found) - 0.5, -0.5)
     axes.set_xlim(-0.02, 1.02)
@@ -114,6 +114,7 @@ def _strip(axes: Axes, row: int, arm: Arm) -> None:
 
 def errors_by_iterations(results: Mapping[int, Result], label: str) -> Figure:
     """Training and test error of every restart of one architecture, stopped after so many iterations."""
+    checked_some("results", results)
     figure, panels = make_panels(1, 2, height=2.8)
     for axes, field, name in zip(panels, ("losses", "test_losses"), ("training", "test"), strict=True):
         values = np.array([getattr(result.record(label), field) for result in results.values()])

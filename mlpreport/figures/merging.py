@@ -1,7 +1,6 @@
 """Two units that merge: how they grow, what they approach, and how fast."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -9,11 +8,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlpreport.errors import InvalidInputError
-from mlpreport.figures.style import BLUE, COLOURS, GREY, INK, STYLE, VERMILION, legend, make_panels
+from mlpreport.figures.style import (
+    BLUE,
+    GREY,
+    INK,
+    STYLE,
+    VERMILION,
+    legend,
+    make_panels,
+    point_style,
+)
 from mlpreport.merging import Approach, Growth, LimitMap, PairLimit
 from mlpreport.results import Result
 
-MARKERS = "o^sDvP"
 LEVELS = (0.08, 0.1, 0.15, 0.2, 0.25, 0.29, 0.32, 0.36, 0.4, 0.44, 0.48)
 
 
@@ -93,14 +100,7 @@ def approaches(found: Mapping[str, Approach], limit: PairLimit) -> Figure:
         raise InvalidInputError(message)
     figure, (axes,) = make_panels(1, 1, height=3.6)
     for place, (name, part) in enumerate(near.items()):
-        style: dict[str, Any] = {
-            "color": COLOURS[place],
-            "marker": MARKERS[place],
-            "ls": "none",
-            "ms": 4,
-            "alpha": 0.6,
-        }
-        axes.plot(part.separations, part.excesses, label=name, **style)
+        axes.plot(part.separations, part.excesses, label=name, ms=4, alpha=0.6, **point_style(place))
     ends = _ends(axes)
     axes.plot(ends, limit.slope * ends**2, color=INK, lw=1, ls=(0, (4, 2)), label="slope × separation²")
     axes.set_xscale("log")

@@ -20,6 +20,7 @@ DASHES: tuple[Any, ...] = (
     (0, (6, 1, 1, 1, 1, 1)),
     (0, (1, 1)),
 )
+MARKERS = "o^sDvP"
 
 STYLE: Any = {
     "font.size": 10,
@@ -52,6 +53,16 @@ def line_style(place: int) -> dict[str, Any]:
     """Return colour and dash of the line at that place; the first 36 differ."""
     round_ = place // len(COLOURS)
     return {"color": COLOURS[place % len(COLOURS)], "ls": DASHES[(place + round_) % len(DASHES)]}
+
+
+def point_style(place: int) -> dict[str, Any]:
+    """Return colour and marker of the points at that place, which no line joins; the first 30 differ."""
+    round_ = place // len(COLOURS)
+    return {
+        "color": COLOURS[place % len(COLOURS)],
+        "marker": MARKERS[(place + round_) % len(MARKERS)],
+        "ls": "none",
+    }
 
 
 def legend(figure: Figure, axes: Axes, columns: int) -> None:

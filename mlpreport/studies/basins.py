@@ -33,7 +33,7 @@ def basin_shares(
     dict
         Lowest class first; its training error as text, then the method -> Share.
     """
-    fits = {name: _fits(result, result.records[0]) for name, result in results.items()}
+    fits = {name: _fits(result, _only_record(result)) for name, result in results.items()}
     found: dict[str, dict[str, Share]] = {}
     kept: list[Float64[np.ndarray, " point"]] = []
     for optimum, fit in sorted(_frequent(results, fits, least), key=lambda pair: pair[0].loss):
@@ -48,18 +48,22 @@ def basin_shares(
 
 def certificates(result: Result, *, most: int) -> tuple[Certificate, ...]:
     """Certify the `most` frequent classes of a Result of one architecture, lowest first, each by its first member."""
-    if len(result.records) != 1:
-        labels = ", ".join(record.label for record in result.records)
-        message = f"result {result.experiment!r} is of {labels}; give one of one architecture"
-        raise InvalidInputError(message)
+    record = _only_record(result)
     checked_whole("most", most, POSITIVE)
-    (record,) = result.records
     architecture = Architecture(record.sizes, record.activation)
     frequent = sorted(record.optima, key=lambda optimum: -optimum.count)[:most]
     return tuple(
         certify(architecture, result.data, restart_of(record, optimum.members[0]).parameters)
         for optimum in sorted(frequent, key=lambda optimum: optimum.loss)
     )
+
+
+def _only_record(result: Result) -> EnsembleRecord:
+    if len(result.records) != 1:
+        labels = ", ".join(record.label for record in result.records)
+        message = f"result {result.experiment!r} is of {labels}; give one of one architecture"
+        raise InvalidInputError(message)
+    return result.records[0]
 
 
 def _fits(result: Result, record: EnsembleRecord) -> Float64[np.ndarray, "restart point"]:
