@@ -139,8 +139,8 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def coverage(session: nox.Session) -> None:
-    """Run the tests with branch coverage, which takes twice as long."""
-    run(session, "pytest", *PARALLEL, "--cov", *session.posargs)
+    """Run the tests, the thorough ones too, with branch coverage, which takes twice as long."""
+    run(session, "pytest", "-m", "not browser and not bench", *PARALLEL, "--cov", *session.posargs)
 
 
 @nox.session(default=False)

@@ -132,6 +132,7 @@ def test_the_study_of_the_package_has_all_arms_and_belongs_to_the_reports_data()
         assert len(part.losses) == experiment.restarts
 
 
+@pytest.mark.thorough
 def test_the_first_restarts_of_a_width_are_those_of_the_experiment_widths():
     sizes = {record.sizes: record for record in run(replace(EXPERIMENTS["widths"], restarts=3)).records[:3]}
     np.testing.assert_allclose(load_study()["3"].losses[:3], sizes[1, 3, 1].losses, rtol=1e-4)

@@ -226,6 +226,7 @@ def two_processes(tmp_path_factory):
     return json.loads(subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE).stdout)
 
 
+@pytest.mark.thorough
 def test_a_kernel_of_another_process_is_not_mistaken_for_one_compiled_here(two_processes):
     assert two_processes["hits"] == 1
     assert two_processes["losses"] == [((1 * 3 + 4) * 5 + 6 - 2) ** 2, (1 * 3 + 4 - 2) ** 2]

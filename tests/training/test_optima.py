@@ -54,6 +54,7 @@ def test_permuted_units_and_flipped_signs_are_the_same_optimum(ensemble):
     assert group.members == (0, 1, 2)
 
 
+@pytest.mark.thorough
 def test_many_restarts_are_grouped_as_if_all_were_compared_at_once():
     many = fit(
         Architecture((1, 1, 1), "sigmoid"), DATA, restarts=9000, seed=1, method="bfgs", max_iterations=4

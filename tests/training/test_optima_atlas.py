@@ -13,7 +13,7 @@ from mlpreport.errors import CertificateError, InvalidInputError
 from mlpreport.training.atlas import WIDTHS, data_hash, load_atlas, make_atlas, save_atlas, verify_atlas
 
 
-@pytest.mark.parametrize("width", [1, 2, 3])
+@pytest.mark.parametrize("width", [1, 2, pytest.param(3, marks=pytest.mark.thorough)])
 def test_the_shipped_atlas_is_verified_and_its_restarts_land_where_it_says(width):
     atlas = load_atlas(width)
     assert atlas.restarts == WIDTHS[width]
@@ -22,7 +22,7 @@ def test_the_shipped_atlas_is_verified_and_its_restarts_land_where_it_says(width
     verify_atlas(atlas, sample=20, seed=7)
 
 
-@pytest.mark.parametrize("width", [10, 50, 100])
+@pytest.mark.parametrize("width", [10, 50, pytest.param(100, marks=pytest.mark.thorough)])
 def test_wide_networks_have_a_best_seen_that_is_no_minimum(width):
     atlas = load_atlas(width)
     assert atlas.best_seen
