@@ -1,5 +1,6 @@
 """Rules that callers must keep, checked once and said the same way everywhere."""
 
+import reprlib
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
@@ -28,7 +29,7 @@ def checked_number(name: str, value: object, *, example: float, positive: bool =
     number: Any = value.item() if isinstance(value, np.generic) else value
     is_real = isinstance(number, int | float) and not isinstance(number, bool)
     if is_real and 0 <= number <= sys.float_info.max and (number or not positive):
-        return float(number)
+        return float(number) + 0.0  # no -0.0
     bound = "more than 0" if positive else "at least 0"
     message = f"{name} = {value!r}: must be a finite number of {bound}, such as {example:g}"
     raise InvalidInputError(message)
@@ -64,6 +65,14 @@ def checked_text(name: str, value: object, *, example: str) -> str:
         return value
     message = f'{name} = {value!r}: must be text, such as "{example}"'
     raise InvalidInputError(message)
+
+
+def checked_kind(name: str, value: object, kind: type, *, remedy: str) -> None:
+    """Raise unless the value is of that class."""
+    if not isinstance(value, kind):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        message = f"{name} = {reprlib.repr(value)}: give {article} {kind.__name__}, {remedy}"
+        raise InvalidInputError(message)
 
 
 def checked_some(name: str, values: Collection[Any]) -> None:

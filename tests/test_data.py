@@ -64,6 +64,7 @@ def test_data_are_frozen():
 
 
 def test_noise_is_a_number_of_any_real_type():
+    assert np.array_equal(noisy_sine(noise=-0.0).train.y, noisy_sine(noise=0).train.y)
     for noise in (1, np.int64(1), np.float32(1)):
         assert np.array_equal(noisy_sine(noise=noise).train.y, noisy_sine(noise=1.0).train.y)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mlpreport.checks import checked_sizes
+from mlpreport.checks import checked_kind, checked_sizes
 from mlpreport.derivation.elementwise import elementwise
 
 
@@ -58,3 +58,8 @@ class Architecture:
         """A short name, such as '1-2-1 sigmoid'."""
         name = "-".join(map(str, self.sizes))
         return f"{name} {self.activation}" if self.hidden else f"{name} linear"
+
+
+def checked_architecture(value: object) -> None:
+    """Raise unless the value is an Architecture."""
+    checked_kind("architecture", value, Architecture, remedy="such as Architecture((1, 2, 1), 'sigmoid')")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from mlpreport.checks import checked_kind
 from mlpreport.errors import CertificateError, InvalidInputError
 from mlpreport.training.architecture import Architecture
 from mlpreport.training.comparison import (
@@ -176,6 +177,7 @@ def verify(certificate: Certificate, data: Any) -> None:
     CertificateError
         If a number is not what it should be; the message names it, with the stored and the recomputed value.
     """
+    checked_kind("certificate", certificate, Certificate, remedy="such as certify() returns")
     architecture = certificate.architecture
     train = checked_problem(architecture, data, "train", 0.0)
     test = checked_problem(architecture, data, "test", 0.0)

@@ -122,6 +122,7 @@ class Ensemble:
         given = np.arange(len(self)) if restarts is None else np.asarray(restarts).reshape(-1)
         if given.dtype == bool and given.size == len(self):
             given = np.flatnonzero(given)
-        for index in given[~np.isin(given, np.arange(len(self))) | (given.dtype == bool)]:
+        whole = np.issubdtype(given.dtype, np.integer)
+        for index in given[~np.isin(given, np.arange(len(self))) | (not whole)]:
             checked_whole("restarts: index", index, range(len(self)))
         return given.astype(np.int64)

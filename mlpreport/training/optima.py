@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from mlpreport.checks import POSITIVE, checked_number, checked_whole
+from mlpreport.checks import POSITIVE, checked_kind, checked_number, checked_whole
 from mlpreport.training.ensemble import Ensemble
 from mlpreport.training.initialisation import flat_parameters
 from mlpreport.training.symmetry import canonical
@@ -81,6 +81,7 @@ def group_optima(
     InvalidInputError
         If the tolerance is not a positive number, or x does not fit the architecture.
     """
+    checked_kind("ensemble", ensemble, Ensemble, remedy="such as fit() returns")
     tolerance = checked_number("tolerance", tolerance, example=1e-3, positive=True)
     order = np.argsort(ensemble.losses, kind="stable")
     order = order[np.isfinite(ensemble.losses[order])]

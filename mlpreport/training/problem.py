@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from mlpreport.errors import InvalidInputError, ShapeError
-from mlpreport.training.architecture import Architecture
+from mlpreport.training.architecture import Architecture, checked_architecture
 from mlpreport.training.kernels_memory import aligned_zeros
 
 
@@ -35,9 +35,7 @@ class Problem:
 
 def checked_problem(architecture: Any, data: Any, part: str, weight_decay: float) -> Problem:
     """Return the problem of fitting a part of the data, whose arrays are checked against the architecture."""
-    if not isinstance(architecture, Architecture):
-        message = f"architecture = {architecture!r}: give an Architecture, such as Architecture((1, 2, 1), 'sigmoid')"
-        raise InvalidInputError(message)
+    checked_architecture(architecture)
     try:
         sample = getattr(data, part)
         x = checked_points(f"data.{part}.x", sample.x, architecture.sizes[0])

@@ -34,8 +34,9 @@ class Options(TypedDict, total=False):
         A restart has converged when no entry of the gradient is larger. None: the report's 1e-6.
     decrement_tolerance
         A restart has converged, too, when the method's model predicts a relative decrease of the objective of at
-        most this; that damping shortens a step does not count. None: 1e-9 for 'levenberg-marquardt', else 0, that
-        is, never. 'l-bfgs' passes it to SciPy as `ftol`; 'scipy-bfgs', 'adam' and 'gradient-descent' have no such rule.
+        most this for the best step in the direction taken; that damping shortens a step does not count. None: 1e-9
+        for 'levenberg-marquardt', else 0, that is, never. 'l-bfgs' passes it to SciPy as `ftol`; 'scipy-bfgs', 'adam'
+        and 'gradient-descent' have no such rule.
     learning_rate
         Step of 'adam' (None: 0.01) and 'gradient-descent' (None: 0.1); the others find their own.
     first_damping

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float64
 
 from mlpreport.derivation.symmetries import Symmetries, symmetries
 from mlpreport.errors import InvalidInputError, ShapeError
-from mlpreport.training.architecture import Architecture
+from mlpreport.training.architecture import Architecture, checked_architecture
 
 Parameters = dict[str, Float64[np.ndarray, "..."]]
 
@@ -50,6 +50,7 @@ def canonical(architecture: Architecture, parameters: Mapping[str, Float64[np.nd
 
 def checked_parameters(architecture: Architecture, parameters: object) -> Parameters:
     """Return finite float64 copies of the parameters, in the order of the architecture, else raise."""
+    checked_architecture(architecture)
     shapes = architecture.parameter_shapes
     if not isinstance(parameters, Mapping):
         message = (

@@ -8,6 +8,7 @@ import pytest
 from mlpreport.data import noisy_sine
 from mlpreport.errors import InvalidInputError
 from mlpreport.training import Architecture, fit
+from mlpreport.training.certificates import verify
 from mlpreport.training.optima import group_optima, wilson
 
 DATA = noisy_sine()
@@ -82,7 +83,7 @@ def test_some_restarts_predict_what_they_predict_among_all(ensemble):
     )
 
 
-@pytest.mark.parametrize("wrong", [[-1], [0, 1_000_000], [0.5]])
+@pytest.mark.parametrize("wrong", [[-1], [0, 1_000_000], [0.5], [2.0]])
 def test_a_restart_that_is_none_predicts_nothing(ensemble, wrong):
     with pytest.raises(
         InvalidInputError, match=r"restarts: index = .*: must be a whole number of at least 0"
@@ -119,6 +120,13 @@ def test_shares_lie_in_their_wilson_intervals(ensemble):
         centre, half = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
         np.testing.assert_allclose([low, high], np.array([centre - half, centre + half]) / (1 + z**2 / n))
         assert low <= p <= high
+
+
+def test_only_what_fit_and_certify_return_is_grouped_and_verified():
+    with pytest.raises(InvalidInputError, match="ensemble = 'a': give an Ensemble, such as fit"):
+        group_optima("a", DATA.train.x, tolerance=1e-3)
+    with pytest.raises(InvalidInputError, match="certificate = 'a': give a Certificate, such as certify"):
+        verify("a", DATA)
 
 
 @pytest.mark.parametrize("tolerance", [0, -1e-3, np.nan, np.inf, True, "1e-3", None])

@@ -102,5 +102,7 @@ def test_parameters_that_do_not_fit_are_refused():
         canonical(architecture, good | {"W1": good["W1"].T})
     with pytest.raises(InvalidInputError, match=r"b1 = \[nan, 0.0\]: parameters must be finite"):
         canonical(architecture, good | {"b1": np.array([np.nan, 0])})
+    with pytest.raises(InvalidInputError, match="architecture = '1-2-1': give an Architecture, such as"):
+        canonical("1-2-1", good)
     with pytest.raises(InvalidInputError, match="W2 is not an array of real numbers"):
         canonical(architecture, good | {"W2": [["a"], ["b"]]})
