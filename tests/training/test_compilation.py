@@ -12,7 +12,7 @@ import pytest
 from numba import float64, int64
 
 from mlpreport.derivation import register_elementwise
-from mlpreport.training import Architecture, compilation
+from mlpreport.training import Architecture, compilation, kernel_cache
 from mlpreport.training.kernels_memory import aligned_zeros
 from mlpreport.training.problem import Problem
 
@@ -85,6 +85,26 @@ def test_a_corrupt_cache_is_rebuilt_silently(kept, damage):
     assert sum(recompile().stats.cache_hits.values()) == 1
 
 
+@pytest.mark.parametrize("place", [0.02, 0.5])
+def test_a_byte_of_machine_code_that_has_changed_is_never_run(kept, place):
+    (code,) = (path for path in files(kept) if path.suffix == ".nbc")
+    whole = code.read_bytes()
+    at = int(place * len(whole))
+    code.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
+    kernel = recompile()  # or the interpreter dies
+    assert not kernel.stats.cache_hits
+    assert kernel(np.arange(8.0), 8) == 28
+    assert sum(recompile().stats.cache_hits.values()) == 1
+
+
+def test_a_compilation_that_was_killed_is_done_again(kept):
+    (seal,) = kept.rglob(kernel_cache.SEAL)
+    seal.unlink()
+    assert not recompile().stats.cache_hits
+    assert sum(recompile().stats.cache_hits.values()) == 1
+    assert not list(kept.rglob("tmp*"))
+
+
 def test_truncated_machine_code_is_rebuilt_silently(kept):
     (code,) = (path for path in files(kept) if path.suffix == ".nbc")
     whole = code.stat().st_size
@@ -97,7 +117,7 @@ def test_without_a_folder_to_write_kernels_are_compiled_in_memory(fresh, monkeyp
     blocked = fresh / "file"
     blocked.write_text("not a folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
-    assert compilation.cache_folder() is None
+    assert kernel_cache.cache_folder() is None
     assert recompile().signatures
     architecture = Architecture((1, 1), "identity")
     problem = Problem(architecture, np.array([[3.0], [-2.0]]), np.empty((2, 1))).for_kernels()
@@ -170,13 +190,13 @@ def test_a_new_definition_of_a_name_is_printed_anew():
 @pytest.mark.parametrize("edited", ["derivation/program.py", "training/network.py"])
 def test_text_that_other_sources_printed_is_not_used(tmp_path, monkeypatch, edited):
     def found():
-        compilation._derivation_hash.cache_clear()
-        return compilation._derivation_hash()
+        kernel_cache.derivation_hash.cache_clear()
+        return kernel_cache.derivation_hash()
 
-    package = Path(compilation.__file__).parents[1]
+    package = Path(kernel_cache.__file__).parents[1]
     shutil.copytree(package, tmp_path / "copy", ignore=shutil.ignore_patterns("*.json", "__pycache__"))
     before = found()
-    monkeypatch.setattr(compilation, "__file__", str(tmp_path / "copy" / "training" / "compilation.py"))
+    monkeypatch.setattr(kernel_cache, "__file__", str(tmp_path / "copy" / "training" / "kernel_cache.py"))
     assert found() == before
     with (tmp_path / "copy" / edited).open("a") as file:
         file.write("# edited\n")
@@ -186,12 +206,18 @@ def test_text_that_other_sources_printed_is_not_used(tmp_path, monkeypatch, edit
 
 
 @pytest.mark.usefixtures("fresh")
-def test_the_folder_is_named_by_sources_and_numba(monkeypatch):
-    folder = compilation.cache_folder()
-    monkeypatch.setattr(compilation.numba, "__version__", "another")
-    compilation._sources_hash.cache_clear()
-    assert compilation.cache_folder() != folder
-    compilation._sources_hash.cache_clear()
+def test_the_folder_is_named_by_sources_numba_and_processor(monkeypatch):
+    folder = kernel_cache.cache_folder()
+    for module, name, other in (
+        (kernel_cache.numba, "__version__", "another"),
+        (kernel_cache.llvmlite.binding, "get_host_cpu_name", lambda: "another"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, other)
+            kernel_cache._sources_hash.cache_clear()
+            assert kernel_cache.cache_folder() != folder
+    kernel_cache._sources_hash.cache_clear()
+    assert kernel_cache.cache_folder() == folder
 
 
 TWO_PROCESSES = """
@@ -232,6 +258,7 @@ def test_a_kernel_of_another_process_is_not_mistaken_for_one_compiled_here(two_p
     assert two_processes["losses"] == [((1 * 3 + 4) * 5 + 6 - 2) ** 2, (1 * 3 + 4 - 2) ** 2]
 
 
+@pytest.mark.thorough
 def test_importing_and_compiling_start_no_thread(two_processes):
     assert two_processes["threads"] == 1
 
