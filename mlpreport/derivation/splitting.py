@@ -1,6 +1,6 @@
 """Equations split until every part stands where it may stand: those that may not become equations of their own."""
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping
 from itertools import count
 
 from mlpreport.derivation.program import ELEMENTWISE, ONE, Term, build
@@ -8,15 +8,8 @@ from mlpreport.derivation.program import ELEMENTWISE, ONE, Term, build
 ROOT, LINEAR, PLAIN, ATOM = "root", "linear", "plain", "atom"
 """Places: a whole right-hand side, a term of a sum, part of an elementwise expression, a variable only."""
 
-_FUNCTIONS = {"softmax", "logsumexp", "map", "max"}
-_CONTRACTIONS = {"@", "sum", "mean"}
-_LOOPED: dict[str, set[str]] = {
-    ROOT: set(),
-    LINEAR: _FUNCTIONS,
-    PLAIN: _FUNCTIONS | _CONTRACTIONS,
-    ATOM: _FUNCTIONS | _CONTRACTIONS | ELEMENTWISE,
-}
-"""Operations for which loops need an array, by place."""
+_FUNCTIONS = frozenset({"softmax", "logsumexp", "map", "max"})
+_CONTRACTIONS = frozenset({"@", "sum", "mean"})
 
 
 def unused(form: str, taken: Container[str]) -> Iterator[str]:
@@ -26,22 +19,34 @@ def unused(form: str, taken: Container[str]) -> Iterator[str]:
 
 def _split(
     definitions: Mapping[str, Term],
-    rule: Callable[[Term, str], Sequence[str] | None],
     names: Iterator[str],
+    alone: frozenset[str],
+    atomic: Container[str],
+    fits: Callable[[Term, Term], bool],
 ) -> dict[str, Term]:
-    """Name parts by a rule: it gives the places of a term's operands, or None where the term may not stand.
+    """Name parts that may not stand where they do; a part that has a name already keeps that.
 
-    A part that has a name already keeps that.
+    Operations that are `alone` are whole right-hand sides; operands of `atomic` ones are variables. A part is a term of
+    a sum if it `fits` that.
     """
+    apart = {
+        ROOT: frozenset[str](),
+        LINEAR: alone,
+        PLAIN: alone | _CONTRACTIONS,
+        ATOM: alone | _CONTRACTIONS | ELEMENTWISE,
+    }
     result: dict[str, Term] = {}
     named: dict[Term, Term] = {}
 
+    def inside(term: Term, place: str, part: Term) -> str:
+        if place == ATOM or term.op in atomic:
+            return ATOM
+        linear = place in {ROOT, LINEAR} and _linear(term)
+        return LINEAR if linear and fits(part, term) else PLAIN
+
     def placed(term: Term, place: str) -> Term:
-        if term.op == "var":
-            return term
-        if (places := rule(term, place)) is not None:
-            left = iter(places)
-            return term.rewritten(lambda part: placed(part, next(left)))
+        if term.op not in apart[place]:
+            return term.rewritten(lambda part: placed(part, inside(term, place, part)))
         root = placed(term, ROOT)
         return named[root] if root in named else define(next(names), root)
 
@@ -66,34 +71,14 @@ def simple(definitions: Mapping[str, Term], taken: Container[str]) -> dict[str, 
     Simple is: a function of a variable, or a sum with constant factors of products `a @ b` of variables, of sums and
     means of elementwise expressions, and of elementwise expressions.
     """
-    return _split(definitions, _simple, unused("t{}", taken))
-
-
-def _simple(term: Term, place: str) -> Sequence[str] | None:
-    op, whole = term.op, place in {ROOT, LINEAR}
-    if op in {"num", "ones"}:
-        return ()
-    if op == "T" or (op == "@" and whole):
-        inner = ATOM
-    elif op in _FUNCTIONS or op == "call":
-        inner = ATOM if place == ROOT else ""
-    elif whole:
-        inner = LINEAR if _linear(term) else PLAIN
-    else:
-        inner = PLAIN if place == PLAIN and op in ELEMENTWISE else ""
-    return [inner] * len(term.operands) if inner else None
+    alone = _FUNCTIONS | {"call"}
+    return _split(definitions, unused("t{}", taken), alone, alone | {"@", "T"}, lambda *_: True)
 
 
 def contracted(definitions: Mapping[str, Term]) -> dict[str, Term]:
     """Name parts until every equation is a sum of contractions, which one nest of loops computes."""
-    return _split(definitions, _loops, unused("shared({})", definitions))
 
+    def fits(part: Term, whole: Term) -> bool:
+        return part.shape in {whole.shape, (ONE, ONE)}
 
-def _loops(term: Term, place: str) -> Sequence[str] | None:
-    if term.op in _LOOPED[place]:
-        return None
-    if term.op == "@" or place == ATOM:
-        return [ATOM] * len(term.operands)
-    linear = place in {ROOT, LINEAR} and _linear(term)
-    fit = [linear and part.shape in {term.shape, (ONE, ONE)} for part in term.operands]
-    return [LINEAR if fits else PLAIN for fits in fit]
+    return _split(definitions, unused("shared({})", definitions), _FUNCTIONS, {"@"}, fits)
