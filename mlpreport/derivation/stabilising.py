@@ -7,8 +7,8 @@ from operator import mul
 import sympy as sp
 
 from mlpreport.derivation.elementwise import U
-from mlpreport.derivation.indices import Phi, entry
-from mlpreport.derivation.program import ELEMENTWISE, Term, build, nodes, num
+from mlpreport.derivation.indices import phi_formula
+from mlpreport.derivation.program import ELEMENTWISE, OPERATIONS, Term, build, nodes, num
 from mlpreport.derivation.stable import Sigmoid, Softplus, stable
 
 
@@ -79,27 +79,28 @@ def _product(factors: Iterable[tuple[Term, int]]) -> Term:
 
 def _function(term: Term) -> tuple[sp.Expr, Term] | None:
     """Read an elementwise term in one variable, or in one argument of exponentials, as an expression in U."""
-    arguments = [_affine(t.operands[0]) for t in nodes(term) if t.op == "exp"]
-    cores = {core for _, _, core in arguments}
-    leaf = cores.pop() if len(cores) == 1 else None
-    if leaf is not None and leaf.op != "var":
-        term = _in_core(term, leaf, build("var", "the core", *leaf.shape))
-    every = set(nodes(term))
-    leaves = [t for t in every if t.op == "var"]
-    if len(leaves) != 1 or any(t.op not in ELEMENTWISE | {"var", "num"} for t in every):
+    cores = {_affine(t.operands[0])[2] for t in nodes(term) if t.op == "exp"}
+    leaves = cores if len(cores) == 1 else {t for t in nodes(term) if t.op == "var"}
+    if len(leaves) != 1:
         return None
-    i, j = sp.symbols("i j")
-    formula = entry(term, i, j).xreplace({entry(leaves[0], i, j): U})
-    formula = formula.replace(lambda e: isinstance(e, Phi), lambda e: e.formula())
-    return (formula, leaf or leaves[0]) if formula.free_symbols == {U} else None
+    (leaf,) = leaves
+    formula = _expression(term, leaf)
+    return (formula, leaf) if formula is not None and formula.free_symbols == {U} else None
 
 
-def _in_core(term: Term, core: Term, variable: Term) -> Term:
-    """Write a term with a variable in place of its core, which may stand there in other words."""
-    scale, shift, found = _affine(term)
-    if found == core:
-        return num(scale) * variable + num(shift)
-    return term.rewritten(lambda part: _in_core(part, core, variable))
+def _expression(term: Term, leaf: Term) -> sp.Expr | None:
+    """Write an elementwise term with U for a leaf, which may stand there in other words; None if more is in it."""
+    scale, shift, core = _affine(term)
+    if core == leaf:
+        return scale * U + shift
+    if term.op == "num":
+        return term.parts[0]
+    values = [_expression(part, leaf) for part in term.operands]
+    if term.op not in ELEMENTWISE or None in values:
+        return None
+    return (
+        phi_formula(*term.parts[:2]).subs(U, *values) if term.op == "call" else OPERATIONS[term.op](*values)
+    )
 
 
 def _affine(term: Term) -> tuple[sp.Expr, sp.Expr, Term]:
