@@ -20,10 +20,10 @@ def lowered(derivation: Derivation, library: str) -> dict[str, Term]:
     """Equations that compute a derivation's value and results, for `np`, `torch` or loops (`math`)."""
     program, named = derivation.backward, dict[sp.Expr, str]()
     outputs = [derivation.value, *derivation.results.values()]
-    terms = {name: stabilised(t, program.definitions, named) for name, t in program.definitions.items()}
-    terms = {name: exponentials(term, library) for name, term in terms.items()}
-    if library == "np":
-        terms = {name: _faster(term) for name, term in terms.items()}
+    terms = {}
+    for name, term in program.definitions.items():
+        written_out = exponentials(stabilised(term, program.definitions, named), library)
+        terms[name] = _faster(written_out) if library == "np" else written_out
     terms = _shared(needed(terms, outputs))
     if library == "math":
         return needed(contracted(_unaliased(terms)), outputs)
@@ -58,22 +58,16 @@ def _factors(term: Term) -> tuple[Term, Term]:
 def _shared(definitions: Mapping[str, Term]) -> dict[str, Term]:
     """Give every part that occurs more than once a definition of its own."""
     definitions = _alike(definitions)
-    seen: Counter[Term] = Counter()
-
-    def visit(term: Term) -> None:
-        seen[term] += 1
-        if seen[term] == 1:
-            for part in term.operands:
-                visit(part)
-
+    every = {node for term in definitions.values() for node in nodes(term)}
+    seen = Counter([*definitions.values(), *(part for term in every for part in term.operands)])
     done: dict[Term, Term] = {}
     result: dict[str, Term] = {}
     names = unused("shared({})", definitions)
 
-    def rebuild(term: Term, name: str) -> Term:
+    def rebuild(term: Term, name: str = "") -> Term:
         if term in done:
             return done[term]
-        new = _signed(term.rewritten(lambda part: rebuild(part, "")))
+        new = _signed(term.rewritten(rebuild))
         if name or (seen[term] > 1 and (cost(term) or term.op == "ones")):
             key = name or next(names)
             result[key] = new
@@ -81,8 +75,6 @@ def _shared(definitions: Mapping[str, Term]) -> dict[str, Term]:
             return done[term]
         return new
 
-    for term in definitions.values():
-        visit(term)
     for name, term in definitions.items():
         result.setdefault(name, rebuild(term, name))
     return result
@@ -154,11 +146,11 @@ def _unaliased(definitions: Mapping[str, Term]) -> dict[str, Term]:
 def helpers(terms: Iterable[Term], library: str, rewrite: Callable[..., sp.Expr] = stable) -> dict[str, str]:
     """Definitions of the functions that terms call, for `np`, `torch` or `math`, their formulas rewritten."""
     found: dict[str, str] = {}
-    for term in (node for root in terms for node in nodes(root)):
-        if term.op in {"map", "call"}:
-            name = term.name if term.op == "map" else helper_name(term.name, int(term.parts[1]))
-            formula = term.parts[1] if term.op == "map" else phi_formula(term.name, term.parts[1])
-            found[name] = f"def {name}(u):\n{_body(formula, library, rewrite)}"
+    for term in (node for root in terms for node in nodes(root) if node.op in {"map", "call"}):
+        name, formula = term.name, term.parts[1]
+        if term.op == "call":
+            name, formula = helper_name(name, int(formula)), phi_formula(name, formula)
+        found[name] = f"def {name}(u):\n{_body(formula, library, rewrite)}"
     return found
 
 
@@ -171,10 +163,10 @@ def function_text(
     program: Program, names: Mapping[str, str], sizes: set[sp.Basic], lines: Iterable[str]
 ) -> str:
     """Print the function of a program's inputs that reads sizes off their shapes, each once, and runs lines."""
-    text, missing = f"def value_and_grad({', '.join(names[name] for name in program.inputs)}):", set(sizes)
+    places = dict[sp.Expr, str]()
     for name, shape in program.inputs.items():
         for axis, size in enumerate(shape):
-            if size in missing:
-                missing.remove(size)
-                text += f"\n    {names[f'size {size}']} = {names[name]}.shape[{axis}]"
-    return "\n    ".join([text, *lines])
+            places.setdefault(size, f"{names[name]}.shape[{axis}]")
+    reads = [f"{names[f'size {size}']} = {place}" for size, place in places.items() if size in sizes]
+    head = f"def value_and_grad({', '.join(names[name] for name in program.inputs)}):"
+    return "\n    ".join([head, *reads, *lines])
