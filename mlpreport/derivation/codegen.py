@@ -29,8 +29,7 @@ class ValueAndGrad:
     source: str
     inputs: Mapping[str, Shape]
     compiled: Callable[..., tuple[Any, dict[str, Any]]]
-    as_array: Callable[[Any, Any], Any]
-    dtype: Any
+    as_array: Callable[[Any], Any]
     fitting: set[tuple[Any, ...]] = field(default_factory=set, repr=False)
 
     def __call__(self, **arrays: Any) -> tuple[float, dict[str, Any]]:
@@ -42,7 +41,7 @@ class ValueAndGrad:
             If an input is missing, unknown or no array of numbers, or its shape does not fit.
         """
         try:
-            values = [self.as_array(arrays[name], self.dtype) for name in self.inputs]
+            values = [self.as_array(arrays[name]) for name in self.inputs]
             shapes = tuple([array.shape for array in values])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             self._check(arrays, (), error)
@@ -110,16 +109,17 @@ def value_and_grad(
         message = f"backend {backend!r} is unknown; use {' or '.join(map(repr, _LIBRARIES))}"
         raise InvalidInputError(message)
     check_current(derivation)
-    names, results, program = code_names(derivation.backward), derivation.results, derivation.backward
-    for name in results if wrt is None else (wrt := (wrt,) if isinstance(wrt, str) else tuple(wrt)):
+    program, results = derivation.backward, derivation.results
+    wanted = (wrt,) if isinstance(wrt, str) else tuple(results if wrt is None else wrt)
+    for name in wanted:
         if name not in results:
             message = f"{name!r} has no derivative here (there are {', '.join(results)})"
             raise InvalidInputError(message)
-    wanted = {name: key for name, key in results.items() if wrt is None or name in wrt}
-    derivation = replace(derivation, results=wanted)
+    derivation = replace(derivation, results={name: key for name, key in results.items() if name in wanted})
     source, function = (compiled_loops if backend == "numba" else partial(_executed, backend))(derivation)
+    names = code_names(program)
     inputs = {names[name]: shape for name, shape in program.inputs.items()}
-    return ValueAndGrad(source, inputs, function, *_converter(backend))
+    return ValueAndGrad(source, inputs, function, _converter(backend))
 
 
 def _executed(backend: str, derivation: Derivation) -> tuple[str, Callable[..., Any]]:
@@ -128,11 +128,11 @@ def _executed(backend: str, derivation: Derivation) -> tuple[str, Callable[..., 
     return source, scope["value_and_grad"]
 
 
-def _converter(backend: str) -> tuple[Callable[[Any, Any], Any], Any]:
+def _converter(backend: str) -> Callable[[Any], Any]:
     if backend == "numpy":
-        return partial(_real, np.asarray), np.dtype(float)
+        return partial(_real, np.asarray, np.dtype(float))
     if backend == "numba":
-        return partial(_real, partial(np.require, requirements=["C", "W"])), np.dtype(float)
+        return partial(_real, partial(np.require, requirements=["C", "W"]), np.dtype(float))
     torch = import_module("torch")
 
     def tensor(value: Any, dtype: Any) -> Any:
@@ -140,10 +140,10 @@ def _converter(backend: str) -> tuple[Callable[[Any, Any], Any], Any]:
         given = np.asarray(value, order="C") if isinstance(value, np.ndarray) else value
         return torch.as_tensor(given, dtype=dtype).detach()
 
-    return partial(_real, tensor), torch.float64
+    return partial(_real, tensor, torch.float64)
 
 
-def _real(convert: Callable[[Any, Any], Any], value: Any, dtype: Any) -> Any:
+def _real(convert: Callable[[Any, Any], Any], dtype: Any, value: Any) -> Any:
     """Convert to an array, but not None, which would become NaN, nor what would lose its imaginary parts."""
     kind = getattr(value, "dtype", type(value).__name__)
     if kind is not dtype and re.search("complex|NoneType", str(kind)):
