@@ -72,15 +72,12 @@ def pointwise(
     """
     terms, results = lowered(derivation, "math"), set(derivation.results.values())
     shapes = {**derivation.backward.inputs, **{name: term.shape for name, term in terms.items()}}
-    varying = _varying(terms, shapes, differing, {derivation.value, *results})
-    single = {name for name in terms.keys() - varying - results if differing and shapes[name] == (ONE, ONE)}
-    points = (sp.Symbol("n"), POINTS) if differing else (ONE, ONE)
-    rooms = (
-        {name: "work[" if name in varying else "space[" for name in terms.keys() - single}
-        if differing
-        else {}
-    )
-    layout = Layout(points, varying, {*single, *scalars}, rooms | dict(parts))
+    layout = Layout((ONE, ONE), set(), scalars, parts)
+    if differing:
+        varying = _varying(terms, shapes, differing, {derivation.value, *results})
+        single = {name for name in terms.keys() - varying - results if shapes[name] == (ONE, ONE)}
+        rooms = {name: "work[" if name in varying else "space[" for name in terms.keys() - single}
+        layout = Layout((sp.Symbol("n"), POINTS), varying, {*single, *scalars}, rooms | dict(parts))
     called = helpers(terms.values(), layout.library)
     reserved = [*RESERVED, *KERNEL_NAMES, *called, *["N"] * bool(differing)]
     names = code_names(derivation.backward, reserved, [*terms]) | ({"size N": "N"} if differing else {})
@@ -114,7 +111,7 @@ def _varying(
     varying = _dependent(terms, differing)
     if any(shapes[name][0] == POINTS for name in differing):
         return {name for name in varying if shapes[name][0] == POINTS}
-    return varying | outputs if differing else varying
+    return varying | outputs
 
 
 def _dependent(terms: Mapping[str, Term], names: Iterable[str]) -> set[str]:
