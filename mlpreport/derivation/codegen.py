@@ -40,30 +40,24 @@ class ValueAndGrad:
         InvalidInputError, ShapeError
             If an input is missing, unknown or no array of numbers, or its shape does not fit.
         """
-        try:
-            values = [self.as_array(arrays[name]) for name in self.inputs]
-            shapes = tuple([array.shape for array in values])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            self._check(arrays, (), error)
-        if len(arrays) != len(values) or shapes not in self.fitting:
-            self._check(arrays, shapes, None)
-        value, derivatives = self.compiled(*values)
-        return float(value), derivatives
-
-    def _check(self, arrays: Mapping[str, Any], shapes: tuple[Any, ...], failure: Exception | None) -> None:
-        """Refuse missing and unknown inputs, no arrays, and shapes that do not fit; remember shapes that do."""
         if arrays.keys() != self.inputs.keys():
             missing, extra = self.inputs.keys() - arrays.keys(), arrays.keys() - self.inputs.keys()
             known = ", ".join(self.inputs)
             message = f"inputs are {known}; missing: {sorted(missing)}, unknown: {sorted(extra)}"
             raise InvalidInputError(message)
-        if failure:
-            message = f"an input is no array of real numbers ({failure})"
-            raise InvalidInputError(message) from failure
-        sizes: dict[sp.Expr, int] = {}
-        for (name, declared), found in zip(self.inputs.items(), shapes, strict=False):
-            _check_shape(name, declared, found, sizes)
-        self.fitting.add(shapes)
+        try:
+            values = [self.as_array(arrays[name]) for name in self.inputs]
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            message = f"an input is no array of real numbers ({error})"
+            raise InvalidInputError(message) from error
+        shapes = tuple([array.shape for array in values])
+        if shapes not in self.fitting:
+            sizes: dict[sp.Expr, int] = {}
+            for (name, declared), found in zip(self.inputs.items(), shapes, strict=True):
+                _check_shape(name, declared, found, sizes)
+            self.fitting.add(shapes)
+        value, derivatives = self.compiled(*values)
+        return float(value), derivatives
 
 
 def _check_shape(name: str, shape: Shape, found: tuple[int, ...], sizes: dict[sp.Expr, int]) -> None:
