@@ -1,6 +1,7 @@
 """Elementwise expressions rewritten so that floating-point numbers neither overflow nor cancel, and their code."""
 
 import re
+from textwrap import indent
 
 import sympy as sp
 from sympy.printing.str import StrPrinter
@@ -42,15 +43,17 @@ def _in_sigmoid(expression: sp.Expr, u: sp.Symbol) -> sp.Expr | None:
     ratios = [sp.nsimplify(sp.cancel(e / exponents[0]), rational=True) for e in exponents]
     if not all(ratio.is_Rational for ratio in ratios):
         return None
-    unit = exponents[0] * sp.sign(sp.LC(exponents[0], u)) * sp.gcd(ratios)
-    powers = {sp.exp(e): mark ** sp.nsimplify(sp.cancel(e / unit), rational=True) for e in exponents}
-    if any(abs(power.as_base_exp()[1]) > HIGHEST for power in powers.values()):
+    step = sp.sign(sp.LC(exponents[0], u)) * sp.gcd(ratios)
+    if max(map(abs, ratios)) > HIGHEST * abs(step):
         return None
+    powers = {sp.exp(e): mark ** (ratio / step) for e, ratio in zip(exponents, ratios, strict=True)}
     replaced = expression.subs(powers)
     if not replaced.is_rational_function(mark):
         return None
     form = sp.cancel(replaced.subs(mark, s / (1 - s)))
-    return sp.factor_terms(form).subs(s, Sigmoid(sp.expand(unit))) if _finite(sp.denom(form), s) else None
+    if not _finite(sp.denom(form), s):
+        return None
+    return sp.factor_terms(form).subs(s, Sigmoid(sp.expand(exponents[0] * step)))
 
 
 def _stable_log(inner: sp.Expr, u: sp.Symbol) -> sp.Expr:
@@ -182,17 +185,14 @@ def python_code(expression: sp.Expr, library: str) -> str:
     """Print an expression as the body of a Python function; shared parts are named first."""
     printer = _Code(library)
     shared, (result,) = sp.cse([expression], symbols=sp.numbered_symbols("a"))
-    lines = [f"{name} = {printer.doprint(part)}" for name, part in shared]
-    constant = f"{library}.full_like(u, {{}})" if library in {"np", "torch"} else "{}"
-    lines.append(
-        "return " + (constant.format(float(result)) if result.is_number else printer.doprint(result))
-    )
+    value = float(result) if result.is_number else printer.doprint(result)
+    if result.is_number and library in {"np", "torch"}:
+        value = f"{library}.full_like(u, {value})"
+    named = [f"{name} = {printer.doprint(part)}" for name, part in shared]
+    text = indent("\n".join([*named, f"return {value}"]), "    ")
     if library == "np" and expression.has(sp.Piecewise) and not _harmless(expression):
-        lines = [
-            "with np.errstate(all='ignore'):  # in pieces that are not taken",
-            *("    " + line for line in lines),
-        ]
-    return "\n".join("    " + line for line in lines)
+        text = f"    with np.errstate(all='ignore'):  # in pieces that are not taken\n{indent(text, '    ')}"
+    return text
 
 
 def _harmless(expression: sp.Expr) -> bool:
