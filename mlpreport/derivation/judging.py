@@ -10,7 +10,7 @@ import sympy as sp
 
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.evaluation import FLOATS, Array, Frame, drawn, forward, plain
-from mlpreport.derivation.program import Shape, Term, show_shape
+from mlpreport.derivation.program import Shape, Term, needed, show_shape
 from mlpreport.derivation.proof import autograd
 from mlpreport.errors import ProgramError, ShapeError
 
@@ -82,7 +82,7 @@ def judges(derivation: Derivation, wrt: str) -> list[Judge]:
         If the loss or its gradients are not finite at the inputs tried.
     """
     program = derivation.program
-    sizes = sorted({s for shape in program.inputs.values() for s in shape if s.is_Symbol}, key=str)
+    sizes = program.sizes.values()
     # 5, 7, 11, … and 7, 11, 13, …: no size looks like a factor 2, nor twice like another number
     exposing = ({size: int(sp.prime(n)) for n, size in enumerate(sizes, least)} for least in (3, 4))
     # In the longer sums of larger sizes, small inputs keep functions from saturating.
@@ -99,10 +99,11 @@ def judges(derivation: Derivation, wrt: str) -> list[Judge]:
 
 def _is_exact(derivation: Derivation, wrt: str, found: Judge) -> bool:
     """Tell whether torch agrees with the derived steps, so that its gradient is not mere rounding."""
-    frame = plain(derivation.backward, FLOATS, found.sizes)
+    program, asked = derivation.backward, cotangent(derivation.program.loss, wrt)
+    program = replace(program, definitions=needed(program.definitions, [asked]))
     with np.errstate(all="ignore"):
-        steps = forward(derivation.backward, frame, found.inputs).arrays
-    error = np.abs(steps[cotangent(derivation.program.loss, wrt)] - found.truth)
+        derived = forward(program, plain(program, FLOATS, found.sizes), found.inputs).arrays[asked]
+    error = np.abs(derived - found.truth)
     return bool(np.all(error <= ROUGHLY / 10 * max(np.abs(found.truth).max(), FAINT)))
 
 

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sympy as sp
 from sympy.core.symbol import Str
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlpreport.derivation.indices import Line
 
 Shape = tuple[sp.Expr, sp.Expr]
+Value = TypeVar("Value")
 
 ONE = sp.Integer(1)
 ALL = sp.Integer(-1)
@@ -165,6 +166,12 @@ class Program:
         return {**self.inputs, **{name: term.shape for name, term in self.definitions.items()}}
 
     @cached_property
+    def sizes(self) -> dict[str, sp.Symbol]:
+        """Sizes that are symbols, by name, sorted."""
+        symbols = {size for shape in self.inputs.values() for size in shape if size.is_Symbol}
+        return {str(size): size for size in sorted(symbols, key=str)}
+
+    @cached_property
     def users(self) -> dict[str, tuple[str, ...]]:
         """For every variable the equations that use it, in order."""
         found: dict[str, tuple[str, ...]] = dict.fromkeys(self.shapes, ())
@@ -179,11 +186,7 @@ class Program:
 
     def variable(self, name: str) -> Term:
         """Return the variable `name` as a term; an unknown name is an error that suggests the nearest."""
-        if name not in self.shapes:
-            hint = nearest(name, self.shapes) or "use one of these"
-            message = f"the program has no variable {name!r} (it has {', '.join(self.shapes)}); {hint}"
-            raise ProgramError(message)
-        return build("var", name, *self.shapes[name])
+        return build("var", name, *looked_up("the program has no variable", name, self.shapes))
 
     def vjp(self) -> "Derivation":
         """Derive the cotangent of every variable, from the loss back to the inputs."""
@@ -208,6 +211,15 @@ class Program:
         from mlpreport.derivation.forward import jacobian  # noqa: PLC0415
 
         return jacobian(self, u, v)
+
+
+def looked_up(problem: str, name: str, known: Mapping[str, Value]) -> Value:
+    """Look up a name; an unknown one is an error that suggests the nearest."""
+    if name not in known:
+        hint = nearest(name, known) or "use one of these"
+        message = f"{problem} {name!r} (it has {', '.join(known)}); {hint}"
+        raise ProgramError(message)
+    return known[name]
 
 
 def needed(definitions: Mapping[str, Term], outputs: list[str]) -> dict[str, Term]:

@@ -236,13 +236,12 @@ def prove(derivation: Derivation, **sizes: int) -> Proof:
     if derivation.tangents:
         message = "prove takes the derivation of a vjp or hvp; these steps are tangents"
         raise InvalidInputError(message)
-    symbols = {str(s): s for shape in program.inputs.values() for s in shape if s.is_Symbol}
     for name, value in sizes.items():
-        if name not in symbols or not isinstance(value, int) or value < 1:
-            known = ", ".join(sorted(symbols))
+        if name not in program.sizes or not isinstance(value, int) or value < 1:
+            known = ", ".join(program.sizes)
             message = f"{name}={value!r}: give positive whole numbers for sizes of the program ({known})"
             raise InvalidInputError(message)
-    values = {symbol: sizes.get(name, 2) for name, symbol in symbols.items()}
+    values = {symbol: sizes.get(name, 2) for name, symbol in program.sizes.items()}
     checks = []
     for layer, (what, check) in _LAYERS.items():
         count, failures = check(derivation, values)
