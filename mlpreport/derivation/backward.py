@@ -4,12 +4,11 @@ For each edge u ← v: the entry formula of u, its derivative by an entry of v, 
 then the chain rule's sum over all users of v, fusion with a known cotangent, and recognition as a matrix expression.
 """
 
-from collections.abc import ItemsView, Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from mlpreport.checks import nearest
 from mlpreport.derivation.elementwise import Elementwise, elementwise
 from mlpreport.derivation.indices import (
     Direct,
@@ -24,8 +23,7 @@ from mlpreport.derivation.indices import (
     over,
 )
 from mlpreport.derivation.matrices import COTANGENT, recognise, tidy, whole
-from mlpreport.derivation.program import Program, Shape, Term, build, cost, nodes, num, variables
-from mlpreport.errors import ProgramError
+from mlpreport.derivation.program import Program, Shape, Term, build, cost, looked_up, nodes, num, variables
 
 
 @dataclass(frozen=True)
@@ -71,11 +69,7 @@ class Derivation:
 
     def __getitem__(self, name: str) -> Step:
         """Return the step of a variable; an unknown name is an error that suggests the nearest."""
-        if name not in self.steps:
-            hint = nearest(name, self.steps) or "use one of these"
-            message = f"the derivation has no step for {name!r} (it has {', '.join(self.steps)}); {hint}"
-            raise ProgramError(message)
-        return self.steps[name]
+        return looked_up("the derivation has no step for", name, self.steps)
 
     def items(self) -> ItemsView[str, Step]:
         """Pairs of variable and step, from the loss back to the inputs."""
@@ -150,8 +144,11 @@ def _step(program: Program, name: str, steps: Mapping[str, Step]) -> Step:
     else:
         others = " and ".join(user for user in users if user != loss)
         how = f"{'directly and ' * (loss in users)}through {others}"
-        chain = line(lhs, partials, "chain rule", name, f"enters {loss} {how}")
-        lines = [*_direct([chain, *lines], loss), line(lhs, formula, "substitution", INSERT)]
+        lines.insert(0, line(lhs, partials, "chain rule", name, f"enters {loss} {how}"))
+        # The derivative of the loss's own formula is one part of the cotangent, and looks like the whole.
+        own = {Partial(u, v): Direct(u, v) for u, v, *_ in edges if str(u.base) == loss}
+        lines = [replace(each, lhs=each.lhs.xreplace(own), rhs=each.rhs.xreplace(own)) for each in lines]
+        lines.append(line(lhs, formula, "substitution", INSERT))
     fused = _fused(program, formula, users, steps)
     if fused is not None and cost(recognise(fused, lhs)) <= cost(recognise(formula, lhs)):
         formula = fused
@@ -161,18 +158,6 @@ def _step(program: Program, name: str, steps: Mapping[str, Step]) -> Step:
     term = recognise(formula, lhs)
     lines.append(line(whole(lhs), term, "matrix form"))
     return Step(name, shape, tuple(lines), term, assumed)
-
-
-def _direct(lines: Iterable[Line], loss: str) -> Iterator[Line]:
-    """Tell the derivative of the loss's own formula from the cotangent, of which it is one part."""
-    for each in lines:
-        found = each.lhs.atoms(Partial) | each.rhs.atoms(Partial)
-        own = {
-            e: Direct(*e.args)
-            for e in found
-            if isinstance(e.args[0], sp.Indexed) and str(e.args[0].base.label) == loss
-        }
-        yield replace(each, lhs=each.lhs.xreplace(own), rhs=each.rhs.xreplace(own))
 
 
 def _is_zero(term: Term) -> bool:
