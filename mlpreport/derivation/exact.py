@@ -18,7 +18,7 @@ from flint import nmod
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.evaluation import SYMBOLS, Domain, Frame, drawn, each, forward, frame_of, plain
 from mlpreport.derivation.forward import direction
-from mlpreport.derivation.indices import cell, entry, indices, over
+from mlpreport.derivation.indices import entry, fresh, over
 from mlpreport.derivation.program import Program
 
 PRIME = 2305843009213699919
@@ -29,7 +29,6 @@ GRAIN = 27720
 
 SMALL = 4096
 """Numerators and denominators up to this are recognised; by accident in one pair of 10^11."""
-
 
 PIECES = 12
 """How often signs are drawn, where functions are in pieces."""
@@ -70,9 +69,11 @@ def field(seed: int) -> tuple[Domain, Draw]:
         return element(int(value.p)) / int(value.q) if value.is_Rational else draw(str(value))
 
     def exp(a: Any, factor: sp.Rational) -> Any:
-        if (power := _known_power(roots, a, factor)) is None:
-            roots[a] = draw("exp", a), GRAIN
-        return exp(a, factor) if power is None else power
+        for known, (value, grain) in roots.items():
+            if (multiple := _ratio(a, known)) is not None:
+                return _power(value, factor * multiple * grain)
+        roots[a] = draw("exp", a), GRAIN
+        return exp(a, factor)
 
     def call(name: str, a: Any) -> Any:
         value = draw(name, a)
@@ -88,14 +89,6 @@ def field(seed: int) -> tuple[Domain, Draw]:
         sign=partial(each, _sign),
     )
     return domain, draw
-
-
-def _known_power(roots: Mapping[Any, tuple[Any, int]], a: Any, factor: sp.Rational) -> Any | None:
-    for known, (value, grain) in roots.items():
-        multiple = _ratio(a, known)
-        if multiple is not None:
-            return _power(value, factor * multiple * grain)
-    return None
 
 
 def _sign(a: Any) -> int:
@@ -148,7 +141,7 @@ def _weights(size: sp.Expr, draw: Draw) -> Any:
     return np.array([*first, total - sum(first)])
 
 
-def symbolic_sizes(derivation: Derivation, _: Mapping[sp.Expr, int]) -> tuple[int, Iterable[str]]:
+def symbolic_sizes(derivation: Derivation, _: Mapping[sp.Expr, int]) -> tuple[int, tuple[str, ...]]:
     """Compare matrix forms with the chain rule's raw sums for sizes that stay symbols, whatever values are given."""
     program = derivation.program
 
@@ -168,18 +161,16 @@ def symbolic_sizes(derivation: Derivation, _: Mapping[sp.Expr, int]) -> tuple[in
 def _chained(program: Program, name: str, frame: Frame) -> Any:
     """Cotangent of a variable by the chain rule, with nothing collapsed, rewritten or recognised."""
     shape, loss = program.shapes[name], program.loss
-    to = indices(shape, "pq")
-    formula = sp.Integer(name == loss)
+    target, formula = fresh(name, shape, "pq"), sp.Integer(name == loss)
     for user in program.users[name]:
-        key, outer = cotangent(loss, user), program.shapes[user]
-        if key in frame.arrays:
-            at = indices(outer, "ij")
-            local = sp.diff(entry(program.definitions[user], *at), cell(name, shape, *to))
-            formula += over(cell(key, outer, *at) * local, at, outer)
-    return frame.values(formula, to, shape)
+        if (key := cotangent(loss, user)) in frame.arrays:
+            outer = fresh(key, program.shapes[user], "ij")
+            local = sp.diff(entry(program.definitions[user], *outer.indices), target)
+            formula += over(outer * local, outer.indices, outer.base.shape)
+    return frame.values(formula, target.indices, shape)
 
 
-def entrywise(derivation: Derivation, sizes: Mapping[sp.Expr, int]) -> tuple[int, Iterable[str]]:
+def entrywise(derivation: Derivation, sizes: Mapping[sp.Expr, int]) -> tuple[int, tuple[str, ...]]:
     """Compare matrix forms with SymPy's derivative of the loss, written out in the symbols of all entries."""
     program = derivation.program
     frame = plain(program, SYMBOLS, sizes)

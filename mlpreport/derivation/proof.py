@@ -5,7 +5,7 @@ derivative of the fully expanded loss. Numeric: the compiled code against torch.
 every line of every step at every index.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -91,7 +91,7 @@ def _inputs(program: Program, frame: Frame, stream: np.random.Generator, low: fl
     return drawn(program, frame, lambda _, shape: stream.uniform(low, high, size=shape))
 
 
-def _numeric(derivation: Derivation, sizes: Sizes) -> tuple[int, list[str]]:
+def _numeric(derivation: Derivation, sizes: Sizes) -> tuple[int, tuple[str, ...]]:
     """Compare the compiled code with torch.autograd and with the complex step."""
     program, compiled = derivation.program, value_and_grad(derivation)
     inputs, frame = _example(program, sizes)
@@ -110,7 +110,7 @@ def _numeric(derivation: Derivation, sizes: Sizes) -> tuple[int, list[str]]:
         _, found, truth = _both(derivation, compiled, _inputs(program, frame, stream, -1.0, 1.0))
         if all(np.isfinite(array).all() for array in chain(found.values(), truth.values())):
             failures += [name for name, gradient in found.items() if not close(gradient, truth[name])]
-    return 1 + 2 * count, list(dict.fromkeys(failures))
+    return 1 + 2 * count, tuple(dict.fromkeys(failures))
 
 
 def _both(derivation: Derivation, code: ValueAndGrad, inputs: Arrays) -> tuple[float, Arrays, Arrays]:
@@ -120,20 +120,19 @@ def _both(derivation: Derivation, code: ValueAndGrad, inputs: Arrays) -> tuple[f
     return value, found, autograd(derivation.of or derivation.program, inputs, along)[1]
 
 
-def _lines(derivation: Derivation, sizes: Sizes) -> tuple[int, list[str]]:
+def _lines(derivation: Derivation, sizes: Sizes) -> tuple[int, tuple[str, ...]]:
     """Evaluate both sides of every line at every index, derivatives by the complex step."""
-    inputs, frame = _example(derivation.program, sizes)
     program, failures, count = derivation.program, [], 0
-    for name, array in autograd(program, inputs, {})[1].items():
-        frame = frame.with_array(cotangent(program.loss, name), array)
-    frame = replace(frame, partial=partial(_stepped, program))
+    inputs, frame = _example(program, sizes)
+    known = {cotangent(program.loss, name): array for name, array in autograd(program, inputs, {})[1].items()}
+    frame = replace(frame, arrays={**frame.arrays, **known}, partial=partial(_stepped, program))
     for name, step in derivation.steps.items():
         for line in step.lines:
             left, right = _sides(line, frame)
             count += max(np.size(left), np.size(right))
             if not close(left, right):
                 failures.append(f"{name} ({line.rule})")
-    return count, failures
+    return count, tuple(failures)
 
 
 def _sides(line: Line, frame: Frame) -> tuple[Array, Array]:
@@ -173,7 +172,7 @@ def _stepped(program: Program, frame: Frame, derivative: sp.Expr) -> Array:
 
 
 _FORMS = "matrix forms against the {}, exact in a finite field"
-_LAYERS: dict[str, tuple[str, Callable[[Derivation, Sizes], tuple[int, Iterable[str]]]]] = {
+_LAYERS: dict[str, tuple[str, Callable[[Derivation, Sizes], tuple[int, tuple[str, ...]]]]] = {
     "symbolic sizes": (_FORMS.format("raw chain rule, sizes symbolic"), symbolic_sizes),
     "entrywise": (_FORMS.format("derivative of the fully expanded loss"), entrywise),
     "numeric": ("compiled code against torch.autograd and the complex step", _numeric),
@@ -242,8 +241,5 @@ def prove(derivation: Derivation, **sizes: int) -> Proof:
             message = f"{name}={value!r}: give positive whole numbers for sizes of the program ({known})"
             raise InvalidInputError(message)
     values = {symbol: sizes.get(name, 2) for name, symbol in program.sizes.items()}
-    checks = []
-    for layer, (what, check) in _LAYERS.items():
-        count, failures = check(derivation, values)
-        checks.append(Check(layer, what, count, tuple(failures)))
+    checks = (Check(layer, what, *check(derivation, values)) for layer, (what, check) in _LAYERS.items())
     return Proof(tuple(checks))
