@@ -197,21 +197,20 @@ def edge(program: Program, value: sp.Indexed, target: sp.Indexed) -> tuple[list[
 def _outer(formula: sp.Expr, lhs: Partial, target: sp.Indexed) -> list[Line]:
     """Lines for the outermost operation and for what is inside it; a sum of entries needs none."""
     core = _core(formula, target)
-    depends = {inner: sp.Dummy() for inner in core.args if inner.has(target.base)}
+    depends = sorted((inner for inner in core.args if inner.has(target.base)), key=sp.default_sort_key)
     if isinstance(core, sp.Indexed) or core.is_Add or not depends:
         return []
-    outer = core.func(*(depends.get(argument, argument) for argument in core.args))
-    back = {mark: inner for inner, mark in depends.items()}
-    partials = {inner: Partial(inner, target) for inner in sorted(depends, key=sp.default_sort_key)}
-    slope = sp.Add(*(sp.diff(outer, mark).xreplace(back) * partials[inner] for mark, inner in back.items()))
+    back = {sp.Dummy(): inner for inner in depends}
+    outer = core.xreplace({inner: mark for mark, inner in back.items()})
+    slopes = (sp.diff(outer, mark).xreplace(back) * Partial(inner, target) for mark, inner in back.items())
     rule = {sp.Pow: "power rule", sp.Mul: "product rule"}.get(core.func, "outer function")
-    lines = [line(lhs, formula.xreplace({core: slope}), rule)]
-    for inner, partial in partials.items():
+    lines = [line(lhs, formula.xreplace({core: sp.Add(*slopes)}), rule)]
+    for inner in depends:
         if not isinstance(inner, sp.Indexed):
             local = sp.diff(inner, target)
             sign = sp.Mul(*(f for f in sp.Mul.make_args(local) if not f.has(sp.KroneckerDelta)))
             what = f"its factor is {sign}" if sign.is_number else "of what is inside"
-            lines.append(line(partial, local, "inner derivative", what))
+            lines.append(line(Partial(inner, target), local, "inner derivative", what))
     return lines
 
 

@@ -141,8 +141,9 @@ def _contraction(e: sp.Sum, r: sp.Expr, c: sp.Expr) -> Term:
     if left == right == 1:
         inner = _matrix(shared, k, ONE)
         return build("sum", inner.operands[0] if inner.op == "sum" else inner, ALL)
-    if shared == 1 and 1 in (left, right):
-        tall = right == 1
-        return build("sum", _matrix(left, r, k) if tall else _matrix(right, k, c), ONE if tall else 0)
+    if shared == right == 1:
+        return build("sum", _matrix(left, r, k), ONE)
+    if shared == left == 1:
+        return build("sum", _matrix(right, k, c), 0)
     first, second = (left, shared) if right == 1 else (left * shared, right)
     return _matrix(first, r, k) @ _matrix(second, k, c)

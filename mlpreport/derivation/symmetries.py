@@ -82,8 +82,8 @@ def corners(slope: sp.Expr) -> tuple[sp.Expr, ...]:
     """Points at which a slope jumps, so that its value there is a choice; none if SymPy cannot list them."""
     points = _edges(slope) if slope.has(sp.Piecewise, sp.sign) else None
     # Limits of pieces are beyond SymPy.
-    jumps = (abs(slope.subs(U, u + _NEAR) - slope.subs(U, u - _NEAR)).evalf() for u in points or ())
-    return tuple(u for u, jump in zip(points or (), jumps, strict=True) if jump > _JUMP)
+    gaps = {u: slope.subs(U, u + _NEAR) - slope.subs(U, u - _NEAR) for u in points or ()}
+    return tuple(u for u, gap in gaps.items() if abs(gap).evalf() > _JUMP)
 
 
 def _kinks(f: sp.Expr) -> tuple[float, ...]:
