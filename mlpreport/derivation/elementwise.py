@@ -146,9 +146,8 @@ def _checked(name: str, definition: Callable[[sp.Symbol], sp.Expr]) -> sp.Expr:
     # One inside the other leaves a condition of conditions, which no language prints.
     exact = sp.piecewise_fold(exact) if exact.has(sp.ITE) else exact
     exact = _joined(exact.rewrite(_HYPERBOLIC, sp.exp))
-    if unknown := {
-        str(type(part).__name__) for part in sp.preorder_traversal(exact) if not isinstance(part, _KNOWN)
-    }:
+    parts = sp.preorder_traversal(exact)
+    if unknown := {type(part).__name__ for part in parts if not isinstance(part, _KNOWN)}:
         message = f"{remedy}; {' and '.join(sorted(unknown))} is not known"
         raise InvalidInputError(message)
     return exact

@@ -118,7 +118,7 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
 
 def _read(claim: str, backward: Program, names: Mapping[str, str], key: str) -> Term:
     """Read a claim, which may not use the cotangent that it is to give."""
-    sizes = {f"size {size}": num(size) for shape in backward.inputs.values() for size in shape}
+    sizes = {f"size {name}": num(size) for name, size in backward.sizes.items()}
     meaning = sizes | {name: backward.variable(name) for name in backward.shapes}
     scope = {code: meaning[name] for name, code in names.items()}
     term = Reader(claim, scope, fitting=False).read_expression()

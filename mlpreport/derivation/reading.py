@@ -24,8 +24,8 @@ _INSTEAD |= dict.fromkeys(("dot", "matmul", "mm"), "write a @ b")
 _DEEPEST = 150
 _LARGEST = 709.78
 """Logarithm of the largest number in double precision."""
-_SUM = {"None": ALL, "0": sp.S.Zero, "-2": sp.S.Zero, "1": ONE, "-1": ONE}
-_AXES = {"sum": _SUM, "mean": _SUM, "softmax": _SUM}
+_AXES = {"None": ALL, "0": sp.S.Zero, "-2": sp.S.Zero, "1": ONE, "-1": ONE}
+_REDUCTIONS = frozenset({"sum", "mean", "softmax"})
 _TORCH = {"dim": "axis", "keepdim": "keepdims"}
 _PRIME = "ʹ"
 """Stands for the ' of a derivative such as tanh'(z): a letter to Python, which would begin a text at the '."""
@@ -167,7 +167,7 @@ class Reader:
         if owner and ast.unparse(owner) not in _LIBRARIES - self.scope.keys():
             arguments.insert(0, owner)
         name = getattr(function, "attr", None) or str(getattr(function, "id", ""))
-        known = sorted({*_AXES, "exp", "log", "ones", *elementwise_names()})
+        known = sorted({*_REDUCTIONS, "exp", "log", "ones", *elementwise_names()})
         name, order = name.rstrip(_PRIME), name.count(_PRIME)
         if name not in (elementwise_names() if order else known):
             hint = _INSTEAD.get(name) or nearest(name, known)
@@ -181,7 +181,7 @@ class Reader:
         operand = self._expression(arguments[0])
         if name in elementwise_names():
             return self._operation(node, "call", name, order, operand)
-        return self._operation(node, name, operand, *[axis] * (name in _AXES))
+        return self._operation(node, name, operand, *[axis] * (name in _REDUCTIONS))
 
     def _ones(self, node: ast.Call, arguments: list[ast.expr]) -> Term:
         """Read ones((N, D)); its sizes are those of variables."""
@@ -197,10 +197,11 @@ class Reader:
     def _axis(self, node: ast.Call, name: str, arguments: list[ast.expr]) -> sp.Integer:
         """Read the axis, by position or name; sizes of 1 are always kept."""
         given = {_TORCH.get(word.arg or "", word.arg): ast.unparse(word.value) for word in node.keywords}
-        if name in _AXES and len(arguments) > 1 and "axis" not in given:
+        if name in _REDUCTIONS and len(arguments) > 1 and "axis" not in given:
             given["axis"] = ast.unparse(arguments.pop(1))
         default = "1" if name == "softmax" else "None"
-        axis = _AXES.get(name, {"None": ALL}).get(given.pop("axis", default))
+        axes = _AXES if name in _REDUCTIONS else {"None": ALL}
+        axis = axes.get(given.pop("axis", default))
         if given.pop("keepdims", "True") != "True" or given or axis is None:
             rule = "sum, mean and softmax take axis=None, 0 or 1; sum and mean keep the axis"
             self.fail(node, f"{name} with these arguments is outside the language: {rule}")
