@@ -1,6 +1,7 @@
 """What a point of the loss is: the verdict, and one sentence with the numbers that decide it."""
 
 from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Context, Decimal
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def _isolated(proof: Proof, measured: Measured) -> Finding:
     zero = _zero(proof)
     if proof.minimum:
         reason = f"{zero}, and the Hessian is positive definite on all of that box (LDLᵀ)"
-        lowest = f"its smallest eigenvalue is {measured.spectrum[0]:.3g}"
+        lowest = f"its smallest eigenvalue is about {measured.spectrum[0]:.3g}"
         return Finding("minimum", f"{reason}; {lowest}", radius=proof.radius)
     count = int((measured.spectrum < 0).sum())
     reason = (
@@ -130,19 +131,33 @@ def _flat(found: Found, train: Problem) -> Finding:
     count = len(found.parts.ordinary)
     reason = (
         f"{' and '.join(found.parts.told)}: the function is that of a network with {count} unit{'s' * (count != 1)}, "
-        f"whose loss {found.measured.loss:.12g} is a proved minimum (smallest eigenvalue "
+        f"whose loss {found.measured.loss:.12g} is a proved minimum (its smallest eigenvalue is about "
         f"{found.measured.spectrum[0]:.2g}), and can be had in many ways"
     )
     return Finding("flat manifold", reason, found.parts.dimension(train.architecture), found.proof.radius)
 
 
+def _rounded_down(bound: float) -> str:
+    """Write a lower bound with three digits, so that it stays one."""
+    return str(Context(prec=3, rounding=ROUND_FLOOR).create_decimal(Decimal(bound))).lower()
+
+
+RISES = {
+    "merging units": "in ε², where 1/ε is the difference of the output weights of the two units",
+    "step": "in the distance of a value beside the step from that of the step",
+}
+"""What the slope of the loss at a limit is measured in, by the kind of the limit."""
+
+
 def _limit(found: Found, measured: Measured, train: Problem, test: Problem) -> Finding:
     limit = limit_of(found, train, test)
     reason = (
-        f"{limit.kind}: no network attains the loss {limit.loss:.12g} of the limit function, a proved minimum "
-        f"of its kind (smallest eigenvalue {found.measured.spectrum[0]:.2g}); off it the loss rises at a rate of at "
-        f"least {limit.slope:.2g}; this network is {measured.loss - limit.loss:.1e} above, and the norm of its "
-        f"parameters is {np.linalg.norm(measured.point):.3g}"
+        f"{limit.kind}: near the limit every network has a larger loss than the limit function, {limit.loss:.12g}, "
+        f"which is a proved minimum of its kind (its smallest eigenvalue is about {found.measured.spectrum[0]:.2g}); "
+        f"off it the loss rises with a slope of at least {_rounded_down(limit.slope)} "
+        f"{', and '.join(RISES[kind] for kind in limit.kind.split(' and '))}; this network is "
+        f"{measured.loss - limit.loss:.1e} above, and the norm of its parameters is "
+        f"{np.linalg.norm(measured.point):.3g}"
     )
     return Finding(
         "limit at infinity",

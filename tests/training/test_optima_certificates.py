@@ -25,6 +25,7 @@ from mlpreport.training.intervals import (
     on_balls,
     precise,
 )
+from mlpreport.training.judging import _rounded_down
 from mlpreport.training.limits import Limit, Step
 from mlpreport.training.objective import Objective, derived, network_objective
 from mlpreport.training.stationary import measure, newton, prove
@@ -631,3 +632,28 @@ def test_parameters_of_another_network_predict_nothing(change):
     for network in (replace(certificate, parameters=parameters), restart):
         with pytest.raises(ShapeError, match=r"parameters have .* but 1-1-1 sigmoid needs"):
             network.predict(DATA.test.x)
+
+
+@pytest.mark.parametrize(
+    ("bound", "shown"),
+    [
+        (2.86599, "2.86"),
+        (2.973, "2.97"),
+        (0.6789, "0.678"),
+        (0.001, "0.00100"),
+        (12.399, "12.3"),
+        (2.5e-9, "2.50e-9"),
+    ],
+)
+def test_a_lower_bound_is_rounded_down(bound, shown):
+    assert _rounded_down(bound) == shown
+    assert float(shown) <= bound
+
+
+def test_a_limit_is_said_to_be_lowest_near_it_only_and_its_slope_is_a_lower_bound():
+    for entry in (entry for units in (2, 3) for entry in load_atlas(units).entries):
+        limit, because = entry.certificate.limit, entry.certificate.because
+        if limit is not None:
+            assert "near the limit every network has a larger loss" in because
+            bound = float(re.search(r"a slope of at least ([\d.]+) in", because)[1])
+            assert 0.99 * limit.slope < bound <= limit.slope
