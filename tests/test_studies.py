@@ -9,6 +9,7 @@ from mlpreport.errors import InvalidInputError
 from mlpreport.experiments import EXPERIMENTS, WIDTH_STUDY, run
 from mlpreport.studies import Arm, Study, check_study, load_study, make_study, making, read_study
 from mlpreport.studies.making import StaleStudyError
+from mlpreport.training.methods import METHODS
 
 THREE = replace(WIDTH_STUDY[0], restarts=40)
 
@@ -55,6 +56,18 @@ def test_sets_are_compared_one_by_one():
     share = study(one, other).worse("one", "other", factor=1, size=2)
     assert (share.count, share.of) == (1, 2)
     assert study(one, other).worse("one", "other", factor=5, size=2).count == 0
+
+
+def test_how_many_times_worse_is_the_median_over_sets():
+    one = arm("one", [2, 1, 1, 2, 5, 6], [9, 4, 1, 9, 3, 9])  # best tests 4, 1, 3
+    other = arm("other", [1, 2, 1, 2, 1, 2], [1, 9, 2, 9, 2, 9])  # best tests 1, 2, 2
+    assert study(one, other).times("one", "other", size=2) == 1.5
+
+
+def test_test_errors_of_nan_are_infinitely_worse_than_numbers_and_equal_to_each_other():
+    one, other = arm("one", [1, 1, 1], [np.nan] * 3), arm("other", [1, 1, 1], [np.nan, np.nan, 2])
+    assert study(one, other).times("one", "other", size=1) == 1
+    assert study(one, arm("two", [1], [2])).times("one", "two", size=1) == np.inf
 
 
 def test_the_interval_of_a_share_solves_wilsons_equation():
@@ -130,6 +143,17 @@ def test_the_study_of_the_package_has_all_arms_and_belongs_to_the_reports_data()
     for part, experiment in zip(kept.arms, WIDTH_STUDY, strict=True):
         assert part.description == making._plain(experiment)
         assert len(part.losses) == experiment.restarts
+
+
+def test_levenberg_and_marquardts_method_is_kept_stopped_early_and_as_long_as_bfgs():
+    kept, limit = load_study(), {"levenberg-marquardt": 1_000, "bfgs": 10_000}
+    short, long = (kept[f"50{name} Levenberg-Marquardt"] for name in ("", " long"))
+    allowed = [
+        part.description["max_iterations"] or limit[part.description["method"]] for part in (short, long)
+    ]
+    assert allowed == [1_000, limit["bfgs"]]
+    for method, most in limit.items():
+        assert METHODS[method].settings.max_iterations == most
 
 
 @pytest.mark.thorough

@@ -4,7 +4,7 @@ import numpy as np
 
 from mlpreport.claims.ledger import Verdict, claim, network
 from mlpreport.merging import approach, limit_map, lowest_limit
-from mlpreport.numerals import percent
+from mlpreport.numerals import number, percent
 from mlpreport.results import Result
 
 
@@ -112,7 +112,7 @@ def _approach_as_square(result: Result) -> Verdict:
     because = (
         f"Of {near.restarts:,} restarts {len(ratios)} end near the limit. "
         f"{'All' if above == len(ratios) else f'Only {above}'} lie above it, by what theory predicts "
-        f"within {furthest:.1%}."
+        f"within {number(100 * furthest, digits=2)}\N{NO-BREAK SPACE}%."
     )
     holds = above == len(ratios) and furthest < 0.05
     return Verdict(

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 
 from mlpreport.claims.ledger import Outcome, Verdict, claim, network
-from mlpreport.experiments import largest_correlation
+from mlpreport.experiments import largest_correlation, restart_of
 from mlpreport.numerals import number, percent
 from mlpreport.results import Result
 from mlpreport.studies import Study, wilson
@@ -25,6 +25,10 @@ def _training_error_falls(result: Result) -> Verdict:
         because,
         (("largest ratio to the width before", ratio, "below 1"),),
     )
+
+
+BADLY = 10
+"""A network overfits if it tests worse than three units, and badly if it tests more than so many times worse."""
 
 
 @claim(
@@ -48,11 +52,11 @@ def _ten_overfits(result: Result, study: Study) -> Verdict:
     return Verdict("reproduced" if ten.loss < three.loss and worse.low > 0.5 else "refuted", because, numbers)
 
 
-@claim("wide-overfits", "2.3", "Fifty and a hundred units overfit strongly.", "widths", "width-study")
+@claim("wide-overfits", "2.3", "Fifty and a hundred units overfit badly.", "widths", "width-study")
 def _wide_overfits(result: Result, study: Study) -> Verdict:
     three, *wide = (network(result, n) for n in (3, 50, 100))
     ratios = [record.test_loss / three.test_loss for record in wide]
-    shares = [study.worse(name, "3", factor=10) for name in ("50", "100")]
+    shares = [study.worse(name, "3", factor=BADLY) for name in ("50", "100")]
     because = (
         f"The best networks here test {number(ratios[0], digits=2)} and {number(ratios[1], digits=2)} times worse "
         "than three units. "
@@ -66,6 +70,30 @@ def _wide_overfits(result: Result, study: Study) -> Verdict:
         because,
         (("lower end of the smaller probability", low, "above 0.5"),),
     )
+
+
+@claim(
+    "wide-fit-perfectly",
+    "2.3",
+    "Fifty and a hundred units match the training points perfectly.",
+    "widths",
+)
+def _wide_fit_perfectly(result: Result) -> Verdict:
+    distances = [float(np.sqrt(network(result, n).loss)) for n in (50, 100)]
+    floor = float(np.sqrt(result["true sine"].loss))
+    shown, noise = (number(distance, digits=2) for distance in distances), number(floor, digits=2)
+    because = (
+        f"The best networks miss the training points by {' (fifty units) and '.join(shown)} (a hundred), as a root "
+        f"mean square; the true sine misses them by {noise}. A match that an eye takes for perfect would be within a "
+        "tenth of that."
+    )
+    perfect = [distance < floor / 10 for distance in distances]
+    outcome: Outcome = "reproduced" if all(perfect) else "partly" if any(perfect) else "refuted"
+    numbers = tuple(
+        (f"{n} units: distance / that of the sine", distance / floor, "below 0.1")
+        for n, distance in zip((50, 100), distances, strict=True)
+    )
+    return Verdict(outcome, because, numbers)
 
 
 @claim("ten-overfits-at-eight", "2.3", "Ten units show their overfitting in [8, 9].", "width-study")
@@ -88,43 +116,73 @@ def _ten_overfits_at_eight(study: Study) -> Verdict:
     "spikes-on-the-left",
     "2.3",
     "The error comes from [0, 1] at fifty units and [0, 2] at a hundred.",
+    "widths",
     "width-study",
 )
-def _spikes_on_the_left(study: Study) -> Verdict:
-    shares = []
-    for name, bound in (("50", 1), ("100", 2)):
-        places = study[name].places[study[name].best_of(10)]
+def _spikes_on_the_left(result: Result, study: Study) -> Verdict:
+    parts, shares = [], []
+    for width, bound in ((50, 1), (100, 2)):
+        parts.append(_error_until(result, width, bound))
+        places = study[f"{width}"].places[study[f"{width}"].best_of(10)]
         shares.append(wilson(int(np.sum(places <= bound)), len(places)))
+    shown = [f"{number(100 * part, digits=3)}\N{NO-BREAK SPACE}%" for part in parts]
     because = (
-        f"The best of ten is furthest from the sine inside that interval in {shares[0]} cases at fifty units and "
-        f"in {shares[1]} at a hundred."
+        f"Of the test error of the best networks here, {shown[0]} at fifty units and {shown[1]} at a hundred comes "
+        "from the test points in that interval. Of the sets of ten, the best is furthest from the sine inside that "
+        f"interval in {shares[0]} at fifty units and in {shares[1]} at a hundred."
     )
-    hits = sum(share.low > 0.5 for share in shares)
+    hits = sum(part > 0.5 and share.low > 0.5 for part, share in zip(parts, shares, strict=True))
     outcomes: tuple[Outcome, ...] = ("refuted", "partly", "reproduced")
-    numbers = tuple(
-        (f"lower end of the probability at {name}", share.low, "above 0.5")
-        for name, share in zip((50, 100), shares, strict=True)
-    )
-    return Verdict(outcomes[hits], because, numbers)
+    numbers: list[tuple[str, float, str]] = []
+    for width, part, share in zip((50, 100), parts, shares, strict=True):
+        numbers.append((f"share of the test error at {width}", part, "above 0.5"))
+        numbers.append((f"lower end of the probability at {width}", share.low, "above 0.5"))
+    return Verdict(outcomes[hits], because, tuple(numbers))
+
+
+def _error_until(result: Result, width: int, bound: float) -> float:
+    """Return the share of the best network's test error that comes from test points with x of at most `bound`."""
+    record, test = network(result, width), result.data.test
+    squares = (restart_of(record, record.best).predict(test.x) - test.y) ** 2
+    return float(np.sum(squares[test.x <= bound]) / np.sum(squares))
 
 
 @claim(
     "inevitable-overfitting",
     "2.4",
-    "An extremely large number of hidden units inevitably overfits.",
+    "A very large number of hidden units inevitably overfits, as badly as fifty and a hundred do.",
     "width-study",
 )
 def _inevitable_overfitting(study: Study) -> Verdict:
-    long, decayed = (study.worse(name, "3", factor=10) for name in ("50", "50 decayed"))
+    long, stopped, decayed = (
+        [study.worse(f"{width}{way}", "3", factor=BADLY) for width in (50, 100)]
+        for way in ("", " stopped at 300", " decayed")
+    )
     because = (
-        "The same fifty units with the same optimiser test ten times worse than three units in "
-        f"{long} sets of ten after ten thousand iterations, and in {decayed} with a little weight decay."
+        f"Trained for ten thousand iterations, fifty units overfit badly in {long[0]} sets of ten, a hundred in "
+        f"{long[1]}. Stopped after three hundred, they do in {stopped[0]} and {stopped[1]}; with a little weight decay "
+        f"and all ten thousand, in {decayed[0]} and {decayed[1]}. {_still_worse(study)}"
     )
     numbers = (
-        ("probability after ten thousand iterations, lower end", long.low, "above 0.5"),
-        ("probability with weight decay, upper end", decayed.high, "below 0.5 refutes"),
+        ("probability after ten thousand iterations, lower end", min(s.low for s in long), "above 0.5"),
+        ("stopped, upper end", max(s.high for s in stopped), "below 0.5 refutes"),
+        ("with weight decay, upper end", max(s.high for s in decayed), "below 0.5 refutes"),
     )
-    return Verdict("refuted" if decayed.high < 0.5 < long.low else "reproduced", because, numbers)
+    avoided = [max(part.high for part in way) < 0.5 for way in (stopped, decayed)]
+    bound = [min(part.low for part in way) > 0.5 for way in (long, stopped, decayed)]
+    outcome: Outcome = "refuted" if any(avoided) else "reproduced" if all(bound) else "not testable"
+    return Verdict(outcome, because, numbers)
+
+
+def _still_worse(study: Study) -> str:
+    """Say how often networks with weight decay are worse than three units at all, and how many times worse."""
+    names = ("50 decayed", "100 decayed")
+    counts = [study.worse(name, "3", factor=1) for name in names]
+    times = [f"{study.times(name, '3'):.2f}" for name in names]
+    return (
+        f"With weight decay they test worse than three units at all in {counts[0]} and {counts[1]}; the median factor "
+        f"is {times[0]} and {times[1]}."
+    )
 
 
 @claim("units-are-features", "2.4", "Every hidden unit learns a feature of the data.", "hidden-units")

@@ -55,8 +55,10 @@ WIDTH_STUDY: tuple[Experiment, ...] = (
     _arm("50 stopped at 1000", 50, restarts=500, max_iterations=1000),
     _arm("50 decayed", 50, restarts=500, weight_decay=1e-6),
     _arm("50 Levenberg-Marquardt", 50, "levenberg-marquardt", restarts=500),
+    _arm("50 long Levenberg-Marquardt", 50, "levenberg-marquardt", restarts=200, max_iterations=10_000),
     _arm("50 L-BFGS", 50, "l-bfgs", restarts=200),
     _arm("50 Adam", 50, "adam", restarts=500),
+    _arm("100 stopped at 300", 100, restarts=200, max_iterations=300),
     _arm("100 stopped at 1000", 100, restarts=500, max_iterations=1000),
     _arm("100 decayed", 100, restarts=500, weight_decay=1e-6),
 )

@@ -91,9 +91,24 @@ class Study:
         NaN is worse than every number.
         """
         factor = checked_number("factor", factor, example=10, positive=True)
+        one, other = self._best_tests(name, than, size)
+        return wilson(int(np.sum(one > factor * other)), len(one))
+
+    def times(self, name: str, than: str, *, size: int = 10) -> float:
+        """Return how many times worse the best network of a set tests than that of the other arm: the median.
+
+        Sets are compared as by `worse`. Two test errors of NaN are equal.
+        """
+        one, other = self._best_tests(name, than, size)
+        with np.errstate(invalid="ignore"):
+            ratios = np.where(one == other, 1.0, one / other)
+        return float(np.median(ratios))
+
+    def _best_tests(self, name: str, than: str, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Test errors of the best of each set of two arms, of as many sets as both have."""
         one, other = (_or_infinite(arm.test_losses[arm.best_of(size)]) for arm in (self[name], self[than]))
         count = min(len(one), len(other))
-        return wilson(int(np.sum(one[:count] > factor * other[:count])), count)
+        return one[:count], other[:count]
 
     def digest(self) -> str:
         """Return the fingerprint of all numbers and descriptions."""
