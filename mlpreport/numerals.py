@@ -1,5 +1,7 @@
 """Numbers written as a book prints them, in tables, verdicts and prose."""
 
+import re
+
 import numpy as np
 
 POWERS = range(-4, 6)
@@ -27,6 +29,18 @@ def _significant(value: float, digits: int) -> str:
     if power in POWERS:
         return f"{float(f'{mantissa}e{power}'):,.{max(0, digits - 1 - power)}f}"
     return f"{mantissa}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10{str(power).translate(_SUPERSCRIPTS)}"
+
+
+def in_print(sentence: str) -> str:
+    """Write the numbers that a sentence has in a computer's form, as 2.4e-09 and -1, as a book prints them."""
+    return re.sub(r"(?<![\w.-])-?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w-]|\.\d)", _printed, sentence)
+
+
+def _printed(found: re.Match[str]) -> str:
+    mantissa, _, power = found.group().partition("e")
+    if not power:
+        return mantissa.replace("-", "−")
+    return number(float(found.group()), digits=sum(map(str.isdigit, mantissa)))
 
 
 def percent(share: float | np.floating) -> str:

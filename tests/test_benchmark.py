@@ -92,10 +92,24 @@ def test_the_figure_shows_every_method_that_succeeds_and_no_other():
 
 
 def test_the_table_names_the_best_of_each_family_with_its_ratio():
-    assert tables.speed(measured()).rows == (("[2]", "quick", "2.000", "50 times", "other", "10.0 times"),)
+    found = tables.speed(measured()).rows
+    assert found == (("[2]", "quick", "2.000", "50 times", "10.0 times: other", "10.0 times: other"),)
+
+
+def test_the_table_has_a_column_without_the_methods_that_no_library_has():
+    contest = measured().contest("[2]")
+    written = entry("JAX Levenberg–Marquardt, vmap", "peer", 4.0, 1.0)
+    both = replace(contest, entries=(*contest.entries, written))
+    (row,) = tables.speed(replace(measured(), contests=(both,))).rows
+    assert row[-2:] == ("2.0 times: JAX Levenberg–Marquardt, vmap", "10.0 times: other")
+
+
+def test_the_methods_that_no_library_has_are_in_the_measurement():
+    methods = {entry.method for contest in read_benchmark().contests for entry in contest.entries}
+    assert methods >= tables.WRITTEN_HERE
 
 
 def test_the_table_says_when_no_other_library_succeeds():
     contest = measured().contest("[2]")
     alone = replace(contest, entries=tuple(entry for entry in contest.entries if entry.method != "other"))
-    assert tables.speed(replace(measured(), contests=(alone,))).rows[0][-2:] == ("none succeeded", "–")
+    assert tables.speed(replace(measured(), contests=(alone,))).rows[0][-2:] == ("none succeeded",) * 2

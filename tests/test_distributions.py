@@ -48,6 +48,7 @@ def test_spikes_show_every_restart_and_ring_the_best_of_ten():
     for axes, part in zip(figures.spikes(STUDY, ("3", "50")).axes, STUDY.arms, strict=True):
         np.testing.assert_array_equal(values(axes, "all restarts"), part.deviations)
         np.testing.assert_array_equal(values(axes, "best of ten"), part.deviations[part.best_of(10)])
+        assert axes.get_ylim()[1] > max(part.deviations.max() for part in STUDY.arms)
 
 
 def test_arms_have_one_row_each_under_their_titles():
@@ -58,7 +59,9 @@ def test_arms_have_one_row_each_under_their_titles():
 
 
 def test_a_table_of_arms_compares_the_best_of_ten():
-    shown = tables.arms(STUDY, {"50": "fifty"}, than="3").rows[0]
+    found = tables.arms(STUDY, {"50": "fifty"}, than="3")
+    assert found.header[1:3] == ("median training MSE", "median test MSE")
+    shown = found.rows[0]
     best = STUDY["50"].best_of(10)
     assert shown[0] == "fifty"
     assert float(shown[1]) == pytest.approx(np.median(STUDY["50"].losses[best]), rel=1e-3)

@@ -91,7 +91,24 @@ def test_activations_are_drawn_with_their_derivatives():
     curves = [function_curve("relu"), function_curve("sigmoid")]
     for axes, curve in zip(figures.activations(curves).axes, curves, strict=True):
         assert shows(axes, curve.value)
-        assert shows(axes, curve.slope)
+        slope = next(line for line in axes.get_lines() if line.get_label() == "derivative").get_ydata()
+        np.testing.assert_array_equal(slope[np.isfinite(slope)], curve.slope)
+
+
+def test_a_derivative_that_jumps_has_a_gap_and_a_dot_at_its_value():
+    jumping, smooth = figures.activations([function_curve("relu"), function_curve("sigmoid")]).axes
+    gaps, dots = jumping.get_lines()[-2:]
+    assert np.isnan(gaps.get_ydata()).sum() == 1
+    assert (list(dots.get_xdata()), list(dots.get_ydata())) == ([0], [0])
+    gaps, dots = smooth.get_lines()[-2:]
+    assert not np.isnan(gaps.get_ydata()).any()
+    assert not len(dots.get_xdata())
+
+
+def test_every_row_of_panels_names_its_vertical_axis():
+    panels = [figures.widths(trained()).axes[::2], figures.hidden_units(trained(), "1-2-1 sigmoid").axes]
+    panels += [figures.activation_fits(trained()).axes[:1]]
+    assert all(axes.get_ylabel() for axes in np.concatenate(panels) if axes.axison)
 
 
 @pytest.mark.parametrize("draw", [figures.widths, figures.errors_by_width, figures.activation_fits])

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpreport.numerals import number, percent
+from mlpreport.numerals import in_print, number, percent
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,15 @@ def test_what_is_written_is_the_number_to_its_digits(size, digits, sign):
     mantissa, _, power = plain.partition("×10")
     assert float(f"{mantissa}e{power or 0}") == pytest.approx(
         sign * size, rel=0.5001 * 10.0 ** (1 - digits), abs=0
+    )
+
+
+def test_numbers_in_a_sentence_are_written_as_one_prints_them():
+    sentence = (
+        "2.4e-09 above, of 2.46e+04 or -0.00012 (1e-06, 0.0795708343625); W1, 1-2-1 and 3-5 stay, 7 of 100."
+    )
+    assert in_print(sentence).replace("\N{NO-BREAK SPACE}", " ") == (
+        "2.4 × 10⁻⁹ above, of 24,600 or −0.00012 (1 × 10⁻⁶, 0.0795708343625); W1, 1-2-1 and 3-5 stay, 7 of 100."
     )
 
 

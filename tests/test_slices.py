@@ -9,6 +9,7 @@ from mlpreport import figures, tables
 from mlpreport.data import noisy_sine
 from mlpreport.errors import InvalidInputError
 from mlpreport.experiments import EXPERIMENTS, Slice, forms, loss_slice, restart_of, run
+from mlpreport.numerals import in_print
 from mlpreport.studies import basin_shares, certificates
 from mlpreport.training import Architecture, Restart, fit
 from mlpreport.training.atlas import load_atlas
@@ -106,7 +107,8 @@ def test_frequent_classes_are_certified_drawn_and_tabulated_lowest_first():
     np.testing.assert_array_equal(drawn[0].get_ydata(), lowest.limit.curve(many.grid[:, None]))
     rows = tables.certificates(found).rows
     assert rows[0][:2] == (f"{lowest.limit.loss:.12f}", lowest.verdict)
-    assert [row[2] for row in rows] == [part.because for part in found]
+    assert [row[2] for row in rows] == [in_print(part.because) for part in found]
+    assert "e-" not in rows[0][2].replace("one-", "")
 
 
 def test_only_classes_of_one_architecture_are_certified():

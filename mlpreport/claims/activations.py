@@ -145,9 +145,8 @@ def _relu_dies(result: Result) -> Verdict:
     restarts = len(result.record(RELU).losses)
     low, high = wilson(dead[0], restarts)
     because = (
-        f"{dead[0]} of {restarts} ReLU restarts end at the constant ({percent(low)} to {percent(high)} "
-        "with 99\N{NO-BREAK SPACE}% confidence), "
-        f"{dead[1]} of the sigmoid restarts do."
+        f"At the constant end {dead[0]} of {restarts} ReLU restarts ({percent(low)} to {percent(high)} "
+        f"with 99\N{NO-BREAK SPACE}% confidence) and {dead[1]} of the sigmoid restarts."
     )
     numbers = (
         ("share of dead ReLU restarts, lower end", low, "above 0"),

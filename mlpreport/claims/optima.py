@@ -11,7 +11,7 @@ from mlpreport.results import Result
 @claim("several-optima", "2.2", "Repeated training gives several different functions.", "two-units")
 def _several_optima(result: Result) -> Verdict:
     frequent = sum(optimum.share >= 0.01 for optimum in network(result, 2).optima)  # one in a hundred
-    because = f"{frequent} different functions are each reached by at least one restart in a hundred."
+    because = f"Each by at least one restart in a hundred, {frequent} different functions are reached."
     return Verdict(
         "reproduced" if frequent >= 6 else "partly",
         because,

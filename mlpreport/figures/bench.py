@@ -9,7 +9,7 @@ from mlpreport.figures.style import BLUE, GREY, VERMILION, legend, make_panels
 
 KINDS = {
     "ours": ("this site", BLUE, "o"),
-    "peer": ("other libraries", VERMILION, "^"),
+    "peer": ("others", VERMILION, "^"),
     "report": ("the report's way", GREY, "s"),
 }
 """Name, colour and marker of each family."""
@@ -19,7 +19,10 @@ def bench(benchmark: Benchmark) -> Figure:
     """Expected running time of every method that reached the target, one panel per architecture, shortest on top."""
     parts = [[entry for entry in contest.entries if entry.expected] for contest in benchmark.contests]
     figure, panels = make_panels(len(parts), 1, height=2.1)
-    figure.set_figheight(sum(0.9 + 0.17 * len(part) for part in parts))
+    heights = [0.5 + 0.17 * len(part) for part in parts]
+    if grid := panels[0].get_gridspec():
+        grid.set_height_ratios(heights)
+    figure.set_figheight(sum(heights) + 0.4 * len(parts))
     for axes, contest, part in zip(panels, benchmark.contests, parts, strict=True):
         _contest(axes, contest, sorted(part, key=lambda entry: -(entry.expected or 0)))
     panels[-1].set_xlabel("expected CPU time until the target is reached, ms")
@@ -33,6 +36,7 @@ def _contest(axes: Axes, contest: Contest, entries: list[Entry]) -> None:
         times = [entries[place].expected or np.nan for place in places]
         axes.plot(times, places, color=colour, marker=marker, ls="none", ms=5, label=name)
     axes.set_xscale("log")
+    axes.set_ylim(-0.6, len(entries) - 0.4)
     axes.set_yticks(range(len(entries)), [entry.method for entry in entries], fontsize=7.5)
     axes.grid(axis="x", color=GREY, alpha=0.25, lw=0.6)
     axes.set_title(

@@ -72,7 +72,7 @@ def chances(found: Mapping[str, Mapping[str, Share]]) -> Figure:
 
 def spikes(study: Study, names: Sequence[str]) -> Figure:
     """Where the best of ten is furthest from the sine, and by how much, one panel for each arm."""
-    figure, panels = make_panels(1, len(names), height=2.9)
+    figure, panels = make_panels(1, len(names), height=2.9, sharey=True)
     for axes, name in zip(panels, names, strict=True):
         arm = study[name]
         best = arm.best_of(10)
@@ -126,6 +126,7 @@ def errors_by_iterations(results: Mapping[int, Result], label: str) -> Figure:
         axes.axhline(first.loss if field == "losses" else first.test_loss, color=GREY, lw=1, ls=(0, (4, 2)))
         axes.set_xlabel("iterations")
         axes.set_title(f"{name} error")
+    panels[0].set_ylabel("mean squared error")
     return figure
 
 

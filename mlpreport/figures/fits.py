@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from mlpreport.checks import POSITIVE, checked_whole
 from mlpreport.errors import InvalidInputError
 from mlpreport.figures.style import (
+    APART,
     BLUE,
     GREY,
     STYLE,
@@ -45,7 +46,7 @@ def _errors(part: Baseline | EnsembleRecord | OptimumRecord) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.4f}" if value < 1 else number(value, digits=3)
+    return f"{value:.4f}" if value < 1 else number(value, digits=4)
 
 
 def optima(
@@ -82,7 +83,8 @@ def _certified(axes: Axes, result: Result, certificate: Certificate) -> None:
     axes.set_title(f"{axes.get_title()}\n{certificate.verdict}", fontsize=9)
     if certificate.limit is not None:
         limit = certificate.limit.curve(result.grid[:, None])
-        axes.plot(result.grid, limit, color=VERMILION, lw=1.2, ls="--", label="its limit")
+        axes.get_lines()[-1].set(linewidth=4, alpha=0.6)
+        axes.plot(result.grid, limit, color=VERMILION, lw=1.2, ls=APART, label="its limit")
 
 
 def best_seen(result: Result, certificates: Sequence[Certificate]) -> Figure:
@@ -94,6 +96,7 @@ def best_seen(result: Result, certificates: Sequence[Certificate]) -> Figure:
         axes.plot(result.grid, curve, color=BLUE, lw=1.2, label="network")
         errors = f"train {number(certificate.loss, digits=2)}   test {_short(certificate.test_loss)}"
         axes.set_title(f"{certificate.architecture.hidden[0]} hidden units\n{errors}", fontsize=9)
+        axes.set_ylabel("y")
     panels[-1].set_xlabel("x")
     legend(figure, panels[0], columns=3)
     return figure
@@ -102,6 +105,8 @@ def best_seen(result: Result, certificates: Sequence[Certificate]) -> Figure:
 def _finish(figure: Figure, panels: Sequence[Axes], used: int) -> Figure:
     for axes in panels[used:]:
         axes.set_axis_off()
+    for axes in panels[:used:2]:
+        axes.set_ylabel("y")
     for axes in panels[max(0, used - 2) : used]:
         axes.set_xlabel("x")
         axes.tick_params(labelbottom=True)
@@ -166,6 +171,7 @@ def hidden_units(result: Result, label: str) -> Figure:
     style: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 6, "mfc": "none", "color": VERMILION}
     fit.plot(result.grid[::26], total[::26], label="scaled units + bias", **style)
     fit.set_title(f"{_units(record)}\n{_errors(record)}", fontsize=9)
+    fit.set_ylabel("y")
     for axes, curves, name in ((raw, record.hidden, "unit value"), (weighted, scaled, "weight × unit")):
         _unit_curves(axes, result.grid, curves)
         axes.set_ylabel(name)
@@ -192,6 +198,7 @@ def activation_fits(result: Result) -> Figure:
         axes.plot(result.grid, record.curve, color=BLUE, label="network")
         axes.set_title(f"{record.activation}, {_units(record)}\n{_errors(record)}", fontsize=9)
         axes.set_xlabel("x")
+    top[0].set_ylabel("y")
     for axes, record in zip(bottom, result.records, strict=True):
         _error_distribution(axes, record, result["constant"].loss)
     legend(figure, top[0], columns=4)
@@ -219,8 +226,16 @@ def activations(curves: Iterable[FunctionCurve]) -> Figure:
         axes.axhline(0, color=GREY, lw=0.6)
         axes.axvline(0, color=GREY, lw=0.6)
         axes.plot(curve.argument, curve.value, color=BLUE, label="function")
-        axes.plot(curve.argument, curve.slope, color=VERMILION, ls="--", label="derivative")
+        _slope(axes, curve)
         axes.set_title(curve.name)
         axes.set_xlabel("u")
     legend(figure, panels[0], columns=2)
     return figure
+
+
+def _slope(axes: Axes, curve: FunctionCurve) -> None:
+    """Draw the derivative; where it jumps, with a gap, and a dot at its value there."""
+    jumps = np.flatnonzero(np.abs(np.diff(curve.slope)) > np.ptp(curve.slope) / 4)
+    argument, slope = (np.insert(values, jumps + 1, np.nan) for values in (curve.argument, curve.slope))
+    axes.plot(argument, slope, color=VERMILION, ls="--", label="derivative")
+    axes.plot(curve.argument[jumps], curve.slope[jumps], "o", ms=4, color=VERMILION)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from mlpreport.errors import InvalidInputError
 from mlpreport.figures.style import (
+    APART,
     BLUE,
     GREY,
     INK,
@@ -21,7 +22,7 @@ from mlpreport.figures.style import (
 from mlpreport.merging import Approach, Growth, LimitMap, PairLimit
 from mlpreport.results import Result
 
-LEVELS = (0.08, 0.1, 0.15, 0.2, 0.25, 0.29, 0.32, 0.36, 0.4, 0.44, 0.48)
+LEVELS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
 
 
 def growth(record: Growth) -> Figure:
@@ -35,14 +36,14 @@ def growth(record: Growth) -> Figure:
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel("iterations")
-        axes.set_title(name)
+        axes.set_ylabel(name)
     return figure
 
 
 def merging_units(record: Growth, stops: Sequence[int]) -> Figure:
     """The two units of one restart after some numbers of iterations, and below what both add to the output."""
     places = [record.iterations.index(stop) for stop in stops]
-    figure, panels = make_panels(2, len(places), height=1.9)
+    figure, panels = make_panels(2, len(places), height=1.9, sharey="row")
     for column, place in enumerate(places):
         top, bottom = panels[column], panels[len(places) + column]
         for unit, (colour, dash) in enumerate(((BLUE, "-"), (VERMILION, "--"))):
@@ -64,9 +65,12 @@ def limit_curve(result: Result, limit: PairLimit) -> Figure:
     figure, (axes,) = make_panels(1, 1, height=3.0)
     train = result.data.train
     axes.plot(train.x[:, 0], train.y[:, 0], "o", ms=2.6, color=GREY, alpha=0.75, label="training points")
-    axes.plot(result.grid, record.curve, color=BLUE, lw=3, label="best network")
-    axes.plot(result.grid, limit.curve(result.grid), color=VERMILION, ls="--", label="limit function")
+    axes.plot(result.grid, record.curve, color=BLUE, lw=4, alpha=0.6, label="best network")
+    axes.plot(
+        result.grid, limit.curve(result.grid), color=VERMILION, lw=1.2, ls=APART, label="limit function"
+    )
     axes.set_xlabel("x")
+    axes.set_ylabel("y")
     legend(figure, axes, columns=3)
     return figure
 
@@ -76,12 +80,12 @@ def limit_map(record: LimitMap, limit: PairLimit) -> Figure:
     figure, (axes,) = make_panels(1, 1, height=3.4)
     with rc_context(STYLE):
         areas = axes.contourf(
-            record.places, record.slopes, record.losses, levels=[0.079, *LEVELS, 0.51], cmap="viridis"
+            record.places, record.slopes, record.losses, levels=[0.05, *LEVELS, 0.55], cmap="viridis"
         )
         axes.contour(
             record.places, record.slopes, record.losses, levels=LEVELS, colors="white", linewidths=0.4
         )
-        bar = figure.colorbar(areas, ax=axes, ticks=LEVELS[::2], format="%.2f")
+        bar = figure.colorbar(areas, ax=axes, ticks=LEVELS, format="%.2f", spacing="proportional")
         bar.set_label("lowest training error")
     axes.plot(-limit.b / limit.w, limit.w, "x", ms=9, mew=2.2, color=VERMILION)
     axes.set_yscale("log")

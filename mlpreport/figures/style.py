@@ -3,7 +3,7 @@
 Colours are Okabe and Ito's, which stay apart for colour-blind readers; dash and marker vary with them.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -21,6 +21,8 @@ DASHES: tuple[Any, ...] = (
     (0, (1, 1)),
 )
 MARKERS = "o^sDvP"
+APART: Any = (0, (5, 5))
+"""Dashes with gaps wide enough to show what lies under the line."""
 
 STYLE: Any = {
     "font.size": 10,
@@ -41,11 +43,13 @@ STYLE: Any = {
 }
 
 
-def make_panels(rows: int, columns: int, *, height: float, sharex: bool = True) -> tuple[Figure, list[Axes]]:
+def make_panels(
+    rows: int, columns: int, *, height: float, sharex: bool = True, sharey: bool | Literal["row"] = False
+) -> tuple[Figure, list[Axes]]:
     """Make a figure 7 inches wide with panels `height` inches high; return it and its panels, row by row."""
     with rc_context(STYLE):
         figure = Figure(figsize=(7, height * rows), layout="constrained")
-        grid = figure.subplots(rows, columns, sharex=sharex, squeeze=False)
+        grid = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False)
     return figure, list(grid.flat)
 
 
