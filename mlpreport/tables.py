@@ -101,19 +101,19 @@ def compare(results: Mapping[str, Result], label: str) -> Table:
 def optima(result: Result, label: str, *, most: int) -> Table:
     """Tabulate the `most` frequent optima of one architecture, lowest loss first, each by its lowest member."""
     found = sorted(result.record(label).optima, key=lambda optimum: -optimum.count)[:most]
-    header = ("training MSE", "test MSE", "restarts", "share", "99 % interval", "parameter norm")
+    header = ("training MSE", "test MSE", "parameter norm", "restarts", "share", "99 % interval")
     return table(
         header,
         (
             (
                 f"{optimum.loss:.6f}",
                 optimum.test_loss,
+                optimum.parameter_norm,
                 optimum.count,
                 f"{100 * optimum.share:.1f}\N{NO-BREAK SPACE}%",
                 "{:.1f} to {:.1f}\N{NO-BREAK SPACE}%".format(
                     *(100 * bound for bound in optimum.share_interval)
                 ),
-                optimum.parameter_norm,
             )
             for optimum in sorted(found, key=lambda optimum: optimum.loss)
         ),
