@@ -25,7 +25,7 @@ class StaleStudyError(MlpReportError):
 
 
 def make_study(experiments: Iterable[Experiment] = WIDTH_STUDY) -> Study:
-    """Train every arm and return the study; the whole one takes ten minutes on one core."""
+    """Train every arm and return the study; the whole one takes some twenty minutes on one core."""
     arms = tuple(_arm(experiment) for experiment in experiments)
     versions = {name: version(name) for name in ("numpy", "scipy", "numba")}
     provenance = {"python": platform.python_version(), **versions, "command": "python -m mlpreport.studies"}
