@@ -9,7 +9,7 @@ from mlpreport.claims import CLAIMS, judge
 from mlpreport.data import noisy_sine
 from mlpreport.errors import InvalidInputError
 from mlpreport.experiments import EXPERIMENTS
-from mlpreport.studies import Arm, Study
+from mlpreport.studies import Arm, Study, fingerprint
 
 GRID = np.linspace(0, 13, 521)
 SINE = np.sin(GRID)
@@ -72,7 +72,7 @@ def study(**parts):
         values = [np.full(500, number) for number in (0.1, test, 0.5, 1.0)]
         values[2] = np.broadcast_to(np.asarray(place, dtype=float), 500).copy()
         arms.append(Arm(name.strip("_").replace("_", " "), {}, *values))
-    return Study("width-study", "", {}, tuple(arms))
+    return Study("width-study", fingerprint(noisy_sine()), {}, tuple(arms))
 
 
 def spiked(*places):
@@ -135,6 +135,8 @@ CASES = [
     ("hanin-sellke", (), "not testable"),
     ("several-optima", (two_units([(0.1 * n, range(3)) for n in range(1, 7)]),), "reproduced"),
     ("several-optima", (two_units([(0.1, range(300)), (0.2, [300])]),), "partly"),
+    ("several-optima", (two_units([(0.1, range(3))]),), "refuted"),
+    ("several-optima", (two_units([], losses=[0.1]),), "not testable"),
     ("worst-optimum", (two_units([(0.1, range(3)), (0.44, range(2)), (0.6, [1])]),), "reproduced"),
     ("worst-optimum", (two_units([(0.1, range(3)), (0.3, range(2)), (0.44, [1])]),), "refuted"),
     ("worst-optimum", (two_units([(0.1, [0]), (0.3, [1])]),), "not testable"),
@@ -160,7 +162,10 @@ CASES = [
     ("start-decides", (two_units([], losses=[0.1]), OTHER_DATA), "not testable"),
     ("training-error-falls", (USUAL,), "reproduced"),
     ("training-error-falls", (widths((0.37, 0.08, 0.0073, 0.0074, 0.003, 0.002), [1] * 6),), "partly"),
+    ("training-error-falls", (widths((1, 2, 3, 3, 4, 5), [1] * 6),), "refuted"),
+    ("training-error-falls", (result("widths", units(3, [0.1])),), "not testable"),
     ("ten-overfits", (USUAL, OVERFIT), "reproduced"),
+    ("ten-overfits", (replace(USUAL, data=noisy_sine(noise=0)), OVERFIT), "not testable"),
     ("ten-overfits", (USUAL, study(_3=0.01, _10=0.009)), "refuted"),
     ("ten-overfits", (widths((3, 2, 1, 1.1, 0.8, 0.7), [1] * 6), OVERFIT), "refuted"),
     ("wide-overfits", (USUAL, OVERFIT), "reproduced"),
@@ -190,6 +195,7 @@ CASES = [
     ("units-are-features", (hidden(True, True, True),), "refuted"),
     ("relu-is-more-linear", (activations([0.1], [0.1]),), "reproduced"),
     ("relu-is-more-linear", (activations([0.1], [0.1], relu_curve=SINE),), "refuted"),
+    ("relu-is-more-linear", (activations([0.1], [0.1], relu_curve=0 * SINE),), "reproduced"),
     ("similar-test-errors", (activations([0.1, 0.1], [0.1, 0.1], [0.2, 0.2], [0.2, 0.25]),), "reproduced"),
     ("similar-test-errors", (activations([0.1] * 3, [0.1] * 3, [0.2, 0.4, 0.4], [0.2] * 3),), "partly"),
     ("similar-test-errors", (activations([0.1], [0.1], [0.4], [0.2]),), "refuted"),

@@ -139,7 +139,7 @@ def test_a_study_whose_errors_the_code_no_longer_reaches_is_stale():
 def test_the_study_of_the_package_has_all_arms_and_belongs_to_the_reports_data():
     kept = load_study()
     assert [part.name for part in kept.arms] == [experiment.name for experiment in WIDTH_STUDY]
-    assert kept.data == making._fingerprint(noisy_sine())
+    assert kept.data == making.fingerprint(noisy_sine())
     for part, experiment in zip(kept.arms, WIDTH_STUDY, strict=True):
         assert part.description == making._plain(experiment)
         assert len(part.losses) == experiment.restarts

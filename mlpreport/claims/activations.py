@@ -43,7 +43,7 @@ def _undecided(*values: np.ndarray) -> str:
 def _straight_share(record: EnsembleRecord) -> float:
     """Return the share of grid points at which the best fit does not bend."""
     bend = np.abs(np.diff(record.curve, 2))
-    return float(np.mean(bend < 1e-9 * np.ptp(record.curve)))
+    return float(np.mean(bend <= 1e-9 * np.ptp(record.curve)))
 
 
 @claim("relu-is-more-linear", "2.5", "The fit of the ReLU network is far more linear.", "activations")
@@ -140,7 +140,8 @@ def _sigmoid_generalises_better(result: Result) -> Verdict:
 def _relu_dies(result: Result) -> Verdict:
     constant = result["constant"].loss
     dead = [
-        int(np.sum(np.abs(result.record(label).losses / constant - 1) < 1e-6)) for label in (RELU, SIGMOID)
+        int(np.sum(np.abs(result.record(label).losses - constant) <= 1e-6 * constant))
+        for label in (RELU, SIGMOID)
     ]
     restarts = len(result.record(RELU).losses)
     low, high = wilson(dead[0], restarts)

@@ -11,7 +11,7 @@ from mlpreport.checks import checked_name
 from mlpreport.errors import InvalidInputError
 from mlpreport.numerals import number
 from mlpreport.results import EnsembleRecord, Result
-from mlpreport.studies import Study
+from mlpreport.studies import Study, fingerprint
 
 MIME = "application/vnd.mlpreport.judgement+json"
 """The form in which a Judgement tells a program what was judged; mlpreport.literate.verdicts reads it."""
@@ -80,7 +80,13 @@ def judge(name: str, *results: Result | Study) -> Judgement:
             "those experiments"
         )
         raise InvalidInputError(message)
+    if len(set(map(_data_of, results))) > 1:
+        return Judgement(found, Verdict("not testable", "The Results are of different data."))
     return Judgement(found, found.predicate(*results))
+
+
+def _data_of(result: Result | Study) -> str:
+    return result.data if isinstance(result, Study) else fingerprint(result.data)
 
 
 def claim(

@@ -13,18 +13,13 @@ from mlpreport.studies import Study, wilson
 
 @claim("training-error-falls", "2.3", "More hidden units fit the training points more precisely.", "widths")
 def _training_error_falls(result: Result) -> Verdict:
-    losses = [record.loss for record in result.records]
-    ratio = max(later / earlier for earlier, later in pairwise(losses))
-    because = (
-        "The best training error falls at every step."
-        if ratio < 1
-        else "At one step the best training error rises."
-    )
-    return Verdict(
-        "reproduced" if ratio < 1 else "partly",
-        because,
-        (("largest ratio to the width before", ratio, "below 1"),),
-    )
+    ratios = [later.loss / earlier.loss for earlier, later in pairwise(result.records)]
+    if not ratios:
+        return Verdict("not testable", "One width is no comparison; give a Result of several.")
+    falls = sum(ratio < 1 for ratio in ratios)
+    because = f"From one width to the next, the best training error falls {falls} times of {len(ratios)}."
+    outcome: Outcome = "reproduced" if falls == len(ratios) else "partly" if falls else "refuted"
+    return Verdict(outcome, because, (("largest ratio to the width before", max(ratios), "below 1"),))
 
 
 BADLY = 10

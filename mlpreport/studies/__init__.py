@@ -1,7 +1,7 @@
 """Studies: more restarts than a build of the site can afford, kept as a file that every build checks."""
 
 from mlpreport.studies.basins import basin_shares, certificates
-from mlpreport.studies.making import check_study, make_study
+from mlpreport.studies.making import check_study, fingerprint, make_study
 from mlpreport.studies.study import Arm, Share, Study, load_study, read_study, wilson
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "basin_shares",
     "certificates",
     "check_study",
+    "fingerprint",
     "load_study",
     "make_study",
     "read_study",

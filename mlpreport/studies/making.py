@@ -29,7 +29,7 @@ def make_study(experiments: Iterable[Experiment] = WIDTH_STUDY) -> Study:
     arms = tuple(_arm(experiment) for experiment in experiments)
     versions = {name: version(name) for name in ("numpy", "scipy", "numba")}
     provenance = {"python": platform.python_version(), **versions, "command": "python -m mlpreport.studies"}
-    return Study("width-study", _fingerprint(WIDTH_STUDY[0].data.draw()), provenance, arms)
+    return Study("width-study", fingerprint(WIDTH_STUDY[0].data.draw()), provenance, arms)
 
 
 def _arm(experiment: Experiment) -> Arm:
@@ -54,7 +54,8 @@ def _plain(experiment: Experiment) -> dict[str, object]:
     return plain
 
 
-def _fingerprint(data: Dataset) -> str:
+def fingerprint(data: Dataset) -> str:
+    """Hash the points and targets to ten digits, as a Study keeps it to tell its data."""
     # Ten digits: the last bits of a sine depend on the machine.
     values = np.concatenate([part.ravel() for half in (data.train, data.test) for part in (half.x, half.y)])
     return hashlib.sha256(" ".join(f"{value:.10f}" for value in values).encode()).hexdigest()
@@ -73,7 +74,7 @@ def check_study(study: Study, *, sample: int, seed: int) -> None:
     """
     checked_whole("sample", sample, POSITIVE)
     now = {experiment.name: experiment for experiment in WIDTH_STUDY}
-    if study.data != _fingerprint(WIDTH_STUDY[0].data.draw()):
+    if study.data != fingerprint(WIDTH_STUDY[0].data.draw()):
         message = f"the study was made with other data (fingerprint {study.data[:12]}); {REMEDY}"
         raise StaleStudyError(message)
     for arm in study.arms:
