@@ -25,14 +25,15 @@ def values(axes, label):
     return next(np.asarray(line.get_ydata()) for line in axes.get_lines() if line.get_label() == label)
 
 
-def test_an_error_distribution_reaches_one_at_the_largest_error():
+def test_an_error_distribution_rises_from_zero_at_the_smallest_error_to_one_at_the_largest():
     axes, other = figures.error_distributions(
         result("x", record("1-1-1 sigmoid", [3, 1, 2]), record("1-2-1 sigmoid", [1]))
     ).axes
     training = next(line for line in axes.get_lines() if line.get_label() == "training")
-    np.testing.assert_array_equal(training.get_xdata(), [1, 2, 3])
-    np.testing.assert_allclose(training.get_ydata(), [1 / 3, 2 / 3, 1])
+    np.testing.assert_array_equal(training.get_xdata(), [1, 1, 2, 3])
+    np.testing.assert_allclose(training.get_ydata(), [0, 1 / 3, 2 / 3, 1])
     assert other.get_title() == "1-2-1 sigmoid"
+    np.testing.assert_array_equal(values(other, "training"), [0, 1])
 
 
 def test_shares_are_drawn_between_their_bounds():

@@ -84,7 +84,7 @@ def test_errors_by_width_shows_every_restart():
 def test_activation_fits_shows_the_distribution_of_all_restarts():
     figure = figures.activation_fits(trained())
     assert len(figure.axes) == 2 * len(trained().records)
-    assert shows(figure.axes[len(trained().records)], (np.arange(5) + 1) / 5)
+    assert shows(figure.axes[len(trained().records)], np.arange(6) / 5)
 
 
 def test_activations_are_drawn_with_their_derivatives():

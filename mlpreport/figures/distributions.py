@@ -12,7 +12,17 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from mlpreport.checks import checked_some
 from mlpreport.experiments import Slice
-from mlpreport.figures.style import BLUE, GREY, STYLE, VERMILION, legend, line_style, make_panels, point_style
+from mlpreport.figures.style import (
+    BLUE,
+    GREY,
+    STYLE,
+    VERMILION,
+    legend,
+    line_style,
+    make_panels,
+    point_style,
+    shares_below,
+)
 from mlpreport.results import Result
 from mlpreport.studies import Arm, Share, Study
 
@@ -20,17 +30,12 @@ ERRORS = (4e-3, 1.5)
 """Errors between which distributions are drawn: from below the noise to above the constant."""
 
 
-def _shares_below(axes: Axes, values: Float64[np.ndarray, " restart"], **style: Any) -> None:
-    shares = (np.arange(len(values)) + 1) / len(values)
-    axes.step(np.sort(values), shares, where="post", **style)
-
-
 def error_distributions(result: Result) -> Figure:
     """Share of restarts whose training and test error is below a value, one panel for each architecture."""
     figure, panels = make_panels(1, len(result.records), height=2.6)
     for axes, record in zip(panels, result.records, strict=True):
-        _shares_below(axes, record.losses, color=BLUE, label="training")
-        _shares_below(axes, record.test_losses, color=VERMILION, ls="--", label="test")
+        shares_below(axes, record.losses, color=BLUE, label="training")
+        shares_below(axes, record.test_losses, color=VERMILION, ls="--", label="test")
         axes.axvline(result["constant"].loss, color=GREY, lw=1, ls=":", label="best constant")
         axes.set_xscale("log")
         axes.set_title(record.label)
@@ -46,7 +51,7 @@ def similarities(found: Mapping[str, Float64[np.ndarray, " restart"]]) -> Figure
     figure, (axes,) = make_panels(1, 1, height=3.0)
     for place, (name, values) in enumerate(found.items()):
         apart = np.maximum(1 - values, 1e-10)
-        _shares_below(axes, apart, label=name, **line_style(place))
+        shares_below(axes, apart, label=name, **line_style(place))
     axes.set_xscale("log")
     axes.set_xlabel("1 − correlation of the two most alike units")
     axes.set_ylabel("share of restarts below")

@@ -19,6 +19,7 @@ from mlpreport.figures.style import (
     legend,
     line_style,
     make_panels,
+    shares_below,
 )
 from mlpreport.numerals import number
 from mlpreport.results import Baseline, EnsembleRecord, FunctionCurve, OptimumRecord, Result
@@ -129,7 +130,7 @@ def widths(result: Result) -> Figure:
 
 
 def _units(record: EnsembleRecord) -> str:
-    count = "-".join(map(str, record.sizes[1:-1]))
+    count = "-".join(map(str, record.sizes[1:-1])) or "no"
     return f"{count} hidden unit{'' if count == '1' else 's'}"
 
 
@@ -206,9 +207,8 @@ def activation_fits(result: Result) -> Figure:
 
 
 def _error_distribution(axes: Axes, record: EnsembleRecord, constant: float) -> None:
-    shares = (np.arange(len(record.losses)) + 1) / len(record.losses)
-    axes.step(np.sort(record.losses), shares, where="post", color=BLUE, label="training")
-    axes.step(np.sort(record.test_losses), shares, where="post", color=VERMILION, ls="--", label="test")
+    shares_below(axes, record.losses, color=BLUE, label="training")
+    shares_below(axes, record.test_losses, color=VERMILION, ls="--", label="test")
     axes.axvline(constant, color=GREY, lw=1, ls=":", label="best constant")
     axes.set_xscale("log")
     axes.set_xlim(*ERROR_RANGE)

@@ -5,6 +5,8 @@ Colours are Okabe and Ito's, which stay apart for colour-blind readers; dash and
 
 from typing import Any, Literal
 
+import numpy as np
+from jaxtyping import Float64
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -67,6 +69,13 @@ def point_style(place: int) -> dict[str, Any]:
         "marker": MARKERS[(place + round_) % len(MARKERS)],
         "ls": "none",
     }
+
+
+def shares_below(axes: Axes, values: Float64[np.ndarray, " restart"], **style: Any) -> None:
+    """Draw the share of values below a place, from 0 at the lowest to 1."""
+    ordered = np.sort(values)
+    axes.step([*ordered[:1], *ordered], np.arange(len(ordered) + 1) / len(ordered), where="post", **style)
+    axes.set_ylim(0, 1.04)
 
 
 def legend(figure: Figure, axes: Axes, columns: int) -> None:
