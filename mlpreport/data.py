@@ -34,12 +34,14 @@ class Dataset:
 
 
 def noisy_sine(*, train_size: int = 100, test_size: int = 123, noise: float = 0.1, seed: int = 1) -> Dataset:
-    """Draw y = sin x + N(0, noise) at evenly spaced x in [0, 4π]; the defaults are the report's data.
+    """Draw y = sin x + N(0, noise²) at evenly spaced x in [0, 4π]; the defaults are the report's data.
 
     Parameters
     ----------
-    train_size, test_size
-        Numbers of points, at least 1; the test sample continues the training sample's random stream.
+    train_size
+        Number of training points, at least 1.
+    test_size
+        Number of test points, at least 1; they continue the training sample's random stream.
     noise
         Standard deviation of the noise, at least 0.
     seed

@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,32 @@ def test_measurements_are_not_typed_into_pages():
 )
 def test_typed_measurements_are_found_and_nothing_else(page, numbers):
     assert typed_measurements(page) == numbers
+
+
+def grouped(path: Path) -> Iterator[tuple[str, set[tuple[str, str]]]]:
+    """Names that share an entry of a docstring, as in "losses, test_losses", with their types and defaults."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            spec = node.args
+            last = [*spec.posonlyargs, *spec.args][::-1]
+            pairs = [
+                *zip_longest(last, spec.defaults[::-1]),
+                *zip(spec.kwonlyargs, spec.kw_defaults, strict=True),
+            ]
+            known = {a.arg: (a.annotation, default) for a, default in pairs}
+        elif isinstance(node, ast.ClassDef):
+            fields = [f for f in node.body if isinstance(f, ast.AnnAssign)]
+            known = {f.target.id: (f.annotation, f.value) for f in fields}
+        else:
+            continue
+        for entry in re.findall(r"^ *(\w+(?:, \w+)+)$", ast.get_docstring(node) or "", re.MULTILINE):
+            names = entry.split(", ")
+            if names[0] in known:
+                yield entry, {tuple(part and ast.unparse(part) for part in known[name]) for name in names}
+
+
+def test_names_that_share_an_entry_of_a_docstring_have_one_type_and_default():
+    # The API page prints the first one's for all of them.
+    found = {f"{path.name}: {entry}": kinds for path in MODULES for entry, kinds in grouped(path)}
+    assert len(found) > 10
+    assert {entry: kinds for entry, kinds in found.items() if len(kinds) > 1} == {}

@@ -65,8 +65,12 @@ def pointwise(
     ----------
     derivation
         Of a program whose inputs `differing` have N rows, or one row: then results are wanted for each point.
-    differing, scalars, chosen
-        Inputs that differ from point to point, that are numbers and no arrays, and that takes several values.
+    differing
+        Inputs that differ from point to point.
+    scalars
+        Inputs that are numbers and no arrays.
+    chosen
+        The input that takes several values.
     parts
         Variables, the value and the results among them, that are parts of flat arrays, as in `Layout`.
     """

@@ -43,8 +43,10 @@ class Arm:
 
     Parameters
     ----------
-    name, description
-        The Experiment's name, and the Experiment as plain numbers and text.
+    name
+        The Experiment's name.
+    description
+        The Experiment as plain numbers and text.
     losses, test_losses
         Mean squared errors on the training and the test points.
     places, deviations

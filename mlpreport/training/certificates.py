@@ -71,8 +71,12 @@ class Certificate:
         Eigenvalues of the Hessian, in ascending order.
     verdict
         "minimum" or "saddle" (both proved), "flat manifold", "limit at infinity" or "unproved".
-    dimension, radius, limit
-        Dimension of the flat manifold, else 0; half the side of the box of the proof, else NaN; the limit, else None.
+    dimension
+        Dimension of the flat manifold, else 0.
+    radius
+        Half the side of the box of the proof, else NaN.
+    limit
+        The limit at infinity, else None.
     because
         One sentence with the numbers that decide.
     """
@@ -104,7 +108,9 @@ def certify(
 
     Parameters
     ----------
-    architecture, data
+    architecture
+        As for `fit`.
+    data
         As for `fit`; the loss is the mean squared error on the training points.
     parameters
         W1 (in, out), b1 (out,), …, as in a Restart.

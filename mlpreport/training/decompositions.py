@@ -38,8 +38,10 @@ class Parts:
 
     Parameters
     ----------
-    ordinary, pair
-        Units that are as they are, and two that merge.
+    ordinary
+        Units that are as they are.
+    pair
+        Two that merge.
     steps
         What units of steep slope become.
     saturated, still, idle

@@ -51,8 +51,10 @@ class Ensemble:
         Mean squared errors on the training and the test points, without the penalty of a weight decay.
     gradient_norms
         Largest absolute entry of the gradient of the objective (loss plus penalty).
-    iterations, stop_reasons
-        How many iterations a restart took, and which of `STOP_REASONS` ended it.
+    iterations
+        How many iterations a restart took.
+    stop_reasons
+        Which of `STOP_REASONS` ended it.
     """
 
     architecture: Architecture

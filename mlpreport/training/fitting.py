@@ -31,12 +31,16 @@ def fit(
 
     Parameters
     ----------
-    architecture, data
-        What to train, and a Dataset: `.train.x`, `.train.y`, `.test.x`, `.test.y`, each (n, size).
+    architecture
+        What to train.
+    data
+        A Dataset: `.train.x`, `.train.y`, `.test.x`, `.test.y`, each (n, size).
     restarts, seed
         How many initialisations, at least 1, and a whole number of at least 0.
-    method, **options
-        A name from `METHODS`, and keywords of `mlpreport.training.settings.Options`.
+    method
+        A name from `METHODS`.
+    **options
+        Keywords of `mlpreport.training.settings.Options`.
 
     Raises
     ------

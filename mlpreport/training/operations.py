@@ -21,8 +21,10 @@ def operations(architecture: Architecture, points: int, method: str) -> Operatio
 
     Parameters
     ----------
-    architecture, points
-        The network and the number of training points.
+    architecture
+        The network.
+    points
+        Number of training points.
     method
         'levenberg-marquardt' (residuals, Jacobian, normal matrix, Cholesky factor, two solves) or 'bfgs' (objective,
         gradient, one update of the inverse Hessian with two products).

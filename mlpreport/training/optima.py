@@ -36,8 +36,10 @@ class Optimum:
         The lowest training loss among the members.
     members
         Indices of the restarts, by increasing loss: the first represents the class.
-    share, interval
-        Share of all restarts of the Ensemble, and its Wilson interval at the level `CONFIDENCE`.
+    share
+        Share of all restarts of the Ensemble.
+    interval
+        Wilson interval of the share at the level `CONFIDENCE`.
     forms
         How many different canonical parameters the members have, entries being equal when they agree to `tolerance`
         relative to the largest: 1 for one point up to symmetry, more where the function is approached or has many.

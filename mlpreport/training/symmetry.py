@@ -27,7 +27,9 @@ def canonical(architecture: Architecture, parameters: Mapping[str, Float64[np.nd
 
     Parameters
     ----------
-    architecture, parameters
+    architecture
+        What the parameters belong to.
+    parameters
         W1 (in, out), b1 (out,), W2, …, as in a Restart.
 
     Returns
