@@ -63,10 +63,15 @@ def prose(page: Path) -> str:
     )
 
 
+def without_code(page: str) -> str:
+    """Leave out front matter and fenced code."""
+    page = re.sub(r"\A---\n.*?^---\n", "", page, flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"^( *)(`{3,}|~{3,}).*?^\1\2`*~* *$", "", page, flags=re.DOTALL | re.MULTILINE)
+
+
 def typed_measurements(page: str) -> list[str]:
     """Find numbers with two or more decimals outside code, computed values, mathematics and front matter."""
-    page = re.sub(r"\A---\n.*?^---\n", "", page, flags=re.DOTALL | re.MULTILINE)
-    page = re.sub(r"^( *)(`{3,}|~{3,}).*?^\1\2`*~* *$", "", page, flags=re.DOTALL | re.MULTILINE)
+    page = without_code(page)
     page = re.sub(r"\$\$.*?\$\$|\$(?:[^$\n]|\n(?!\n))+\$|\\\[.*?\\\]|\\\(.*?\\\)", "", page, flags=re.DOTALL)
     page = re.sub(r"Python \d+\.\d+|(`+).+?\1|\]\([^)]*\)|<[^>\s][^>]*>|https?://\S+", "", page)
     return re.findall(r"(?<![\w.])\d+\.\d{2,}(?![\w.]*\d*\.\d)", page)
@@ -90,6 +95,34 @@ def test_measurements_are_not_typed_into_pages():
 )
 def test_typed_measurements_are_found_and_nothing_else(page, numbers):
     assert typed_measurements(page) == numbers
+
+
+GREEK = "alpha|beta|gamma|delta|varepsilon|theta|lambda|mu|phi|sigma|omega"
+UNEXPLAINED = {"e", "i", "j"}
+"""Euler's number, the imaginary unit, and indices."""
+
+
+def symbols(text: str) -> set[str]:
+    """Letters in the mathematics of a text, but no subscripts and no functions with names."""
+    found = set()
+    for formula in re.findall(r"\$\$.*?\$\$|\$(?:[^$\n]|\n(?!\n))+\$", text, re.DOTALL):
+        plain = re.sub(r"\\(?:text|operatorname|mathrm|mathcal|begin|end)\{[^}]*\}", " ", formula)
+        plain = re.sub(r"_(?:\{(?:[^{}]|\{[^}]*\})*\}|\\?\w+)", " ", plain)
+        greek = set(re.findall(rf"\\({GREEK})\b", plain))
+        found |= greek | set(re.findall(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", " ", plain)))
+    return found
+
+
+def test_symbols_of_a_text_are_found():
+    text = "$x^\\top W_1$ and $$\\frac{\\partial l}{2} = \\sum_{k=1}^{H} \\hat y_k \\circ \\sigma(\\text{at } u)$$"
+    assert symbols(text) == {"x", "W", "l", "H", "y", "sigma", "u"}
+
+
+def test_every_symbol_on_the_pages_is_in_the_notation():
+    table = re.findall(r"^\| ([^|]*\$[^|]*)\|", prose(ROOT / "docs" / "notation.md"), re.MULTILINE)
+    known = symbols("\n\n".join(table)) | UNEXPLAINED
+    missing = {page.name: symbols(without_code(prose(page))) - known for page in PAGES}
+    assert {name: letters for name, letters in missing.items() if letters} == {}
 
 
 def grouped(path: Path) -> Iterator[tuple[str, set[tuple[str, str]]]]:
