@@ -139,7 +139,9 @@ def _step(program: Program, name: str, steps: Mapping[str, Step]) -> Step:
         return Step(name, shape, (line(lhs, sp.S.Zero, "no path", name, loss),), zero)
     edges = [_weighted(program, user, target, steps[user].cotangent) for user in users]
     lines, partials, formula = chain_rule(program, edges, backwards=True)
-    if users == [loss]:
+    if users == [loss] and isinstance(lines[-1].lhs, Partial):
+        lines[-1] = replace(lines[-1], lhs=lhs, rhs=formula)
+    elif users == [loss]:
         lines.append(line(lhs, formula, "substitution", f"{loss} depends on {name} directly"))
     else:
         others = " and ".join(user for user in users if user != loss)
@@ -150,7 +152,7 @@ def _step(program: Program, name: str, steps: Mapping[str, Step]) -> Step:
         lines = [replace(each, lhs=each.lhs.xreplace(own), rhs=each.rhs.xreplace(own)) for each in lines]
         lines.append(line(lhs, formula, "substitution", INSERT))
     fused = _fused(program, formula, users, steps)
-    if fused is not None and cost(recognise(fused, lhs)) <= cost(recognise(formula, lhs)):
+    if fused not in {None, formula} and cost(recognise(fused, lhs)) <= cost(recognise(formula, lhs)):
         formula = fused
         lines.append(line(lhs, formula, "fusion", users[0]))
     formula, assumed = _assumed(program, formula)

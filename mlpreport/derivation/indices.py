@@ -17,7 +17,6 @@ REASONS = {
     "seed": "the derivative of a variable with respect to itself is 1",
     "no path": "{} does not enter {}, so its gradient is 0",
     **dict.fromkeys(("power rule", "product rule", "outer function"), _OUTERMOST),
-    "coordinate rule": "two entries of {} depend on each other only if they are the same",
     "collapse": "a sum over a Kronecker delta keeps one term",
     "derivative of a function": "differentiating the definition of {}{}",
     "own value": "written with {}, which is known already",
@@ -155,9 +154,7 @@ def collapse(formula: sp.Expr) -> sp.Expr:
 
 def outermost(formula: sp.Expr) -> set[sp.Sum]:
     """Sums that are in no other sum."""
-    if isinstance(formula, sp.Sum):
-        return {formula}
-    return set().union(*map(outermost, formula.args)) if formula.has(sp.Sum) else set()
+    return {formula} if isinstance(formula, sp.Sum) else set().union(*map(outermost, formula.args))
 
 
 def outer_sum(formula: sp.Sum) -> tuple[sp.Expr, sp.Symbol, sp.Expr]:
@@ -185,7 +182,9 @@ def edge(program: Program, value: sp.Indexed, target: sp.Indexed) -> tuple[list[
     lines = [line(value, formula, "definition", what), *_outer(formula, lhs, target)]
     local = sp.diff(formula, target)
     if local != lines[-1].rhs:
-        lines.append(line(lhs, local, "coordinate rule", name))
+        one = f"{name} is one number"
+        what = f"two entries of {name} depend on each other only if they are the same"
+        lines.append(line(lhs, local, "coordinate rule", one if target.base.shape == (ONE, ONE) else what))
     if (collapsed := collapse(local)) != local:
         lines.append(line(lhs, collapsed, "collapse"))
     lines += map(_slope, sorted(collapsed.atoms(Phi) - formula.atoms(Phi), key=sp.default_sort_key))

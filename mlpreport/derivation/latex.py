@@ -51,7 +51,8 @@ _LETTERS = "mnrstuvwabcdefghijkpq"
 """What an index is called whose own letter is a variable's name."""
 _WIDTH = 100
 """Columns up to which a reason stands on the line that it is for."""
-_SHORT = 3
+_LONG = 2
+"""Lines from which on a fold is worth it."""
 
 
 def latex_name(name: str, at: Sequence[str] = ()) -> str:
@@ -169,15 +170,22 @@ def _block(rows: Sequence[str]) -> str:
 
 
 def markdown(lines: Sequence[Line]) -> str:
-    """Typeset lines as Markdown; of a long derivation the lines between the first and the last are folded."""
+    """Typeset lines as Markdown, all but the first, the last and those of the chain or power rule in a fold."""
     symbols = set().union(*(side.free_symbols for line in lines for side in (line.lhs, line.rhs)))
-    first, *between = _aligned(lines, {str(s) for s in symbols if not isinstance(s, sp.Dummy | sp.Indexed)})
-    if len(lines) <= _SHORT:
-        return f"$$\n{_block([first, *between])}\n$$\n"
-    last = between.pop()
-    summary = f"<summary>The {len(between)} lines between, index by index</summary>"
-    folded = f'<details markdown="1">\n{summary}\n\n$$\n{_block(between)}\n$$\n\n</details>\n'
-    return f"$$\n{_block([first, last])}\n$$\n\n{folded}"
+    rows = _aligned(lines, {str(s) for s in symbols if not isinstance(s, sp.Dummy | sp.Indexed)})
+    opened = {n for n in range(len(lines)) if n in {0, len(lines) - 1} or _telling(lines, n)}
+    shown, hidden = ([row for n, row in enumerate(rows) if (n in opened) is part] for part in (True, False))
+    if len(hidden) < _LONG:
+        return f"$$\n{_block(rows)}\n$$\n"
+    summary = f"<summary>The other {len(hidden)} lines, index by index</summary>"
+    folded = f'<details markdown="1">\n{summary}\n\n$$\n{_block(hidden)}\n$$\n\n</details>\n'
+    return f"$$\n{_block(shown)}\n$$\n\n{folded}"
+
+
+def _telling(lines: Sequence[Line], n: int) -> bool:
+    """Whether a line differentiates an outer function, or at once what is inside it."""
+    outer = {"power rule", "outer function"}
+    return lines[n].rule in outer or (lines[n].rule == "inner derivative" and lines[n - 1].rule in outer)
 
 
 def written(derivation: Derivation, name: str, form: str) -> str:

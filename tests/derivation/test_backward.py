@@ -126,6 +126,26 @@ def test_every_rule_of_the_report_has_a_line():
     assert signs == ["its factor is -1"]
 
 
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_no_step_says_the_same_twice(name):
+    for step in derived(name).steps.values():
+        said = [(line.lhs, line.rhs) for line in step.lines]
+        assert len(set(said)) == len(said)
+
+
+def test_a_derivative_of_the_loss_itself_ends_in_the_cotangent():
+    *_, collapsed, matrix_form = derived("network")["yhat"].lines
+    assert (collapsed.rule, matrix_form.rule) == ("collapse", "matrix form")
+    assert str(collapsed.lhs.base) == "∂l/∂yhat"
+
+
+def test_an_entry_of_its_own_depends_on_no_other():
+    reasons = [line.because for line in derived("network")["b1"].lines if line.rule == "coordinate rule"]
+    assert reasons == ["two entries of b1 depend on each other only if they are the same"]
+    single = trace("h = x + b\nl = sum(h ** 2)", x=("N", 1), b=(1, 1)).vjp()["b"]
+    assert [line.because for line in single.lines if line.rule == "coordinate rule"] == ["b is one number"]
+
+
 def test_softmax_with_cross_entropy_fuses_to_the_general_result():
     source, shapes = "p = softmax(z)\nl = -sum(y*log(p))/N", {"z": ("N", "C"), "y": ("N", "C")}
     assert cotangents(source, shapes)["z"] == "(p * sum(y, axis=1) - y) / N"

@@ -156,5 +156,5 @@ def test_a_second_derivation_speaks_of_directions_and_of_the_directional_derivat
     assert "dot(" not in text
     assert "[definition: the directional derivative of the loss l]" in text
     assert "[no path: l does not enter the directional derivative of l, so its gradient is 0]" in text
-    assert "the directional derivative of l depends on the direction of w directly" in text
+    assert "[coordinate rule: two entries of the direction of w depend on each other only if" in text
     assert text.startswith("∂vl/∂vl = dvl, shape (1, 1)")

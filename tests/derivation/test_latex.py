@@ -57,6 +57,21 @@ def test_a_long_step_folds_its_index_lines():
     assert "<details" not in trace("l = sum(x)", x=("N", 1)).vjp()["l"]._repr_markdown_()
 
 
+def test_the_chain_and_the_power_rule_are_open_to_view():
+    opened = {name: visible_rules(step) for name, step in derived("network").items()}
+    assert opened["yhat"] == ["definition", "power rule", "inner derivative", "matrix form"]
+    assert opened["z2"] == ["chain rule", "outer function", "matrix form"]
+    assert opened["W2"] == ["chain rule", "matrix form"]
+    softmax = derived("entropy")["z"]
+    assert "inner derivative" in [line.rule for line in softmax.lines]
+    assert visible_rules(softmax) == ["chain rule", "matrix form"]  # a product rule is for the fold
+
+
+def visible_rules(step):
+    visible = step._repr_markdown_().partition("<details")[0]
+    return re.findall(r"\\text\{\[([\w ]+):", visible)
+
+
 def test_indices_avoid_names_of_variables():
     text = trace("p = tanh(i)\nl = sum(p)", i=("N", "D")).vjp()["i"]._repr_markdown_()
     assert "_{pq}" not in text
