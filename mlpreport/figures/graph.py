@@ -33,7 +33,7 @@ ARROW: dict[str, Any] = {"arrowstyle": "->", "color": GREY, "lw": 1.1, "shrinkA"
 def computation_graph(record: GraphRecord) -> Figure:
     """Draw inputs on the left and equations from top to bottom on the right.
 
-    In every box: the equation or the name with its shape, then the value (blue) and the cotangent (red), of large
+    In every box: the equation or the name with its shape, then the value (blue) and the cotangent (orange), of large
     ones the first entries. An edge that skips equations runs on the right of them.
     """
     rows = _rows(record)
