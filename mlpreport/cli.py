@@ -100,12 +100,12 @@ def _add_explain(commands: Any) -> None:
     explain = _add_program_command(
         commands, "explain", "judge a gradient of your own: right, or what is wrong"
     )
-    explain.add_argument("name", metavar="NAME", help="the variable by which the loss is differentiated")
+    explain.add_argument("name", metavar="NAME", help="the variable whose gradient it is")
     explain.add_argument(
         "claim",
         nargs=argparse.REMAINDER,  # so that a claim may begin with a minus sign
         metavar="GRADIENT",
-        help='what you say its gradient is, with dz for the gradient by z: "x.T @ dz"; '
+        help='what you say its gradient is, with dz for the gradient with respect to z: "x.T @ dz"; '
         "the exit status is 0 if it is right and 1 if it is wrong",
     )
     explain.set_defaults(command=_explain)
@@ -231,7 +231,7 @@ def _explain(options: argparse.Namespace) -> int:
 
     claim = " ".join(options.claim).removeprefix("-- ")
     if not claim.strip():
-        message = f"say what the gradient by {options.name} is, such as: mlpreport explain {options.file} W 'x.T @ dz'"
+        message = f"say what the gradient of {options.name} is, such as: mlpreport explain {options.file} W 'x.T @ dz'"
         raise InvalidInputError(message)
     explanation = explain(_program(options.file), options.name, claim)
     print(explanation)

@@ -25,19 +25,19 @@ class Audited:
 
 FORMULAS = (
     Formula("i", "l", "1"),
-    Formula("ii", "y", "2 * (y - yhat)"),
+    Formula("ii", "y", "2 * (y - yhat)", "Its second line lacks an inner derivative too; here that is 1."),
     Formula(
         "iii, line 2",
         "yhat",
         "2 * (y - yhat)",
-        "The power rule alone; the inner derivative is not there yet.",
+        "The power rule alone; the inner derivative, −1, is missing.",
     ),
     Formula("iii", "yhat", "-2 * (y - yhat)"),
     Formula("iv", "b2", "dyhat", "Right for one example only."),
     Formula("v", "z4", "dyhat"),
     Formula("vi", "W2", "dz4 * z3", "Whatever the star means, z3 must be transposed and stand on the left."),
     Formula("vii", "z3", "dz4 * W2.T", "Its reason has z4 = W2ᵀ·z3, which is the other convention."),
-    Formula("viii", "z2", "dz3 * z3 * (1 - z3)", "The report leaves σ′ open; this is what it must be."),
+    Formula("viii", "z2", "dz3 * z3 * (1 - z3)", "The report leaves σ′(z2) open; this is what it must be."),
     Formula("ix", "b1", "dz2", "Right for one example only: “∂z2/∂b1 = 1” loses the sum over the batch."),
     Formula("x", "z1", "dz2"),
     Formula("xi", "W1", "dz1 * x", "As in vi: x must be transposed and stand on the left."),

@@ -45,7 +45,7 @@ class Counterexample:
         sizes = ", ".join(f"{name} = {value}" for name, value in self.sizes.items()) or "the declared sizes"
         inputs = "; ".join(f"{name} = {array.tolist()}" for name, array in self.inputs.items())
         if self.claimed is None:
-            return f"at {sizes} with {inputs}: {self.problem}, the gradient is {_rounded(self.correct)[0]}"
+            return f"at {sizes} with {inputs}: {self.problem}; the gradient is {_rounded(self.correct)[0]}"
         claimed, correct = _rounded(self.claimed, self.correct)
         return f"at {sizes} with {inputs}: the claim gives {claimed}, the gradient is {correct}"
 
@@ -64,17 +64,17 @@ class Explanation:
     def __str__(self) -> str:
         """Write verdict, diagnosis, derived gradient and counterexample."""
         if self.agrees:
-            return f"Right: the gradient by {self.wrt} is {self.claim}."
+            return f"Right: the gradient with respect to {self.wrt} is {self.claim}."
         what = self.diagnosis[:1].upper() + self.diagnosis[1:]
-        verdict = f"Wrong: {self.claim} is not the gradient by {self.wrt}. {what}"
+        verdict = f"Wrong: {self.claim} is not the gradient with respect to {self.wrt}. {what}"
         return f"{verdict}\nDerived: {self.correct}\nFor example {self.counterexample}."
 
     def _repr_markdown_(self) -> str:
         mark = f'<span class="verdict {"reproduced" if self.agrees else "refuted"}">'
         if self.agrees:
-            return f"{mark}right</span> The gradient by `{self.wrt}` is `{self.claim}`."
-        verdict = f"{mark}wrong</span> `{self.claim}` is not the gradient by `{self.wrt}`: {self.diagnosis}"
-        return f"{verdict} Derived: `{self.correct}`. For example {self.counterexample}."
+            return f"{mark}right</span> The gradient with respect to `{self.wrt}` is `{self.claim}`."
+        verdict = f"{mark}wrong</span> `{self.claim}` is not the gradient with respect to `{self.wrt}`:"
+        return f"{verdict} {self.diagnosis} Derived: `{self.correct}`. For example {self.counterexample}."
 
 
 def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
@@ -85,7 +85,7 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
     program
         The forward program, or its derivation from `vjp` (to judge many claims without deriving again).
     wrt
-        The variable by which the loss is differentiated.
+        The variable with respect to which the loss is differentiated.
     claim
         Such as "x.T @ dz1"; sizes may be used as numbers.
 

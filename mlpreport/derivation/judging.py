@@ -138,6 +138,7 @@ def judge(  # noqa: PLR0913 - what is drawn, and how
 def _multiples(
     stream: np.random.Generator, signs: Sequence[float], short: bool, _: str, shape: tuple[int, ...]
 ) -> Array:
-    # Whole multiples may meet at a kink.
-    sizes = stream.integers(1, 6, size=shape) if short else stream.uniform(1, 5, size=shape)
+    # Whole multiples may meet at a kink. Entries that are alike would look like a mistake.
+    whole = (stream.permutation(int(np.prod(shape))) + stream.integers(5)) % 5 + 1
+    sizes = whole.reshape(shape) if short else stream.uniform(1, 5, size=shape)
     return sizes * stream.choice(signs, size=shape)

@@ -180,17 +180,17 @@ def test_a_claim_is_answered_in_full():
     numbers = f"at the declared sizes with x = [[{x}]]: the claim gives [[{x}]], the gradient is [[{2 * x}]]"
     assert str(example) == numbers
     assert str(explanation) == (
-        "Wrong: x is not the gradient by x. A factor 2 is missing: 2 * x.\n"
+        "Wrong: x is not the gradient with respect to x. A factor 2 is missing: 2 * x.\n"
         f"Derived: dx = 2 * x\nFor example {numbers}."
     )
     assert explanation._repr_markdown_() == (
-        '<span class="verdict refuted">wrong</span> `x` is not the gradient by `x`: a factor 2 is missing: '
-        f"2 * x. Derived: `dx = 2 * x`. For example {numbers}."
+        '<span class="verdict refuted">wrong</span> `x` is not the gradient with respect to `x`: a factor 2 is '
+        f"missing: 2 * x. Derived: `dx = 2 * x`. For example {numbers}."
     )
     right = explain(trace("l = sum(x**2)", x=(1, 1)), "x", "x + x")
-    assert str(right) == "Right: the gradient by x is x + x."
+    assert str(right) == "Right: the gradient with respect to x is x + x."
     assert right._repr_markdown_() == (
-        '<span class="verdict reproduced">right</span> The gradient by `x` is `x + x`.'
+        '<span class="verdict reproduced">right</span> The gradient with respect to `x` is `x + x`.'
     )
     assert (right.diagnosis, right.correct) == ("", "dx = 2 * x")
 
@@ -198,11 +198,11 @@ def test_a_claim_is_answered_in_full():
 @pytest.mark.parametrize(
     ("wrt", "claim", "text"),
     [
-        ("b1", "dz2", f"wrong shape: (2, 1) instead of (1, 1), {GRADIENT}"),
+        ("b1", "dz2", f"wrong shape: (2, 1) instead of (1, 1); {GRADIENT}"),
         (
             "W1",
             "x @ dz1",
-            f"wrong shape: {PRODUCT}: (2, 1) @ (2, 1); transpose one of them with .T, {GRADIENT}",
+            f"wrong shape: {PRODUCT}: (2, 1) @ (2, 1); transpose one of them with .T; {GRADIENT}",
         ),
     ],
 )  # fmt: skip
@@ -247,7 +247,7 @@ def test_a_claim_may_use_inputs_nodes_cotangents_and_sizes():
 
 def test_spaces_and_lines_around_a_claim_do_not_count():
     right = explain(trace("l = sum(x**2)", x=(1, 1)), "x", " 2 * x\n")
-    assert str(right) == "Right: the gradient by x is 2 * x."
+    assert str(right) == "Right: the gradient with respect to x is 2 * x."
 
 
 def test_a_claim_that_is_nearly_right_is_wrong():

@@ -69,7 +69,7 @@ def test_a_wrong_claim_is_diagnosed(network, wrt, claim, diagnosis):
     explanation = explain(network, wrt, claim)
     assert explanation.agrees is False
     assert diagnosis in explanation.diagnosis
-    assert str(explanation).startswith(f"Wrong: {claim} is not the gradient by {wrt}.")
+    assert str(explanation).startswith(f"Wrong: {claim} is not the gradient with respect to {wrt}.")
     assert explanation.correct in str(explanation)
 
 
@@ -82,7 +82,8 @@ def test_a_wrong_factor_is_not_taken_for_a_size(network, factor):
 def test_judgements_are_shown_in_notebooks(network):
     assert ">right</span>" in explain(network, "W1", "x.T @ dz1")._repr_markdown_()
     assert (
-        ">wrong</span> `dz2` is not the gradient by `b1`" in explain(network, "b1", "dz2")._repr_markdown_()
+        ">wrong</span> `dz2` is not the gradient with respect to `b1`"
+        in explain(network, "b1", "dz2")._repr_markdown_()
     )
 
 
@@ -286,3 +287,10 @@ def test_rounding_far_from_zero_is_no_fault_of_a_claim(name):
     derivation = trace(source, **shapes).vjp()
     assert explain(derivation, wrt, claim).agrees
     assert not explain(derivation, wrt, f"1.001*({claim})").agrees
+
+
+def test_entries_of_a_counterexample_differ(network):
+    example = explain(network, "b1", "dz2").counterexample
+    columns = [array.ravel() for array in example.inputs.values() if array.size > 1]
+    assert columns
+    assert all(len(set(np.abs(column))) == column.size for column in columns)
