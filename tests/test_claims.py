@@ -3,6 +3,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from examples import merged, optimum, record, result
 
 from mlpreport.claims import CLAIMS, judge
@@ -122,6 +123,7 @@ CONSTANT = USUAL["constant"].loss
 CASES = [
     ("starts-like-xavier", (), "partly"),
     ("softmax-amplifies", (), "partly"),
+    ("confidence-speeds-learning", (), "partly"),
     ("no-hidden-units", (first_units(),), "partly"),
     ("one-unit", (first_units(off=(0.8, 0.5, 0.0)),), "reproduced"),
     ("one-unit", (first_units(off=(0.3, 0.2, 0.0)),), "refuted"),
@@ -286,6 +288,23 @@ def test_the_verdict_follows_the_numbers(name, results, outcome):
 def test_the_sentence_follows_the_numbers(name, results, sentence):
     results = [result() if callable(result) else result for result in results]
     assert sentence in judge(name, *results).verdict.because.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_the_start_is_as_far_from_glorots_as_the_two_rules_are():
+    """The rules differ by √((in + out)/(2 in)): 0.79 for 400 and 100, 7.1 for 1 and 100."""
+    ratios = [value for _, value, _ in judge("starts-like-xavier").verdict.numbers]
+    np.testing.assert_allclose(ratios, [np.sqrt(500 / 800), np.sqrt(101 / 2)], rtol=0.1)
+
+
+def test_the_gradient_of_a_confident_model_is_the_one_of_autograd():
+    logits, lengths = torch.tensor([4.0, 2.0, 1.0], dtype=torch.float64), []
+    for label in (0, 2):
+        for temperature in (10.0, 0.5):
+            scaled = (logits / temperature).requires_grad_()
+            torch.nn.functional.cross_entropy(scaled, torch.tensor(label)).backward()
+            lengths.append(scaled.grad.norm().item())
+    ratios = [value for _, value, _ in judge("confidence-speeds-learning").verdict.numbers]
+    np.testing.assert_allclose(ratios, [lengths[1] / lengths[0], lengths[3] / lengths[2]], rtol=1e-6)
 
 
 def test_every_claim_is_tested():

@@ -5,41 +5,38 @@ import math
 from mlpreport.claims.ledger import Verdict, claim
 
 LAYERS = ((400, 100), (1, 100))
-"""A layer of usual shape, with weights enough to measure a deviation to a hundredth, and the report's first layer."""
-ALIKE = 2.0
-"""Deviations resemble each other if neither is more than so many times the other."""
+"""A hidden layer that narrows, and the report's widest first layer: inputs and outputs."""
 CLOSE, APART = (0.2, 0.1, 0.1), (4.0, 2.0, 1.0)
 """Positive scores, so that their plain shares are defined."""
+HOT, COLD = 10.0, 0.5
+"""Temperatures: logits divided by a smaller one make a more confident model."""
 
 
 @claim("starts-like-xavier", "1.1", "The initial values resemble Xavier initialisation.")
 def _starts_like_xavier() -> Verdict:
-    usual, first = map(_deviation, LAYERS)
-    ratios = [
-        deviation / math.sqrt(2 / sum(layer)) for deviation, layer in zip((usual, first), LAYERS, strict=True)
-    ]
+    ratios = [_deviation(*layer) / math.sqrt(2 / sum(layer)) for layer in LAYERS]
+    hidden, first = (f"from {inputs} to {outputs} units" for inputs, outputs in LAYERS)
     because = (
-        f"Drawn for a layer of {LAYERS[0][0]} inputs and {LAYERS[0][1]} outputs, weights have "
-        f"{usual * math.sqrt(LAYERS[0][0]):.2f} times the standard deviation of the fan-in rule and {ratios[0]:.2f} "
-        f"times that of Glorot and Bengio's. For the report's first layer, {LAYERS[1][0]} input and {LAYERS[1][1]} "
-        f"units, they have {ratios[1]:.1f} times theirs. Both scale by the size of the layer; only theirs counts its "
-        "outputs."
+        f"The deviation of a weight is {ratios[0]:.2f} times Glorot and Bengio's in a layer {hidden}, but "
+        f"{ratios[1]:.1f} times theirs in one {first}, the report's widest first layer. Both rules scale by the size "
+        "of the layer; only theirs counts its outputs."
     )
-    numbers = tuple(
-        (f"deviation / Glorot's rule, {layer[0]} to {layer[1]}", ratio, "between 1/2 and 2")
-        for layer, ratio in zip(LAYERS, ratios, strict=True)
+    bound = "between 0.5 and 2 resembles"
+    numbers = (
+        (f"deviation / Glorot's rule, {hidden}", ratios[0], bound),
+        (f"deviation / Glorot's rule, {first}", ratios[1], bound),
     )
-    alike = [1 / ALIKE < ratio < ALIKE for ratio in ratios]
+    alike = [0.5 < ratio < 2 for ratio in ratios]
     return Verdict("reproduced" if all(alike) else "partly" if any(alike) else "refuted", because, numbers)
 
 
-def _deviation(layer: tuple[int, int]) -> float:
-    """Draw the weights of a layer as the report does, and return their standard deviation."""
+def _deviation(inputs: int, outputs: int) -> float:
+    """Measure the standard deviation of the weights of a layer before training."""
     import torch  # noqa: PLC0415 - takes a second to import
 
     from mlpreport.models import MLP  # noqa: PLC0415 - imports torch
 
-    network = MLP(layer, torch.sigmoid, generator=torch.Generator().manual_seed(1))
+    network = MLP((inputs, outputs), torch.sigmoid, generator=torch.Generator().manual_seed(1))
     return float(network.get_parameter("0_weight").std().item())
 
 
@@ -58,6 +55,33 @@ def _softmax_amplifies() -> Verdict:
     return Verdict(
         "reproduced" if all(amplified) else "partly" if any(amplified) else "refuted", because, numbers
     )
+
+
+@claim("confidence-speeds-learning", "1.1", "A more confident model learns faster.")
+def _confidence_speeds_learning() -> Verdict:
+    right, wrong = (
+        [_gradient_length(T, largest_is_right=sure) for T in (HOT, COLD)] for sure in (True, False)
+    )
+    because = (
+        "With cross-entropy the gradient with respect to the logits is p − y. As the temperature of the logits "
+        f"{APART} falls from {HOT:g} to {COLD:g}, its length falls from {right[0]:.2f} to {right[1]:.3f} where the "
+        f"largest is right, and rises from {wrong[0]:.2f} to {wrong[1]:.2f} where the smallest is: what is learnt "
+        "faster is mistakes."
+    )
+    numbers = (
+        ("largest right: length when confident / when not", right[1] / right[0], "above 1 learns faster"),
+        ("largest wrong: length when confident / when not", wrong[1] / wrong[0], "above 1 learns faster"),
+    )
+    faster = [cold > hot for hot, cold in (right, wrong)]
+    return Verdict("reproduced" if all(faster) else "partly" if any(faster) else "refuted", because, numbers)
+
+
+def _gradient_length(temperature: float, *, largest_is_right: bool) -> float:
+    """Length of p − y for the scores `APART`, of which the largest or the smallest is right."""
+    powers = [math.exp((score - max(APART)) / temperature) for score in APART]
+    shares = [power / sum(powers) for power in powers]
+    shares[APART.index((max if largest_is_right else min)(APART))] -= 1
+    return math.hypot(*shares)
 
 
 def _softmax_of_largest(scores: tuple[float, ...]) -> float:
