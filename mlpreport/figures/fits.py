@@ -27,6 +27,8 @@ from mlpreport.training.certificates import Certificate
 
 SINE_RANGE = (-1.75, 1.75)
 ERROR_RANGE = (2e-3, 20)
+JUMP = 0.5
+"""A derivative that changes by more from one point of the grid to the next is drawn with a gap."""
 
 
 def _data(axes: Axes, result: Result, *, test: bool) -> None:
@@ -219,7 +221,7 @@ def _error_distribution(axes: Axes, record: EnsembleRecord, constant: float) -> 
 
 
 def activations(curves: Iterable[FunctionCurve]) -> Figure:
-    """Figure 7: activations (solid) with their derivatives (dashed)."""
+    """Figure 7: activations (solid) with their derivatives (dashed; a dot is the value where one jumps)."""
     drawn = tuple(curves)
     figure, panels = make_panels(1, len(drawn), height=2.8)
     for axes, curve in zip(panels, drawn, strict=True):
