@@ -181,11 +181,12 @@ def test_every_variable_of_a_graph_has_its_label_value_and_cotangent_in_one_box(
         (box,) = (box for box in found if box.contains(*label.get_window_extent().min))
         inside = [text for text in texts if text.get_text() and box.contains(*text.get_window_extent().min)]
         assert len(inside) == 3
-        value, cotangent = (re.findall(r"-?\d[\d.e-]*", text.get_text()) for text in inside[1:])
+        value, cotangent = (re.findall(r"−?\d[\d.e−]*", text.get_text()) for text in inside[1:])
         for shown, array in ((value, node.value), (cotangent, node.cotangent)):
             first = array.ravel()[: len(shown)]
             assert shown
-            np.testing.assert_allclose(np.array(shown, dtype=float), first, rtol=0.06)
+            numbers = [float(number.replace("−", "-")) for number in shown]
+            np.testing.assert_allclose(numbers, first, rtol=0.06)
 
 
 @pytest.mark.parametrize("rows", [1, 7])

@@ -116,7 +116,7 @@ def _skip_arrow(start: float, end: float, swing: float) -> FancyArrowPatch:
 def _numbers(what: str, array: np.ndarray, most: int) -> str:
     """Write an array in at most `most` characters: with three digits, or two, or its first entries only."""
     for digits in (3, 2):
-        rows = ["  ".join(f"{value:.{digits}g}" for value in row) for row in array]
+        rows = ["  ".join(f"{value:.{digits}g}".replace("-", "−") for value in row) for row in array]
         text = f"{what} [" + " ; ".join(rows) + "]"
         if len(text) <= most:
             return text
