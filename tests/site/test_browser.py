@@ -194,16 +194,18 @@ def test_every_text_stands_out_from_its_ground(browser: Browser, site: Path, sch
     assert {name: texts for name, texts in faint.items() if texts} == {}
 
 
-def test_the_reasons_of_a_derivation_are_in_sight_on_a_phone(browser: Browser, site: Path) -> None:
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_reasons_of_a_derivation_are_in_sight(browser: Browser, site: Path, width: int) -> None:
     reasons, hidden = 0, {}
     for name in _pages(site):
-        page, _, _ = _open(browser, (site / name).as_uri(), width=390)
+        page, _, _ = _open(browser, (site / name).as_uri(), width=width)
         page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
         edges = page.evaluate(
-            "[...document.querySelectorAll('mtd:nth-child(4) > mtext')].map(e => e.getBoundingClientRect().right)"
+            "[...document.querySelectorAll('.equation-box mtd:nth-child(4) > mtext')].map(e => "
+            "e.getBoundingClientRect().right - e.closest('.equation-box').getBoundingClientRect().right)"
         )
         reasons += len(edges)
-        hidden[name] = [edge for edge in edges if edge > 390]
+        hidden[name] = [edge for edge in edges if edge > 1]
         page.close()
     assert reasons
     assert {name: edges for name, edges in hidden.items() if edges} == {}
