@@ -27,8 +27,6 @@ from mlpreport.training.certificates import Certificate
 
 SINE_RANGE = (-1.75, 1.75)
 ERROR_RANGE = (2e-3, 20)
-JUMP = 0.5
-"""A derivative that changes by more from one point of the grid to the next is drawn with a gap."""
 
 
 def _data(axes: Axes, result: Result, *, test: bool) -> None:
