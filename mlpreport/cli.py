@@ -143,7 +143,7 @@ def _rerun(options: argparse.Namespace) -> None:
         message = f"--{next(iter(changed))} goes with an experiment ({', '.join(EXPERIMENTS)}), not {options.what!r}"
         raise InvalidInputError(message)
     else:
-        _rerun_page(options.what, Path("docs"), options.out)
+        _rerun_page(options.what, Path("mkdocs.yml"), options.out)
 
 
 def _rerun_experiment(name: str, changed: dict[str, Any], out: Path) -> None:
@@ -169,24 +169,18 @@ def writable(folder: Path) -> Path:
     return folder
 
 
-def _rerun_page(what: str, docs: Path, out: Path) -> None:
+def _rerun_page(what: str, site: Path, out: Path) -> None:
     from mlpreport.experiments import EXPERIMENTS  # noqa: PLC0415
-    from mlpreport.literate import execute, number, parse, weave  # noqa: PLC0415
+    from mlpreport.literate.rerunning import places, rerun  # noqa: PLC0415
+    from mlpreport.literate.site import load_sources  # noqa: PLC0415
 
-    pages = [
-        parse(path.read_text(encoding="utf-8"), path.relative_to(docs).as_posix())
-        for path in sorted(docs.rglob("*.md"))
-    ]
-    numbering = number(pages)
-    name = numbering[what].page if what in numbering else what
-    found = next((page for page in pages if page.name == name), None)
-    if found is None:
-        known = [*EXPERIMENTS, *numbering, *(page.name for page in pages)]
-        hint = nearest(what, known) or "run this in a copy of the repository"
-        message = f"{what!r} is no experiment, and no page or label in {docs}/; {hint}"
+    sources = load_sources(site)
+    pages = places(sources)
+    if what not in pages:
+        hint = nearest(what, [*EXPERIMENTS, *pages]) or "run this in a copy of the repository"
+        message = f"{what!r} is no experiment, and no page or label in docs/; {hint}"
         raise InvalidInputError(message)
-    woven = weave(found, execute([found])[name], numbering)
-    for path, content in woven.files.items():
+    for path, content in rerun(sources, pages[what], cwd=Path.cwd()).files.items():
         target = writable(out / Path(path).parent) / Path(path).name
         target.write_bytes(content)
         print(f"wrote {target}")

@@ -112,18 +112,57 @@ def test_every_kind_of_error_has_its_exit_status(error, status):
     assert guarded(command) == status
 
 
-def test_rerun_of_a_label_executes_its_page_and_writes_its_figures(tmp_path, monkeypatch, capsys):
+LINE = """\
+```python
+#| label: fig-{}
+#| caption: A line [@curie1898] as in @sec-six.
+#| alt: A line.
+import matplotlib.pyplot as plt
+plt.plot([1, 2]);
+```
+"""
+SITE = {
+    "mkdocs.yml": "site_name: test\nplugins: [{mlpreport: {workers: 1}}]\n"
+    "nav: [{Last in the alphabet: z.md}, {First: a.md}]\n",
+    "docs/z.md": "## Page `{python} 2 * 3` {#sec-six}\n\n" + LINE.format("last"),
+    "docs/a.md": "See @fig-last.\n\n" + LINE.format("first"),
+    "docs/references.bib": "@misc{curie1898, author={Curie, Marie}, title={Rayons}, year={1898}}",
+}
+
+
+@pytest.fixture(name="site")
+def _site(tmp_path, monkeypatch):
     (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "page.md").write_text(
-        "# A page\n\n```python\n#| label: fig-line\n#| caption: A line.\n#| alt: A line.\n"
-        "import matplotlib.pyplot as plt\nplt.plot([1, 2]);\n```\n"
-    )
+    for name, text in SITE.items():
+        (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
-    assert main(["rerun", "fig-line", "--out", "again"]) == 0
-    written = {path.name for path in (tmp_path / "again").rglob("*.*") if path.is_file()}
-    assert "page.ipynb" in written
-    assert {path.rsplit("-", 1)[-1] for path in written if path.endswith(".svg")} == {"light.svg", "dark.svg"}
+    return tmp_path
+
+
+def test_rerun_of_a_label_executes_its_page_and_writes_its_figures(site, capsys):
+    assert main(["rerun", "fig-first", "--out", "again"]) == 0
+    written = {path.name for path in (site / "again").rglob("*.*") if path.is_file()}
+    assert written == {"a.ipynb", "fig-first-light.svg", "fig-first-dark.svg"}
     assert "wrote" in capsys.readouterr().out
+
+
+def test_rerun_writes_the_notebook_of_the_site(site):
+    subprocess.run([sys.executable, "-m", "mkdocs", "build", "-q"], check=True)
+    assert main(["rerun", "fig-first", "--out", "again"]) == 0
+    assert (site / "again" / "a.ipynb").read_bytes() == (site / "site" / "a.ipynb").read_bytes()
+    assert "Figure 2.** A line [1] as in Section “Page 6”" in (site / "again" / "a.ipynb").read_text()
+
+
+@pytest.mark.parametrize("name", ["a.md", "a", "docs/a.md"])
+def test_rerun_takes_a_page_as_one_would_spell_it(site, name):
+    assert main(["rerun", name, "--out", "again"]) == 0
+    assert (site / "again" / "a.ipynb").is_file()
+
+
+def test_rerun_in_a_folder_of_another_site_says_so(site, capsys):
+    (site / "mkdocs.yml").write_text("site_name: other\n")
+    assert main(["rerun", "fig-first"]) == 2
+    assert "mkdocs.yml describes no site of mlpreport" in capsys.readouterr().err
 
 
 def test_help_loads_neither_torch_nor_matplotlib():

@@ -70,7 +70,7 @@ def compose(
     numbers = number_references(sources.pages, references)
     runs = execute_changed(pages.values(), earlier, workers=workers, cwd=cwd, on_done=on_done)
     numbering = number(titled(page, runs[name]) for name, page in pages.items())
-    woven = {name: _weave(page, runs[name], numbering, numbers) for name, page in pages.items()}
+    woven = {name: weave_page(page, runs[name], numbering, numbers) for name, page in pages.items()}
     listing = list_references(references, numbers, _cited_on(sources))
     markdown = {
         name: _cited(name, result.markdown, numbers, sources.references_page)
@@ -88,7 +88,8 @@ def compose(
     return Chapters(markdown, files, runs)
 
 
-def _weave(page: Page, run: Run, numbering: Mapping[str, Reference], numbers: Mapping[str, int]) -> Woven:
+def weave_page(page: Page, run: Run, numbering: Mapping[str, Reference], numbers: Mapping[str, int]) -> Woven:
+    """Weave one page of a site whose sources have `numbers`; its notebook cites by them."""
     return weave(
         page, run, numbering, plain_citations=lambda text: cite_plainly(text, numbers, page=page.name)
     )

@@ -5,17 +5,13 @@ first of them.  A site is built in a folder of its own and replaces the earlier 
 """
 
 import logging
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from mkdocs.config.base import Config, ConfigErrors, ConfigWarnings, ValidationError
-from mkdocs.config.config_options import Type
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.livereload import LiveReloadServer
@@ -28,43 +24,20 @@ from mkdocs.utils import CountHandler
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 import mlpreport
-from mlpreport.errors import MlpReportError, PageError
-from mlpreport.literate.chapters import Chapters, Sources, compose
+from mlpreport.errors import MlpReportError
+from mlpreport.literate.chapters import Chapters, compose
 from mlpreport.literate.execution import Run
 from mlpreport.literate.labs import explain, own_ipython, tidy
 from mlpreport.literate.mathematics import replace_arithmatex
 from mlpreport.literate.page import Page
 from mlpreport.literate.publishing import prepare, publish, stamp
+from mlpreport.literate.site import LiterateConfig, read_sources
 
 Rendered = tuple[str | None, TableOfContents, str | None]
 """What mkdocs-jupyter makes of a notebook: HTML, contents, title."""
 
 _log = get_plugin_logger("mlpreport")
 _AFTER_ALL_OTHERS = -200
-
-
-class LiterateConfig(Config):  # type: ignore[no-untyped-call] # of MkDocs
-    """Options of the plugin in mkdocs.yml; a name that is not among them is an error."""
-
-    bibliography = Type(str, default="references.bib")
-    """BibTeX file below docs_dir."""
-
-    references = Type(str, default="references.md")
-    """Page that lists the references, where it says `<!-- bibliography -->`."""
-
-    workers = Type(int, default=os.cpu_count() or 1)
-    """How many pages run at the same time."""
-
-    def validate(self) -> tuple[ConfigErrors, ConfigWarnings]:
-        """Refuse unknown names and impossible values."""
-        errors, _ = super().validate()
-        for name in sorted(set(self) - self._schema_keys):
-            nearest = get_close_matches(name, self._schema_keys, n=1, cutoff=0.0)[0]
-            errors.append((name, ValidationError(f"there is no such option; did you mean {nearest!r}?")))
-        if isinstance(self.workers, bool) or (isinstance(self.workers, int) and self.workers < 1):
-            reason = f"{self.workers!r} is not a number of processes; write a whole number of at least 1"
-            errors.append(("workers", ValidationError(reason)))
-        return errors, []
 
 
 class LiteratePlugin(BasePlugin[LiterateConfig]):  # type: ignore[no-untyped-call] # of MkDocs
@@ -96,7 +69,7 @@ class LiteratePlugin(BasePlugin[LiterateConfig]):  # type: ignore[no-untyped-cal
     def on_nav(self, nav: Navigation, /, *, config: MkDocsConfig, files: Files) -> Navigation:
         """Run all pages, in the order of the navigation, and add the files they make."""
         with _told_by_mkdocs():
-            sources = self._sources(nav, config, files)
+            sources = read_sources(nav, files, config, self.config)
             cwd = Path(config.config_file_path).parent
             earlier = self._chapters.runs if self._command == "serve" else {}
             self._chapters = compose(
@@ -105,22 +78,6 @@ class LiteratePlugin(BasePlugin[LiterateConfig]):  # type: ignore[no-untyped-cal
         for name, content in self._chapters.files.items():
             files.append(File.generated(config, name, content=content, inclusion=InclusionLevel.INCLUDED))
         return nav
-
-    def _sources(self, nav: Navigation, config: MkDocsConfig, files: Files) -> Sources:
-        path = Path(config.docs_dir, self.config.bibliography)
-        listed = [page.file for page in nav.pages]
-        titles = {page.file.src_uri: page.title for page in nav.pages if page.title}
-        pages = {
-            file.src_uri: file.content_string
-            for file in [*listed, *(file for file in files.documentation_pages() if file not in listed)]
-            if file.src_uri.endswith(".md")
-        }
-        try:
-            bibtex = path.read_text(encoding="utf-8")
-        except OSError as error:
-            message = f"the bibliography {path} cannot be read ({error.strerror}); name it in mkdocs.yml"
-            raise PageError(message) from error
-        return Sources(pages, titles, bibtex, self.config.bibliography, self.config.references)
 
     def on_page_markdown(self, markdown: str, /, *, page: SitePage, **_: object) -> str:
         """Give MkDocs the woven page."""
