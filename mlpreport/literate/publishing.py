@@ -13,11 +13,14 @@ from mlpreport.errors import EnvironmentProblemError
 def prepare(site: Path) -> Path:
     """Make the empty folder in which the next `site` is built, on the same disk so that it can be renamed.
 
+    A `site` that is a link stands, here and in `publish`, for the folder that it leads to.
+
     Raises
     ------
     EnvironmentProblemError
         When `site` is not a folder or cannot be written; the message names it and the reason.
     """
+    site = site.resolve()
     if site.exists() and not site.is_dir():
         message = (
             f"the site cannot be written to {site}: it is not a folder; remove it or choose another site_dir"
@@ -36,7 +39,7 @@ def prepare(site: Path) -> Path:
 
 def publish(stage: Path, site: Path) -> None:
     """Put the finished `stage` in the place of `site`; when that fails, `site` is as it was."""
-    old = stage.with_name(f"{stage.name}-old")
+    site, old = site.resolve(), stage.with_name(f"{stage.name}-old")
     try:
         if site.exists():
             site.rename(old)

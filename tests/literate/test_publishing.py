@@ -30,6 +30,25 @@ def test_publishing_replaces_the_whole_site(tmp_path: Path) -> None:
     assert [folder.name for folder in tmp_path.iterdir()] == ["site"]
 
 
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_site_that_is_a_link_is_published_where_it_leads(tmp_path: Path, *, exists: bool) -> None:
+    (tmp_path / "far").mkdir()
+    (site := tmp_path / "site").symlink_to(tmp_path / "far" / "deploy")
+    if exists:
+        (tmp_path / "far" / "deploy").mkdir()
+        (site / "gone.html").write_text("old")
+    stage = prepare(site)
+    (stage / "new.html").write_text("new")
+    publish(stage, site)
+    assert site.is_symlink()
+    assert [str(file.relative_to(tmp_path)) for file in tmp_path.glob("far/**/*.html")] == [
+        "far/deploy/new.html"
+    ]
+    assert sorted(path.name for path in (*tmp_path.iterdir(), *(tmp_path / "far").iterdir())) == [
+        "deploy", "far", "site",
+    ]  # fmt: skip
+
+
 def test_a_first_site_is_published_too(tmp_path: Path) -> None:
     stage = prepare(tmp_path / "site")
     publish(stage, tmp_path / "site")
