@@ -1,5 +1,6 @@
 """A page and what came out of it, woven into Markdown for MkDocs, image files and a notebook."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,8 @@ from mlpreport.literate.notebook import executed_notebook
 from mlpreport.literate.page import EQUATION, Page, parse
 from mlpreport.literate.recorder import Output, joined
 from mlpreport.literate.references import Reference, as_link, number, resolve
+
+_FORMULA = re.compile(r"(?P<dollars>\$\$?)(?P<body>(?:\\.|[^$\\])+)(?P=dollars)", re.DOTALL)
 
 Numbering = Mapping[str, Reference]
 
@@ -176,7 +179,7 @@ def _labelled(block: FilledCell, content: str, page: str, numbering: Numbering) 
     """Wrap what a cell shows in a figure with its number and caption, or an equation with its number."""
     label = block.cell.options.label
     if label and label.startswith("eq-"):
-        return _equation(content.strip().strip("$"), numbering[label])
+        return _equation(_formula(content, f"{page}:{block.cell.line}", label), numbering[label])
     caption = _linked(block.caption, page, numbering, block.cell.line)
     if label:
         caption = f"**{numbering[label].text}.** {caption}"
@@ -185,6 +188,16 @@ def _labelled(block: FilledCell, content: str, page: str, numbering: Numbering) 
     )
     below = "\n\n" + outputs.block("figcaption", caption + rerun) if caption else ""
     return outputs.block(f"figure#{label}" if label else "figure", content + below)
+
+
+def _formula(content: str, where: str, label: str) -> str:
+    formula = _FORMULA.fullmatch(content.strip())
+    if formula is None:
+        message = (
+            f"{where}: the cell has {label!r} but shows what is not one formula; end it with Math(…) alone"
+        )
+        raise PageError(message)
+    return formula["body"]
 
 
 def _indent(text: str, prefix: str) -> str:

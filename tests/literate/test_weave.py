@@ -201,6 +201,31 @@ def test_equations_have_number_and_anchor(text, opener):
     assert page.find(id="eq-a").get_text(strip=True) == "\\[\na \\tag{1}\n\\]"
 
 
+@pytest.mark.parametrize("latex", ["$a$", "$$\n a $$", "a", r"$\displaystyle a$"])
+@pytest.mark.parametrize("form", ["latex", "markdown"])
+def test_a_formula_of_any_form_is_an_equation(latex, form):
+    content = latex if form == "latex" or "$" in latex else f"${latex}$"
+    page = html(cell(label="eq-a", echo="false"), [display(**{form: content})])
+    assert "a \\tag{1}" in page.find(id="eq-a").get_text(strip=True)
+
+
+OTHERS = [
+    [stream("1")],
+    [display(plain="3")],
+    [display(html="<b>a</b>")],
+    [display(markdown="a sentence with $a$")],
+    [display(latex="$a$"), stream("careful", "stderr")],
+    [display(latex="$a$"), display(latex="$b$")],
+    [display(latex="$a$ and $b$")],
+]
+
+
+@pytest.mark.parametrize("outputs", OTHERS)
+def test_what_is_not_one_formula_is_no_equation(outputs):
+    with pytest.raises(PageError, match=r"^p\.md:1: the cell has 'eq-a' but shows what is not one formula; "):
+        woven(cell(label="eq-a"), outputs)
+
+
 def test_equations_without_label_and_shown_equations_stay_as_they_are():
     for text in ("$$\na\n$$\n", f"```text\n{EQUATION}\n```\n"):
         assert woven(text).markdown == text
