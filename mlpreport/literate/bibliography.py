@@ -5,7 +5,7 @@ page cites come after them in the order of the BibTeX file.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -15,11 +15,11 @@ from pybtex.exceptions import PybtexError
 from pybtex.style.formatting.unsrt import Style
 
 from mlpreport.errors import PageError
-from mlpreport.literate.blocks import split_blocks
+from mlpreport.literate.inline import Template, without_code
+from mlpreport.literate.page import Cell, Page, Prose
+from mlpreport.literate.references import Rewrite
 
 MARKER = "<!-- bibliography -->"
-_INLINE_CODE = re.compile(r"(?<![\\`])(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`)|<!--.*?-->", re.DOTALL)
-_CELL_OPTION = re.compile(r"[ \t>]*#\|")
 _GROUP = re.compile(r"(?<!\\)\[(?P<items>@[^\[\]]*)\](?!\()")
 _ITEM = re.compile(r"\s*@(?P<key>[\w:./+-]*\w)\s*(?:,\s*(?P<locator>.+?))?\s*", re.DOTALL)
 
@@ -54,33 +54,33 @@ def read_references(text: str, name: str = "references.bib") -> dict[str, str]:
         raise PageError(message) from error
 
 
-def find_citations(markdown: str, page: str) -> list[Citation]:
-    """List the citations in the prose of a page, leaving code and comments alone."""
-    prose = _mask_code(markdown, page)
+def find_citations(page: Page) -> list[Citation]:
+    """List the citations in the prose and captions of a page, leaving code and comments alone."""
     return [
         citation
-        for group in _GROUP.finditer(prose)
-        for citation in _read_group(group["items"], page, 1 + prose.count("\n", 0, group.start()))
+        for text, line in _said(page)
+        for group in _GROUP.finditer(without_code(text))
+        for citation in _read_group(group, text, page.name, line)
     ]
 
 
-def number_references(pages: Mapping[str, str], references: Mapping[str, str]) -> dict[str, int]:
-    """Assign numbers to the sources in the order in which the pages (name to Markdown, in reading order) cite them.
+def number_references(pages: Iterable[Page], references: Mapping[str, str]) -> dict[str, int]:
+    """Assign numbers to the sources in the order in which the pages, in reading order, cite them.
 
     Raises
     ------
     PageError
         When a page cites a key that is not among the references; the message names page, line and nearest key.
     """
-    cited = [(page, citation) for page, text in pages.items() for citation in find_citations(text, page)]
+    cited = [(page.name, citation) for page in pages for citation in find_citations(page)]
     for page, citation in cited:
         _check(citation, references, page)
     order = dict.fromkeys([citation.key for _, citation in cited] + list(references))
     return {key: number for number, key in enumerate(order, start=1)}
 
 
-def cite(markdown: str, numbers: Mapping[str, int], *, page: str, target: str) -> str:
-    """Replace the citations of a page by numbered Markdown links into the page `target`.
+def citing(numbers: Mapping[str, int], *, page: str, target: str) -> Rewrite:
+    """Replace the citations in texts of `page`, in their order, by numbered Markdown links into the page `target`.
 
     The first link to each source carries the id ``cite-key``, to which the list of references points back.
     """
@@ -94,18 +94,16 @@ def cite(markdown: str, numbers: Mapping[str, int], *, page: str, target: str) -
         )
 
     # Not \[ and \]: a paragraph that is one citation would be a formula.
-    return _replace(markdown, numbers, page, lambda links: f"&#91;{links}&#93;", link)
+    return _replacing(numbers, page, "&#91;{}&#93;", link)
 
 
-def cite_plainly(markdown: str, numbers: Mapping[str, int], *, page: str) -> str:
-    """Replace the citations of a page by their numbers in brackets, without links, as in its notebook."""
-    return _replace(
-        markdown,
-        numbers,
-        page,
-        lambda items: f"[{items}]",
-        lambda citation: f"{numbers[citation.key]}{citation.place}",
-    )
+def citing_plainly(numbers: Mapping[str, int], *, page: str) -> Rewrite:
+    """Replace the citations in texts of `page` by their numbers in brackets, without links, as in its notebook."""
+
+    def show(citation: Citation) -> str:
+        return f"{numbers[citation.key]}{citation.place}"
+
+    return _replacing(numbers, page, "[{}]", show)
 
 
 def list_references(
@@ -119,33 +117,28 @@ def list_references(
     return "\n".join(['<ol class="references" markdown="1">', *items, "</ol>"])
 
 
-def _mask_code(markdown: str, page: str) -> str:
-    """Blank out code and comments, but not the captions of cells, keeping every other character where it is."""
-    lines = markdown.splitlines(keepends=True)
-    blocks = split_blocks(markdown, page=page, line=1)
-    ends = [block.line - 1 for block in blocks[1:]] + [len(lines)]
-    return "".join(
-        _mask(block.kind, lines[block.line - 1 : end]) for block, end in zip(blocks, ends, strict=True)
-    )
+def _said(page: Page) -> Iterator[tuple[str, int]]:
+    """Give prose and captions, each with its line, without their inline values."""
+    for block in page.blocks:
+        if isinstance(block, Prose):
+            yield _words(block.template), block.line
+        elif isinstance(block, Cell):
+            yield _words(block.options.caption), block.caption_line
 
 
-def _mask(kind: str, lines: list[str]) -> str:
-    if kind == "prose":
-        return _INLINE_CODE.sub(lambda match: _blank(match[0]), "".join(lines))
-    return "".join(line if kind == "cell" and _CELL_OPTION.match(line) else _blank(line) for line in lines)
+def _words(template: Template) -> str:
+    return "".join(part for part in template if isinstance(part, str))
 
 
-def _blank(text: str) -> str:
-    return re.sub(r"[^\n]", " ", text)
-
-
-def _read_group(items: str, page: str, line: int) -> list[Citation]:
-    matches = [(part, _ITEM.fullmatch(part)) for part in items.split(";")]
+def _read_group(group: re.Match[str], text: str, page: str, line: int) -> list[Citation]:
+    """Read the citations of `group`, found in `text` that begins at `line` of `page`."""
+    here = line + text.count("\n", 0, group.start())
+    matches = [(part, _ITEM.fullmatch(part)) for part in group["items"].split(";")]
     for part, match in matches:
         if match is None:
-            message = f"{page}:{line}: the citation {part.strip()!r} is not understood; write [@key] or [@key, place]"
+            message = f"{page}:{here}: the citation {part.strip()!r} is not understood; write [@key] or [@key, place]"
             raise PageError(message)
-    return [Citation(match["key"], match["locator"] or "", line) for _, match in matches if match is not None]
+    return [Citation(match["key"], match["locator"] or "", here) for _, match in matches if match is not None]
 
 
 def _back_links(key: str, pages: Mapping[str, str]) -> str:
@@ -153,21 +146,20 @@ def _back_links(key: str, pages: Mapping[str, str]) -> str:
     return f' <span class="cited-on">Cited in {links}.</span>' if links else ""
 
 
-def _replace(
-    markdown: str,
-    numbers: Mapping[str, int],
-    page: str,
-    enclose: Callable[[str], str],
-    show: Callable[[Citation], str],
-) -> str:
-    prose, pieces, end = _mask_code(markdown, page), [], 0
-    for group in _GROUP.finditer(prose):
-        citations = _read_group(group["items"], page, 1 + prose.count("\n", 0, group.start()))
-        for citation in citations:
-            _check(citation, numbers, page)
-        pieces += [markdown[end : group.start()], enclose("; ".join(map(show, citations)))]
-        end = group.end()
-    return "".join([*pieces, markdown[end:]])
+def _replacing(
+    numbers: Mapping[str, int], page: str, enclose: str, show: Callable[[Citation], str]
+) -> Rewrite:
+    def replace(text: str, line: int) -> str:
+        pieces, end = [], 0
+        for group in _GROUP.finditer(without_code(text)):
+            citations = _read_group(group, text, page, line)
+            for citation in citations:
+                _check(citation, numbers, page)
+            pieces += [text[end : group.start()], enclose.format("; ".join(map(show, citations)))]
+            end = group.end()
+        return "".join([*pieces, text[end:]])
+
+    return replace
 
 
 def _check(citation: Citation, known: Mapping[str, object], page: str) -> None:

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from mlpreport.errors import PageError
+from mlpreport.literate.inline import SHOWN
 
 _FENCE = re.compile(r"(?P<prefix>[ \t]*(?:>[ \t]?)*)(?P<fence>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)$")
 # What may hold indented blocks: list items, admonitions, folds, tabs, footnotes, definitions.
@@ -17,7 +19,7 @@ _CODE_INDENT = 4
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive lines of one kind: `line` is that of the first, `prefix` the indentation of a fence."""
+    """Consecutive text of one kind: `line` is that of the first, `prefix` the indentation of a fence."""
 
     kind: Literal["prose", "verbatim", "cell"]
     text: str
@@ -28,12 +30,16 @@ class Block:
 def split_blocks(text: str, *, page: str, line: int) -> tuple[Block, ...]:
     """Cut `text`, which starts at `line` of `page`, into blocks; only a fence of exactly ```` ```python ```` is a cell.
 
-    Other fences, indented code and HTML comments are verbatim. A python fence that is never closed, or whose
-    lines are indented less than itself, is a `PageError`.
+    Other fences, indented code and HTML comments, wherever they begin, are verbatim. A python fence that is never
+    closed, or whose lines are indented less than itself, is a `PageError`.
     """
     lines = text.splitlines(keepends=True)
     stretches = list(_stretches(lines))
-    return tuple(_block(kind, lines[i:j], page=page, line=line + i) for kind, i, j in _merge(stretches))
+    return tuple(
+        block
+        for kind, i, j in _merge(stretches)
+        for block in _blocks(kind, lines[i:j], page=page, line=line + i)
+    )
 
 
 def _stretches(lines: list[str]) -> Iterator[tuple[str, int, int]]:
@@ -58,14 +64,21 @@ def _kind(lines: list[str], i: int, openers: list[int], *, in_code: bool) -> tup
     depth = openers[-1] + _CODE_INDENT if openers else 0
     if indent >= depth + _CODE_INDENT and (after_blank or in_code):
         return "verbatim", i + 1
-    if line.lstrip().startswith("<!--"):
-        return "verbatim", next((j + 1 for j in range(i, len(lines)) if "-->" in lines[j]), len(lines))
     if fence := _FENCE.match(line.rstrip()):
         is_cell = fence["fence"] == "```" and fence["info"].strip() == "python"
         return ("cell" if is_cell else "verbatim"), _closing(lines, i, fence["fence"])
     if _OPENER.match(line):
         openers.append(indent)
-    return "prose", i + 1
+    return "prose", _after_comments(lines, i) if "<!--" in line else i + 1
+
+
+def _after_comments(lines: list[str], i: int) -> int:
+    """Give the line after those that line `i` and the comments which begin on it fill."""
+    text, end = "".join(lines[i:]), len(lines[i])
+    for span in SHOWN.finditer(text):
+        if span["comment"] and span.start() < end:
+            end = max(end, (text.find("\n", span.end()) + 1) or len(text))
+    return i + max(1, len(text[:end].splitlines()))
 
 
 def _closing(lines: list[str], i: int, fence: str) -> int:
@@ -87,11 +100,24 @@ def _merge(stretches: list[tuple[str, int, int]]) -> Iterator[tuple[str, int, in
     return iter(merged)
 
 
-def _block(kind: str, lines: list[str], *, page: str, line: int) -> Block:
+def _blocks(kind: str, lines: list[str], *, page: str, line: int) -> Iterator[Block]:
     if kind == "prose":
-        return Block("prose", "".join(lines), line)
-    if kind == "verbatim":
-        return Block("verbatim", "".join(lines), line)
+        yield from _prose("".join(lines), line)
+    elif kind == "verbatim":
+        yield Block("verbatim", "".join(lines), line)
+    else:
+        yield _cell(lines, page=page, line=line)
+
+
+def _prose(text: str, line: int) -> Iterator[Block]:
+    """Cut the comments out of running text."""
+    cuts = [0, *(edge for span in SHOWN.finditer(text) if span["comment"] for edge in span.span()), len(text)]
+    for k, (start, end) in enumerate(pairwise(cuts)):
+        if start < end:
+            yield Block("verbatim" if k % 2 else "prose", text[start:end], line + text.count("\n", 0, start))
+
+
+def _cell(lines: list[str], *, page: str, line: int) -> Block:
     prefix = _prefix(lines[0])
     closed = len(lines) > 1 and (last := _FENCE.match(lines[-1].rstrip())) and not last["info"].strip()
     if not closed:

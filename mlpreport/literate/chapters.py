@@ -2,13 +2,13 @@
 
 import posixpath
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlpreport.literate.bibliography import (
     MARKER,
-    cite,
-    cite_plainly,
+    citing,
+    citing_plainly,
     find_citations,
     list_references,
     number_references,
@@ -17,11 +17,11 @@ from mlpreport.literate.bibliography import (
 from mlpreport.literate.execution import Run
 from mlpreport.literate.filled import titled
 from mlpreport.literate.page import Page, parse
-from mlpreport.literate.references import Reference, number
+from mlpreport.literate.references import number
 from mlpreport.literate.reuse import execute_changed
 from mlpreport.literate.verdicts import MARKER as VERDICTS
 from mlpreport.literate.verdicts import find_verdicts, list_verdicts
-from mlpreport.literate.weave import Woven, weave
+from mlpreport.literate.weave import Surroundings, Woven, weave
 
 
 @dataclass(frozen=True)
@@ -67,16 +67,17 @@ def compose(
     pages = {name: parse(text, name) for name, text in sources.pages.items()}
     number(pages.values())  # a label used twice is told before anything runs
     references = read_references(sources.bibtex, sources.bibtex_name)
-    numbers = number_references(sources.pages, references)
+    numbers = number_references(pages.values(), references)
     runs = execute_changed(pages.values(), earlier, workers=workers, cwd=cwd, on_done=on_done)
     numbering = number(titled(page, runs[name]) for name, page in pages.items())
-    woven = {name: weave_page(page, runs[name], numbering, numbers) for name, page in pages.items()}
-    listing = list_references(references, numbers, _cited_on(sources))
+    listing = list_references(references, numbers, _cited_on(sources, pages))
+    woven = {}
+    for name, page in pages.items():
+        lists = {MARKER: listing, VERDICTS: _verdicts(name, runs, sources.titles)}
+        site = replace(surroundings(name, numbers, sources.references_page), lists=lists)
+        woven[name] = weave(page, runs[name], numbering, site)
     markdown = {
-        name: _cited(name, result.markdown, numbers, sources.references_page)
-        .replace(MARKER, listing)
-        .replace(VERDICTS, _verdicts(name, runs, sources.titles))
-        + (_download(result) if pages[name].cells else "")
+        name: result.markdown + (_download(result) if pages[name].cells else "")
         for name, result in woven.items()
     }
     files = {
@@ -88,15 +89,10 @@ def compose(
     return Chapters(markdown, files, runs)
 
 
-def weave_page(page: Page, run: Run, numbering: Mapping[str, Reference], numbers: Mapping[str, int]) -> Woven:
-    """Weave one page of a site whose sources have `numbers`; its notebook cites by them."""
-    return weave(
-        page, run, numbering, plain_citations=lambda text: cite_plainly(text, numbers, page=page.name)
-    )
-
-
-def _cited(name: str, markdown: str, numbers: Mapping[str, int], references_page: str) -> str:
-    return cite(markdown, numbers, page=name, target=_relative(references_page, name))
+def surroundings(page: str, numbers: Mapping[str, int], references_page: str) -> Surroundings:
+    """Give `page` the citations of a site whose sources have `numbers` and are listed on `references_page`."""
+    target = _relative(references_page, page)
+    return Surroundings(citing(numbers, page=page, target=target), citing_plainly(numbers, page=page))
 
 
 def _verdicts(name: str, runs: Mapping[str, Run], titles: Mapping[str, str]) -> str:
@@ -110,11 +106,11 @@ def _download(woven: Woven) -> str:
     return f"\n\n[Download this page as a notebook]({posixpath.basename(woven.notebook)}){{ .download download='' }}\n"
 
 
-def _cited_on(sources: Sources) -> dict[str, dict[str, str]]:
+def _cited_on(sources: Sources, pages: Mapping[str, Page]) -> dict[str, dict[str, str]]:
     """Map each cited key to the titles of the pages that cite it, each with its path from the list of references."""
     places: dict[str, dict[str, str]] = {}
-    for name, text in sources.pages.items():
-        for citation in find_citations(text, name) if name != sources.references_page else ():
+    for name, page in pages.items():
+        for citation in find_citations(page) if name != sources.references_page else ():
             here = places.setdefault(citation.key, {})
             here[sources.titles.get(name, name)] = _relative(name, sources.references_page)
     return places

@@ -1,4 +1,4 @@
-"""Inline values `` `{python} expr` `` in running text, and what lies outside of inline code."""
+"""Inline values `` `{python} expr` `` in running text, and what lies outside of code and comments."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from mlpreport.errors import PageError
 
 # A code span ends at the same number of backticks and never runs over a blank line (CommonMark 6.1).
-_CODE_SPAN = re.compile(r"(?<![\\`])(`+)(?!`)((?:(?!\n[ \t]*\n).)+?)(?<!`)\1(?!`)", re.DOTALL)
+SHOWN = re.compile(
+    r"^[ \t>]*(?P<fence>`{3,}|~{3,})[^\n]*\n.*?^[ \t>]*(?P=fence)[`~]*[ \t]*$"
+    r"|(?<![\\`])(?P<ticks>`+)(?!`)(?P<code>(?:(?!\n[ \t]*\n).)+?)(?<!`)(?P=ticks)(?!`)"
+    r"|(?P<comment><!--.*?-->)",
+    re.DOTALL | re.MULTILINE,
+)
+"""What in Markdown is shown as it is, or not at all: fences, code spans, comments."""
+
 _MARK = "{python}"
 
 
@@ -27,9 +34,11 @@ def read_template(text: str, *, page: str, line: int) -> Template:
     """Cut `text`, which starts at `line` of `page`, at its inline values; a `PageError` if one is no expression."""
     parts: list[str | Value] = []
     end = 0
-    for span in _CODE_SPAN.finditer(text):
-        if len(span[1]) == 1 and span[2].startswith(_MARK):
-            value = Value(" ".join(span[2].removeprefix(_MARK).split("\n")).strip(), _line(text, span, line))
+    for span in SHOWN.finditer(text):
+        if span["ticks"] == "`" and span["code"].startswith(_MARK):
+            value = Value(
+                " ".join(span["code"].removeprefix(_MARK).split("\n")).strip(), _line(text, span, line)
+            )
             _check_expression(value, page)
             parts += [text[end : span.start()], value]
             end = span.end()
@@ -47,12 +56,17 @@ def fill(template: Template, results: Iterator[str]) -> str:
 
 
 def outside_code(text: str, change: Callable[[str], str]) -> str:
-    """Apply `change` to the stretches of `text` between code spans."""
+    """Apply `change` to the stretches of `text` between code and comments."""
     parts, end = [], 0
-    for span in _CODE_SPAN.finditer(text):
+    for span in SHOWN.finditer(text):
         parts += [change(text[end : span.start()]), span[0]]
         end = span.end()
     return "".join([*parts, change(text[end:])])
+
+
+def without_code(text: str) -> str:
+    """Blank out code and comments, keeping every other character where it is."""
+    return SHOWN.sub(lambda span: re.sub(r"[^\n]", " ", span[0]), text)
 
 
 def _line(text: str, span: re.Match[str], first: int) -> int:

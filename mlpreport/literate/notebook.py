@@ -3,13 +3,13 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from textwrap import dedent
 from typing import Any
 
 from mlpreport.literate.filled import FilledBlock, FilledCell, FilledProse
 from mlpreport.literate.page import EQUATION, Verbatim
-from mlpreport.literate.references import Reference, as_words, resolve
+from mlpreport.literate.references import Reference, Rewrite
 
 _METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -25,42 +25,30 @@ _HEADING_ATTRIBUTES = re.compile(r"^(#{1,6} .*?)[ \t]*\{[^}\n]*\}[ \t]*$", re.MU
 def executed_notebook(
     blocks: Iterable[FilledBlock],
     numbering: Mapping[str, Reference],
-    *,
-    page: str,
-    plain_citations: Callable[[str], str],
+    plain: Rewrite,
 ) -> bytes:
-    """Write the blocks of `page` as a notebook; the same blocks always give the same bytes."""
+    """Write the blocks of a page as a notebook, prose as `plain` rewrites it; the same blocks give the same bytes."""
     cells: list[dict[str, Any]] = []
     prose: list[str] = []
     for block in blocks:
         if isinstance(block, FilledCell):
             cells += [*_prose_cell(prose), _code_cell(block, in_fold=_opens_fold(prose))]
             caption = _caption(block, numbering)
-            prose = [plain_citations(_words(caption, numbering, page, block.cell.line))] if caption else []
+            prose = [plain(caption, block.cell.caption_line)] if caption else []
         else:
-            prose.append(_plain(block, numbering, page, plain_citations))
+            prose.append(_plain(block, numbering, plain))
     cells += _prose_cell(prose)
     numbered = [{"id": _identity(i, cell), **cell} for i, cell in enumerate(cells)]
     notebook = {"cells": numbered, "metadata": _METADATA, "nbformat": 4, "nbformat_minor": 5}
     return (json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
 
 
-def _plain(
-    block: FilledProse | Verbatim,
-    numbering: Mapping[str, Reference],
-    page: str,
-    plain_citations: Callable[[str], str],
-) -> str:
+def _plain(block: FilledProse | Verbatim, numbering: Mapping[str, Reference], plain: Rewrite) -> str:
     """Write prose without what only the site understands: labels, references, citations."""
     if isinstance(block, Verbatim):
         return block.text
     text = EQUATION.sub(lambda match: _tagged(match, numbering), block.text)
-    text = _HEADING_ATTRIBUTES.sub(r"\1", text)
-    return plain_citations(_words(text, numbering, page, block.line))
-
-
-def _words(text: str, numbering: Mapping[str, Reference], page: str, line: int) -> str:
-    return resolve(text, numbering, page=page, line=line, show=as_words)
+    return plain(_HEADING_ATTRIBUTES.sub(r"\1", text), block.line)
 
 
 def _tagged(match: re.Match[str], numbering: Mapping[str, Reference]) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
@@ -19,13 +19,17 @@ _NAMES = ("label", "caption", "alt", "echo", "fold")
 
 @dataclass(frozen=True)
 class Options:
-    """How a cell is shown: `fold` is the summary of the fold its code is in, or None; captions are templates."""
+    """How a cell is shown: `fold` is the summary of the fold its code is in, or None; captions are templates.
+
+    `lines` has the line of the page on which each option begins.
+    """
 
     label: str | None = None
     caption: Template = ()
     alt: Template = ()
     echo: bool = True
     fold: str | None = None
+    lines: Mapping[str, int] = field(default_factory=dict)
 
 
 def split_options(source: str) -> tuple[str, str]:
@@ -50,6 +54,7 @@ def read_options(text: str, *, page: str, line: int) -> Options:
         alt=read_template(_words(given, "alt", where), page=page, line=lines.get("alt", line)),
         echo=_switch(given.get("echo", True), "echo", where),
         fold=_fold(given.get("fold", False), where),
+        lines=lines,
     )
     if options.label and not options.caption and not options.label.startswith("eq-"):
         message = f"{where}: the label {options.label!r} has no caption; add a line '#| caption: …' below it"

@@ -69,6 +69,11 @@ class Cell:
     first_line: int
     prefix: str = ""
 
+    @property
+    def caption_line(self) -> int:
+        """The line of the caption, which is that of the fence if there is none."""
+        return self.options.lines.get("caption", self.line)
+
 
 @dataclass(frozen=True)
 class Page:

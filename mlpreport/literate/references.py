@@ -17,6 +17,10 @@ _IN_CITATION = re.compile(r"\[@[^\]\n]*\]")
 _TITLE_NUMBER = re.compile(r"(?P<number>\d+(?:\.\d+)*)\.?\s")
 
 
+Rewrite = Callable[[str, int], str]
+"""Rewrites what stands for something else, such as citations, in a text that begins at a line of its page."""
+
+
 @dataclass(frozen=True)
 class Reference:
     """What a label stands for: its kind, its number, where it is, and the words that refer to it ("Figure 3")."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from textwrap import dedent
 
@@ -11,9 +11,9 @@ from mlpreport.literate import outputs
 from mlpreport.literate.execution import Run, execute
 from mlpreport.literate.filled import FilledBlock, FilledCell, FilledProse, fill_page, titled
 from mlpreport.literate.notebook import executed_notebook
-from mlpreport.literate.page import EQUATION, Page, parse
+from mlpreport.literate.page import EQUATION, Page, Verbatim, parse
 from mlpreport.literate.recorder import Output, joined
-from mlpreport.literate.references import Reference, as_link, number, resolve
+from mlpreport.literate.references import Reference, Rewrite, as_link, as_words, number, resolve
 
 _FORMULA = re.compile(r"(?P<dollars>\$\$?)(?P<body>(?:\\.|[^$\\])+)(?P=dollars)", re.DOTALL)
 
@@ -32,6 +32,22 @@ class Woven:
     notebook: str
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What a page takes from the site around it; a page alone keeps its citations and comments.
+
+    `cite` rewrites citations in prose, captions and Markdown that cells show, `cite_plainly` those of the notebook;
+    `lists` has what stands in the place of comments.
+    """
+
+    cite: Rewrite = lambda text, _: text
+    cite_plainly: Rewrite = lambda text, _: text
+    lists: Mapping[str, str] = field(default_factory=dict)
+
+
+ALONE = Surroundings()
+
+
 def weave_text(text: str, *, name: str = "page.md", cwd: str | Path | None = None) -> Woven:
     """Parse, execute and weave a page that stands alone."""
     page = parse(text, name)
@@ -39,23 +55,32 @@ def weave_text(text: str, *, name: str = "page.md", cwd: str | Path | None = Non
     return weave(page, run, number([titled(page, run)]))
 
 
-def weave(
-    page: Page, run: Run, numbering: Numbering, *, plain_citations: Callable[[str], str] = lambda text: text
-) -> Woven:
-    """Weave `page` with its Run; a figure without alternative text or an unknown reference is a `PageError`.
-
-    `plain_citations` rewrites citations in the notebook's prose; in the Markdown they are left as they are.
-    """
+def weave(page: Page, run: Run, numbering: Numbering, site: Surroundings = ALONE) -> Woven:
+    """Weave `page` of `site` with its Run; a figure without alternative text or an unknown label is a `PageError`."""
     _check_arguments(page, run, numbering)
     blocks = fill_page(page, run)
     stem = PurePosixPath(page.name).with_suffix("")
     files: dict[str, bytes] = {}
-    markdown = _joined(blocks, [_markdown(block, page.name, numbering, files) for block in blocks])
-    notebook = f"{stem}.ipynb"
-    content = executed_notebook(blocks, numbering, page=page.name, plain_citations=plain_citations)
-    return Woven(
-        markdown, {f"{stem}_files/{name}": files[name] for name in files} | {notebook: content}, notebook
+    link = _rewriting(numbering, page.name, as_link, site.cite)
+    parts = [
+        site.lists.get(block.text, block.text)
+        if isinstance(block, Verbatim)
+        else _markdown(block, page.name, numbering, files, link)
+        for block in blocks
+    ]
+    content = executed_notebook(
+        blocks, numbering, _rewriting(numbering, page.name, as_words, site.cite_plainly)
     )
+    notebook = f"{stem}.ipynb"
+    files = {f"{stem}_files/{name}": files[name] for name in files} | {notebook: content}
+    return Woven(_joined(blocks, parts), files, notebook)
+
+
+def _rewriting(
+    numbering: Numbering, page: str, show: Callable[[Reference, str], str], cite: Rewrite
+) -> Rewrite:
+    """Rewrite references by `show`, then citations by `cite`."""
+    return lambda text, line: cite(resolve(text, numbering, page=page, line=line, show=show), line)
 
 
 def _check_arguments(page: Page, run: Run, numbering: Numbering) -> None:
@@ -84,21 +109,17 @@ def _joined(blocks: Sequence[FilledBlock], texts: Iterable[str]) -> str:
     return result
 
 
-def _markdown(block: FilledBlock, page: str, numbering: Numbering, files: dict[str, bytes]) -> str:
+def _markdown(
+    block: FilledProse | FilledCell, page: str, numbering: Numbering, files: dict[str, bytes], link: Rewrite
+) -> str:
     """Write one block; its image files are added to `files`."""
     if isinstance(block, FilledProse):
         text = EQUATION.sub(
             lambda match: _equation(match["body"], numbering[match["label"]], match["indent"]), block.text
         )
-        return _linked(text, page, numbering, block.line)
-    if isinstance(block, FilledCell):
-        parts = [part for part in (_code(block), *_shown(block, page, numbering, files)) if part]
-        return _indent("\n\n".join(parts) + "\n", block.cell.prefix)
-    return block.text
-
-
-def _linked(text: str, page: str, numbering: Numbering, line: int) -> str:
-    return resolve(text, numbering, page=page, line=line, show=as_link)
+        return link(text, block.line)
+    parts = [part for part in (_code(block), *_shown(block, page, numbering, files, link)) if part]
+    return _indent("\n\n".join(parts) + "\n", block.cell.prefix)
 
 
 def _equation(body: str, reference: Reference, indent: str = "") -> str:
@@ -120,7 +141,9 @@ def _code(block: FilledCell) -> str:
     return f'??? code "{title}"\n\n' + _indent(code, "    ")
 
 
-def _shown(block: FilledCell, page: str, numbering: Numbering, files: dict[str, bytes]) -> Iterator[str]:
+def _shown(
+    block: FilledCell, page: str, numbering: Numbering, files: dict[str, bytes], link: Rewrite
+) -> Iterator[str]:
     """Show the outputs of a cell: its images, or with a table's or equation's label all of them, become one element."""
     label = block.cell.options.label or ""
     images = _images(block)
@@ -128,14 +151,14 @@ def _shown(block: FilledCell, page: str, numbering: Numbering, files: dict[str, 
     pictures = _pictures(block, page, images, files)
     if label.startswith(("tbl-", "eq-")):
         shown = (output for output in block.outputs if not outputs.is_image(output))
-        texts = [_text(output, page, numbering, block) for output in shown]
-        yield _labelled(block, "\n\n".join([*pictures, *filter(None, texts)]), page, numbering)
+        texts = [_text(output, block, link) for output in shown]
+        yield _labelled(block, "\n\n".join([*pictures, *filter(None, texts)]), page, numbering, link)
         return
     for output in block.outputs:
         if not outputs.is_image(output):
-            yield _text(output, page, numbering, block)
+            yield _text(output, block, link)
         elif output is images[0]:
-            yield _labelled(block, "\n\n".join(pictures), page, numbering)
+            yield _labelled(block, "\n\n".join(pictures), page, numbering, link)
 
 
 def _images(block: FilledCell) -> list[Output]:
@@ -146,10 +169,10 @@ def _images(block: FilledCell) -> list[Output]:
     return list(found.values())
 
 
-def _text(output: Output, page: str, numbering: Numbering, block: FilledCell) -> str:
+def _text(output: Output, block: FilledCell, link: Rewrite) -> str:
     text = outputs.markdown(output)
     is_markdown = outputs.best(output) == "text/markdown"
-    return _linked(text, page, numbering, block.cell.line) if is_markdown else text
+    return link(text, block.cell.line) if is_markdown else text
 
 
 def _check(block: FilledCell, page: str, *, has_image: bool) -> None:
@@ -175,12 +198,12 @@ def _pictures(block: FilledCell, page: str, images: list[Output], files: dict[st
     return shown
 
 
-def _labelled(block: FilledCell, content: str, page: str, numbering: Numbering) -> str:
+def _labelled(block: FilledCell, content: str, page: str, numbering: Numbering, link: Rewrite) -> str:
     """Wrap what a cell shows in a figure with its number and caption, or an equation with its number."""
     label = block.cell.options.label
     if label and label.startswith("eq-"):
         return _equation(_formula(content, f"{page}:{block.cell.line}", label), numbering[label])
-    caption = _linked(block.caption, page, numbering, block.cell.line)
+    caption = link(block.caption, block.cell.caption_line)
     if label:
         caption = f"**{numbering[label].text}.** {caption}"
     rerun = (

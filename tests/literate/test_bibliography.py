@@ -8,12 +8,14 @@ from markdown import markdown
 
 from mlpreport.errors import PageError
 from mlpreport.literate.bibliography import (
-    cite,
+    citing,
+    citing_plainly,
     find_citations,
     list_references,
     number_references,
     read_references,
 )
+from mlpreport.literate.page import parse
 
 BIBTEX = """
 @article{curie1898, author={Curie, Marie}, title={Rayons}, journal={Comptes rendus}, volume={126}, year={1898}}
@@ -21,6 +23,18 @@ BIBTEX = """
 @misc{turing1936, author={Turing, Alan}, title={On computable numbers}, year={1936}}
 """
 REFERENCES = read_references(BIBTEX)
+
+
+def found(text, name="1.md"):
+    return find_citations(parse(text, name))
+
+
+def number(pages):
+    return number_references([parse(text, name) for name, text in pages.items()], REFERENCES)
+
+
+def cite(text, numbers):
+    return citing(numbers, page="1.md", target="refs.md")(text, 1)
 
 
 def test_the_report_s_references_are_all_there() -> None:
@@ -37,12 +51,12 @@ def test_the_report_s_references_are_all_there() -> None:
 
 def test_sources_are_numbered_in_the_order_in_which_pages_cite_them() -> None:
     pages = {"1.md": "See [@turing1936].", "2.md": "[@curie1898; @turing1936]"}
-    assert number_references(pages, REFERENCES) == {"turing1936": 1, "curie1898": 2, "noether1918": 3}
+    assert number(pages) == {"turing1936": 1, "curie1898": 2, "noether1918": 3}
 
 
 def test_citations_become_numbered_links() -> None:
     numbers = {"curie1898": 1, "noether1918": 2}
-    text = cite("Shown in [@noether1918, section 3; @curie1898].", numbers, page="1.md", target="refs.md")
+    text = cite("Shown in [@noether1918, section 3; @curie1898].", numbers)
     assert text == (
         "Shown in &#91;[2](refs.md#ref-noether1918){ .citation #cite-noether1918 }, section 3; "
         "[1](refs.md#ref-curie1898){ .citation #cite-curie1898 }&#93;."
@@ -50,62 +64,73 @@ def test_citations_become_numbered_links() -> None:
 
 
 def test_a_paragraph_that_is_one_citation_is_no_formula() -> None:
-    text = cite("[@curie1898]", {"curie1898": 1}, page="1.md", target="refs.md")
+    text = cite("[@curie1898]", {"curie1898": 1})
     html = markdown(text, extensions=["attr_list", "pymdownx.arithmatex"])
     assert re.sub("<[^>]+>", "", html) == "&#91;1&#93;"
 
 
 def test_only_the_first_citation_of_a_page_carries_the_anchor() -> None:
-    text = cite("[@curie1898] and [@curie1898]", {"curie1898": 1}, page="1.md", target="refs.md")
+    text = cite("[@curie1898] and [@curie1898]", {"curie1898": 1})
     assert text.count("#cite-curie1898") == 1
     assert text.count("refs.md#ref-curie1898") == 2
 
 
+SHOWN = [
+    "`[@nobody]`",
+    "``a ` [@nobody]``",
+    "```text\nx = '[@nobody]'\n\n```\n",
+    "- item\n\n    ~~~\n    [@nobody]\n\n    ~~~\n",
+    "<!-- [@nobody] -->",
+    "inline <!-- [@nobody]\n\n --> comment",
+    r"\[@nobody]",
+    "[@nobody](https://example.org)",
+    "mail [a@nobody]",
+]
+
+
 @pytest.mark.parametrize(
-    "text",
-    [
-        "`[@nobody]`",
-        "``a ` [@nobody]``",
-        "```python\nx = '[@nobody]'\n```\n",
-        "- item\n\n    ~~~\n    [@nobody]\n    ~~~\n",
-        "<!-- [@nobody] -->",
-        "inline <!-- [@nobody] --> comment",
-        "code:\n\n    an indented [@nobody]\n",
-        r"\[@nobody]",
-        "[@nobody](https://example.org)",
-        "mail [a@nobody]",
-    ],
+    "text", [*SHOWN, "code:\n\n    an indented [@nobody]\n", "```python\n'[@nobody]'\n```\n"]
 )
 def test_code_comments_and_links_hold_no_citations(text: str) -> None:
-    assert find_citations(text, "1.md") == []
-    assert cite(text, {}, page="1.md", target="refs.md") == text
+    assert found(text) == []
+
+
+@pytest.mark.parametrize("text", SHOWN)
+def test_what_is_shown_as_it_is_stays_as_it_is(text: str) -> None:
+    assert cite(text, {}) == text
+
+
+def test_an_unknown_key_in_what_a_cell_shows_is_told_with_its_line() -> None:
+    for rewrite in (citing({"a": 1}, page="1.md", target="r.md"), citing_plainly({"a": 1}, page="1.md")):
+        with pytest.raises(PageError, match=r"^1\.md:13: there is no reference @nobody"):
+            rewrite("text\n[@nobody]", 12)
 
 
 def test_a_citation_after_a_fence_is_still_seen_on_its_line() -> None:
-    (citation,) = find_citations("```\ncode\n```\n\nAnd [@curie1898].", "1.md")
+    (citation,) = found("```\ncode\n```\n\nAnd [@curie1898].")
     assert (citation.key, citation.line) == ("curie1898", 5)
 
 
 def test_a_caption_cites_too() -> None:
-    cell = "```python\n#| caption: As in [@curie1898].\nfigure('[@nobody]')\n```\n"
-    assert [citation.key for citation in find_citations(cell, "1.md")] == ["curie1898"]
+    cell = "```python\n#| alt: A [@nobody]\n#| caption: As in [@curie1898].\nfigure('[@nobody]')\n```\n"
+    assert [(citation.key, citation.line) for citation in found(cell)] == [("curie1898", 3)]
 
 
 def test_a_citation_may_run_over_the_end_of_a_line() -> None:
-    keys = [citation.key for citation in find_citations("as [@curie1898;\n@turing1936] show", "1.md")]
+    keys = [citation.key for citation in found("as [@curie1898;\n@turing1936] show")]
     assert keys == ["curie1898", "turing1936"]
 
 
 def test_an_unknown_key_is_named_with_its_page_line_and_nearest_key() -> None:
     with pytest.raises(PageError) as caught:
-        number_references({"1.md": "fine", "2.md": "one\n\ntwo [@curie1889]"}, REFERENCES)
+        number({"1.md": "fine", "2.md": "one\n\ntwo [@curie1889]"})
     message = str(caught.value)
     assert all(part in message for part in ("2.md:3:", "@curie1889", "@curie1898"))
 
 
 def test_a_citation_that_cannot_be_read_is_named() -> None:
     with pytest.raises(PageError, match=r"1\.md:2: .*curie 1898"):
-        find_citations("\n[@curie1898; curie 1898]", "1.md")
+        found("\n[@curie1898; curie 1898]")
 
 
 def test_references_are_listed_by_number_with_links_back() -> None:

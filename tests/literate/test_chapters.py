@@ -50,6 +50,26 @@ def test_a_citation_that_a_cell_prints_is_linked_too() -> None:
     assert "references.md#ref-curie1898" in chapters.markdown["1.md"]
 
 
+@pytest.mark.parametrize("shown", ["[@nobody]", "[@" + "curie1898]"])
+def test_data_that_a_cell_shows_is_not_searched_for_citations(shown: str) -> None:
+    code = f"display(HTML('<p>{shown}</p>'), Latex('$a$ {shown}'))\n'{shown}'"
+    page = f"```python\n#| echo: false\nfrom IPython.display import HTML, Latex\n{code}\n```\n"
+    assert _compose({"1.md": page}).markdown["1.md"].count(shown) == 3
+
+
+def test_an_unknown_source_in_what_a_cell_shows_is_told_with_the_line_of_the_cell() -> None:
+    page = "one\n\n```python\nfrom IPython.display import Markdown\nMarkdown('[@nobody]')\n```\n"
+    with pytest.raises(PageError, match=r"^1\.md:3: there is no reference @nobody"):
+        _compose({"1.md": page})
+
+
+def test_lists_stand_where_a_page_asks_for_them_and_not_where_it_explains_that() -> None:
+    shown = "Write `<!-- bibliography -->` or\n\n```html\n<!-- verdicts -->\n```\n\n"
+    chapters = _compose({"1.md": shown + "- <!-- bibliography -->\n"})
+    assert chapters.markdown["1.md"].startswith(shown)
+    assert chapters.markdown["1.md"].count('id="ref-curie1898"') == 1
+
+
 JUDGES = """
 ```python
 from mlpreport.claims import judge

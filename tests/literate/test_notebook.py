@@ -5,6 +5,7 @@ import nbformat
 import pytest
 
 from mlpreport.literate import Run, number, parse, weave, weave_text
+from mlpreport.literate.weave import Surroundings
 
 PAGE = """\
 ---
@@ -109,7 +110,9 @@ def test_citations_are_rewritten_by_the_function_given():
     run = Run(page.code, ((svg,),), (), {}, 0.0)
     text = "A [@key].\n\n```python\n#| caption: C [@key]\n#| alt: A\n1\n```\n"
     page = parse(text, "p.md")
-    woven = weave(page, run, number([page]), plain_citations=lambda text: text.replace("[@key]", "[1]"))
+    woven = weave(
+        page, run, number([page]), Surroundings(cite_plainly=lambda text, _: text.replace("[@key]", "[1]"))
+    )
     cells = json.loads(woven.files["p.ipynb"])["cells"]
     assert [cell["source"] for cell in cells] == ["A [1].", "1", "C [1]"]
     assert "[@key]" in woven.markdown

@@ -1,7 +1,7 @@
 import pytest
 
 from mlpreport.errors import PageError
-from mlpreport.literate import parse
+from mlpreport.literate import Run, parse, weave
 from mlpreport.literate.inline import Value
 from mlpreport.literate.page import Cell, Prose, Verbatim
 
@@ -61,6 +61,35 @@ def test_a_list_that_ended_holds_no_fence():
 
 def test_a_fence_inside_a_comment_does_not_run():
     assert cells(f"<!--\n{fence('1/0')}-->\n{fence('2')}") == ["2\n"]
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "<!-- `{python} 1/0`, @fig-none -->",
+        "<!-- a\n`{python} 1/0` @fig-none\n\n# A {#sec-a}\n\n$$a$$ {#eq-a}\n-->",
+        f"<!--\n\n{fence('1/0')}\n-->",
+        f"<!-- a --> and <!-- b\n{fence('1/0')}--><!-- c\n{fence('2/0')}-->",
+    ],
+)
+@pytest.mark.parametrize("before", ["", "A sentence ", "`<!--` is shown; ", "> ", "- "])
+def test_a_comment_is_left_alone_wherever_it_begins(comment, before):
+    page = parse(f"text\n\n{before}{comment} goes `{{python}} 2` on.\n\n{fence('3')}", "p.md")
+    assert [getattr(step, "expression", None) or step.source for step in page.steps] == ["2", "3\n"]
+    assert page.labels == ()
+    assert weave(page, Run(page.code, ((),), ("two",), {}, 0.0), {}).markdown == (
+        f"text\n\n{before}{comment} goes two on.\n\n{fence('3')}"
+    )
+
+
+def test_what_comes_after_comments_keeps_its_line():
+    text = f"a <!--\n\n--> b <!-- c --> `{{python}} 1`\n\n{fence('2')}"
+    assert [step.line for step in parse(text, "p.md").steps] == [3, 5]
+
+
+def test_a_comment_that_never_ends_is_text_as_in_markdown():
+    assert cells(f"<!-- a\n\n{fence('1')}") == ["1\n"]
+    assert cells(f"a <!-- b\n\n{fence('1')}") == ["1\n"]
 
 
 def test_blank_lines_in_an_indented_cell_need_no_indentation():

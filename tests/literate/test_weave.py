@@ -24,11 +24,11 @@ def stream(text, name="stdout"):
     return {"output_type": "stream", "name": name, "text": text}
 
 
-def woven(text, *outputs, values=(), name="p.md", **options):
+def woven(text, *outputs, values=(), name="p.md"):
     """Weave a page whose cells have come out with `outputs`, as if it had run."""
     page = parse(text, name)
     run = Run(page.code, tuple(map(tuple, outputs)), values, {}, 0.0)
-    return weave(page, run, number([page]), **options)
+    return weave(page, run, number([page]))
 
 
 def html(text, *outputs, values=()):
