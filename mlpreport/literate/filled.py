@@ -1,14 +1,15 @@
 """A page with the results of its Run in their places."""
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from xml.etree.ElementTree import ParseError
 
 from mlpreport.errors import PageError
 from mlpreport.literate.execution import Run
 from mlpreport.literate.inline import Value, fill, read_template, values
+from mlpreport.literate.outputs import IMAGES
 from mlpreport.literate.page import Cell, Label, Page, Prose, Verbatim
 from mlpreport.literate.recorder import Output
 from mlpreport.literate.schemes import light
@@ -76,9 +77,31 @@ def _tidy(output: Output, where: str) -> Output:
     """Leave out what differs from build to build without saying anything: addresses, matplotlib's metadata."""
     if "text" in output:
         return output | {"text": _ADDRESS.sub("0x…", output["text"])}
-    tidy = {"text/plain": partial(_ADDRESS.sub, "0x…"), "image/svg+xml": partial(_light, where=where)}
-    data = {mime: tidy.get(mime, _same)(content) for mime, content in output.get("data", {}).items()}
+    data = {mime: _tidy_data(mime, content, where) for mime, content in output.get("data", {}).items()}
     return output | {"data": data} if data else output
+
+
+def _tidy_data(mime: str, content: object, where: str) -> object:
+    if mime.endswith("json"):
+        return content
+    if not isinstance(content, str):
+        message = f"{where}: the cell shows {content!r} as {mime}, which must be text; give display() a str or bytes"
+        raise PageError(message)
+    if mime == "image/svg+xml":
+        return _light(content, where)
+    if mime in IMAGES:
+        _check_base64(mime, content, where)
+    return _ADDRESS.sub("0x…", content) if mime == "text/plain" else content
+
+
+def _check_base64(mime: str, content: str, where: str) -> None:
+    try:
+        b64decode("".join(content.split()), validate=True)
+    except ValueError as error:
+        message = (
+            f"{where}: the {mime} that the cell shows is not in base64 ({error}); give display() the bytes"
+        )
+        raise PageError(message) from None
 
 
 def _light(svg: str, where: str) -> str:
@@ -87,7 +110,3 @@ def _light(svg: str, where: str) -> str:
     except ParseError as error:
         message = f"{where}: the SVG image that the cell shows is not well-formed XML ({error}); correct what draws it"
         raise PageError(message) from None
-
-
-def _same(content: str) -> str:
-    return content

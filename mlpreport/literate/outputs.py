@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from mlpreport.literate.recorder import Output, joined
 from mlpreport.literate.schemes import dark
 
-_IMAGES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg", "image/gif": "gif"}
-_ORDER = (*_IMAGES, "text/markdown", "text/html", "text/latex", "text/plain")
+IMAGES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg", "image/gif": "gif"}
+_ORDER = (*IMAGES, "text/markdown", "text/html", "text/latex", "text/plain")
 # ECMA-48: control sequences (colours, cursor) and operating-system commands (titles, links).
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 _MARKDOWN = re.compile(r"""[\\`*_{}\[\]()<>#+.!|$"'&@~^=:-]""")
@@ -29,7 +29,7 @@ def best(output: Output) -> str:
 
 def is_image(output: Output) -> bool:
     """Tell whether an output is shown as an image."""
-    return best(output) in _IMAGES
+    return best(output) in IMAGES
 
 
 def image(output: Output, *, stem: str, folder: str, alt: str) -> Image:
@@ -38,7 +38,7 @@ def image(output: Output, *, stem: str, folder: str, alt: str) -> Image:
     content = joined(output["data"][mime])
     alt = escape(alt)
     if mime != "image/svg+xml":
-        name = f"{stem}.{_IMAGES[mime]}"
+        name = f"{stem}.{IMAGES[mime]}"
         return Image({name: base64.b64decode(content)}, f"![{alt}]({folder}/{name}){{ .raster }}")
     files = {f"{stem}-light.svg": content.encode(), f"{stem}-dark.svg": dark(content).encode()}
     shown = (f"![{alt}]({folder}/{stem}-{scheme}.svg#only-{scheme})" for scheme in ("light", "dark"))

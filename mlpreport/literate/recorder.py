@@ -35,7 +35,6 @@ class Recorder:
     def write(self, stream: str, text: str) -> None:
         """Take text written to `stream`, "stdout" or "stderr"."""
         if text:
-            text = text.encode(errors="replace").decode()  # lone surrogates cannot be written to a file
             self.add({"output_type": "stream", "name": stream, "text": text})
 
     def fail(self, kind: type[BaseException], error: BaseException, traceback: list[str]) -> None:

@@ -186,7 +186,8 @@ def run_steps(
             outputs.append(recorder.outputs)
     seconds = time.perf_counter() - start
     content = {"outputs": outputs, "values": values, "modules": imported("mlpreport"), "seconds": seconds}
-    return "done", json.loads(json.dumps(content, default=str))
+    # Lone surrogates, which no file can hold, are replaced.
+    return "done", json.loads(json.dumps(content, default=str, ensure_ascii=False).encode(errors="replace"))
 
 
 def _run_cell(shell: InteractiveShell, source: str) -> BaseException | None:

@@ -244,6 +244,8 @@ def test_citations_stay_for_the_bibliography():
         (cell(caption="C"), [], r"the cell has the caption but shows nothing"),
         (cell(label="tbl-a", caption="C"), [], r"the cell has 'tbl-a' but shows nothing"),
         (cell(alt="A"), [display(svg="<svg>&nbsp;</svg>")], r"^p\.md:1: the SVG image .* is not well-formed XML"),
+        (cell(alt="A"), [display(png="#")], r"^p\.md:1: the image/png that the cell shows is not in base64"),
+        (cell(), [display(plain=5)], r"^p\.md:1: the cell shows 5 as text/plain, which must be text; give display\(\)"),
         (cell() + "\n\n@fig-b", [], r"^p\.md:6: unknown reference @fig-b"),
     ],
 )  # fmt: skip

@@ -58,6 +58,14 @@ def test_values_see_the_cells_above_and_are_written_with_str(run):
     assert content["seconds"] >= 0
 
 
+def test_what_no_file_can_hold_is_replaced_wherever_it_comes_from(run):
+    cell = "x = 'a\\ud800'\nprint(x)\ndisplay({'text/plain': x, 'application/json': [x]}, raw=True)"
+    kind, content = run(("cell", cell), ("value", "x"))
+    (printed, shown), values = content["outputs"][0], content["values"]
+    assert (kind, printed["text"], values) == ("done", "a?\n", ["a?"])
+    assert shown["data"] == {"text/plain": "a?", "application/json": ["a?"]}
+
+
 def test_a_semicolon_suppresses_the_result(run):
     assert outputs(run(("cell", "1;"))) == [[]]
 
