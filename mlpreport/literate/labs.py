@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 
+import nbformat
 from bs4 import BeautifulSoup, Tag
+from jupyter_client.kernelspec import NoSuchKernel
 
 from mlpreport.errors import PageError
 from mlpreport.literate.execution import environment
@@ -23,6 +25,16 @@ from mlpreport.literate.options import read_options, split_options
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _PLACE = re.compile(r"Cell In\[(?P<cell>\d+)\], line (?P<line>\d+)")
 _STREAM = {"application/vnd.jupyter.stderr": "output stderr"}
+
+
+def check(content: bytes, page: str) -> None:
+    """Refuse a lab that is no notebook: a `PageError` names it and the reason."""
+    try:
+        nbformat.validate(dict(json.loads(content)))
+    except (ValueError, TypeError, nbformat.ValidationError) as error:
+        reason = str(error).partition("\n")[0]
+        message = f"{page}: it is no notebook ({reason}); save it again in Jupyter"
+        raise PageError(message) from error
 
 
 def tidy(html: str, page: str) -> str:
@@ -91,7 +103,9 @@ def _alternative(head: str, page: str) -> str:
 
 
 def explain(error: Exception) -> str:
-    """Say in one line which exception ended a notebook, and at which line of which code cell if that is known."""
+    """Say in one line what ended a notebook: the exception, and at which line of which code cell if that is known."""
+    if isinstance(error, NoSuchKernel):
+        return f"its kernel {error.name!r} is not installed; save it with the kernel python3"
     name, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
     place = _PLACE.search(_ANSI.sub("", str(error)))
     where = "a cell" if place is None else f"code cell {place['cell']}, line {place['line']},"

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from jupyter_client.kernelspec import NoSuchKernel
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.livereload import LiveReloadServer
@@ -27,7 +28,7 @@ import mlpreport
 from mlpreport.errors import MlpReportError
 from mlpreport.literate.chapters import Chapters, compose
 from mlpreport.literate.execution import Run
-from mlpreport.literate.labs import explain, own_ipython, tidy
+from mlpreport.literate.labs import check, explain, own_ipython, tidy
 from mlpreport.literate.mathematics import replace_arithmatex
 from mlpreport.literate.page import Page
 from mlpreport.literate.publishing import prepare, publish, stamp
@@ -69,6 +70,9 @@ class LiteratePlugin(BasePlugin[LiterateConfig]):  # type: ignore[no-untyped-cal
     def on_nav(self, nav: Navigation, /, *, config: MkDocsConfig, files: Files) -> Navigation:
         """Run all pages, in the order of the navigation, and add the files they make."""
         with _told_by_mkdocs():
+            for file in files.documentation_pages():
+                if file.src_uri.endswith(".ipynb"):
+                    check(file.content_bytes, file.src_uri)
             sources = read_sources(nav, files, config, self.config)
             cwd = Path(config.config_file_path).parent
             earlier = self._chapters.runs if self._command == "serve" else {}
@@ -102,7 +106,7 @@ class LiteratePlugin(BasePlugin[LiterateConfig]):  # type: ignore[no-untyped-cal
             try:
                 with own_ipython():
                     render(config, files)
-            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            except (CellExecutionError, CellTimeoutError, DeadKernelError, NoSuchKernel) as error:
                 message = f"{page.file.src_uri}: {explain(error)}"
                 raise PluginError(message) from error
             self._labs[page.file.src_uri] = key, (page.content, page.toc, page.title)

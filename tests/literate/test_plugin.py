@@ -12,7 +12,10 @@ from mkdocs.livereload import LiveReloadServer
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from mkdocs.structure.toc import get_toc
+from mkdocs_jupyter.plugin import Plugin as JupyterPlugin
 from nbclient.exceptions import CellExecutionError
+from nbformat import write
+from nbformat.v4 import new_code_cell, new_notebook
 
 import mlpreport
 from mlpreport.literate.plugin import LiterateConfig, LiteratePlugin
@@ -169,8 +172,8 @@ def test_an_interrupted_build_leaves_nothing(project: Path) -> None:
 
 def test_a_lab_that_fails_is_named_and_one_that_is_as_it_was_is_not_run_again(project: Path) -> None:
     config, plugin, runs = _config(project), LiteratePlugin(), []
-    (project / "good.ipynb").write_text("{}")
-    (project / "bad.ipynb").write_text("{}")
+    for name in ("good.ipynb", "bad.ipynb"):
+        write(new_notebook(), project / name)
     files = Files([File(name, str(project), str(project), False) for name in ("good.ipynb", "bad.ipynb")])
     good, bad = (Page(None, file, config) for file in files)
 
@@ -187,6 +190,39 @@ def test_a_lab_that_fails_is_named_and_one_that_is_as_it_was_is_not_run_again(pr
     assert (good.content, len(runs)) == ("<p>Lab</p>", 1)
     with pytest.raises(PluginError, match=r"bad\.ipynb: code cell 1, line 2, raised KeyError: 'x'"):
         plugin._render_lab(bad, fail, config, files)
+
+
+@pytest.mark.parametrize(
+    ("lab", "told"),
+    [
+        ("{ not json", r"lab\.ipynb: it is no notebook \(Expecting property name.*; save it again"),
+        ("{}", r"lab\.ipynb: it is no notebook"),
+        ("[]", r"lab\.ipynb: it is no notebook"),
+        (
+            '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"id": "a"}]}',
+            r"lab\.ipynb: it is no notebook",
+        ),
+        (b"\xff\xfe", r"lab\.ipynb: it is no notebook"),
+        (None, r"lab\.ipynb: its kernel 'my-own' is not installed; save it with the kernel python3$"),
+    ],
+)
+def test_a_lab_that_cannot_be_run_is_named_in_one_line(
+    project: Path, caplog: pytest.LogCaptureFixture, lab: str | bytes | None, told: str
+) -> None:
+    file = project / "docs" / "lab.ipynb"
+    kernel = {"name": "my-own", "language": "python", "display_name": "Mine"}
+    write(new_notebook(cells=[new_code_cell("1")], metadata={"kernelspec": kernel}), file)
+    if lab is not None:
+        file.write_bytes(lab if isinstance(lab, bytes) else lab.encode())
+    config = _config(project)
+    labs = JupyterPlugin()
+    labs.load_config({"include": ["*.ipynb"], "execute": True, "cache": False}, str(project / "mkdocs.yml"))
+    config.plugins["mkdocs-jupyter"] = labs
+    with pytest.raises(Abort):
+        build(config)
+    *_, message = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert re.match(told, message)
+    assert not any(record.exc_info for record in caplog.records if record.name.startswith("mkdocs"))
 
 
 def test_two_builds_are_the_same_to_the_byte(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
