@@ -1,7 +1,7 @@
 """The `#|` options at the head of a cell."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from mlpreport.literate.inline import Template, read_template
 _PREFIX = re.compile(r"#\|[ \t]?")
 _LABEL = re.compile(r"(?:fig|tbl|eq)-[A-Za-z0-9](?:[\w-]*\w)?")
 _COMMENT = re.compile(r"""^(caption|alt|fold)[ \t]*:[ \t]+(?![ \t"'|>])[^\n]*?(\s\#.*)$""", re.MULTILINE)
+_NAME = re.compile(r"^(\w+)[ \t]*:", re.MULTILINE)
 _NAMES = ("label", "caption", "alt", "echo", "fold")
 
 
@@ -41,49 +42,58 @@ def split_options(source: str) -> tuple[str, str]:
 
 def read_options(text: str, *, page: str, line: int) -> Options:
     """Read YAML options that start at `line` of `page`; a `PageError` names a wrong one and what would be right."""
-    where = f"{page}:{line}"
-    given = _mapping(text, where)
+    lines = {match[1]: line + text.count("\n", 0, match.start()) for match in _NAME.finditer(text)}
+
+    def where(name: str) -> str:
+        return f"{page}:{lines.get(name, line)}"
+
+    given = _mapping(text, where, page=page, line=line)
     for name in given:
-        _check_name(str(name), where)
-    lines = {
-        m[1]: line + text.count("\n", 0, m.start()) for m in re.finditer(r"^(\w+)[ \t]*:", text, re.MULTILINE)
-    }
+        _check_name(str(name), where(name))
     options = Options(
-        label=_label(given.get("label"), where),
-        caption=read_template(_words(given, "caption", where), page=page, line=lines.get("caption", line)),
-        alt=read_template(_words(given, "alt", where), page=page, line=lines.get("alt", line)),
-        echo=_switch(given.get("echo", True), "echo", where),
-        fold=_fold(given.get("fold", False), where),
+        label=_label(given.get("label"), where("label")),
+        caption=read_template(
+            _words(given, "caption", where("caption")), page=page, line=lines.get("caption", line)
+        ),
+        alt=read_template(_words(given, "alt", where("alt")), page=page, line=lines.get("alt", line)),
+        echo=_switch(given.get("echo", True), "echo", where("echo")),
+        fold=_fold(given.get("fold", False), where("fold")),
         lines=lines,
     )
     if options.label and not options.caption and not options.label.startswith("eq-"):
-        message = f"{where}: the label {options.label!r} has no caption; add a line '#| caption: …' below it"
+        message = f"{where('label')}: the label {options.label!r} has no caption; add a line '#| caption: …' below it"
         raise PageError(message)
     return options
 
 
-def _mapping(text: str, where: str) -> Mapping[str, Any]:
-    names = re.findall(r"^(\w+)[ \t]*:", text, re.MULTILINE)
-    cut = _COMMENT.search(text)
-    if cut:
-        message = f"{where}: YAML takes {cut[2].strip()!r} for a comment; put the {cut[1]} in quotes"
+def _mapping(text: str, where: Callable[[str], str], *, page: str, line: int) -> Mapping[str, Any]:
+    if cut := _COMMENT.search(text):
+        message = f"{where(cut[1])}: YAML takes {cut[2].strip()!r} for a comment; put the {cut[1]} in quotes"
         raise PageError(message)
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        message = f"{where}: the option {twice[0]!r} is given twice; keep one"
+    names = _NAME.findall(text)
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        message = f"{where(twice[0])}: the option {twice[0]!r} is given twice; keep one"
         raise PageError(message)
     try:
         given = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         problem = " ".join(str(getattr(error, "problem", None) or error).split())
-        message = (
-            f"{where}: the #| options are not valid YAML ({problem}); put the text of captions in quotes"
-        )
+        here = f"{page}:{line + _yaml_line(error, text)}"
+        message = f"{here}: the #| options are not valid YAML ({problem}); put the text of captions in quotes"
         raise PageError(message) from None
     if not isinstance(given, dict):
-        message = f"{where}: the #| options {text.strip()!r} are no options; write '#| name: value' lines"
+        message = (
+            f"{page}:{line}: the #| options {text.strip()!r} are no options; write '#| name: value' lines"
+        )
         raise PageError(message)
     return given
+
+
+def _yaml_line(error: yaml.YAMLError, text: str) -> int:
+    """Count the lines before what YAML cannot read: where a quotation begins rather than where the text ends."""
+    begins = "scanning" in (getattr(error, "context", None) or "")
+    mark = getattr(error, "context_mark" if begins else "problem_mark", None)
+    return min(mark.line, max(text.count("\n") - 1, 0)) if mark else 0
 
 
 def _check_name(name: str, where: str) -> None:

@@ -183,6 +183,27 @@ def test_only_executable_content_is_the_code_of_a_page():
 
 
 @pytest.mark.parametrize(
+    "wrong",
+    [
+        "atl: b", "label: x", "caption: 3", "alt: [1]", "echo: 7", "fold: 7", "alt: a: b", "alt: 'a' b", "alt: 'open",
+        "caption: Net #3", "atl: b\n#| fold: true", "alt: 'open\n#| fold: true",
+    ],
+)  # fmt: skip
+def test_a_wrong_option_is_named_with_its_own_line(wrong):
+    fine = [line for line in ("label: fig-a", "caption: C", "alt: A", "echo: true") if line[:3] != wrong[:3]]
+    text = fence("\n".join([*(f"#| {line}" for line in fine), f"#| {wrong}", "1"]))
+    with pytest.raises(PageError, match=rf"^p\.md:{2 + len(fine)}: "):
+        parse(text, "p.md")
+
+
+def test_an_option_given_twice_and_a_label_without_caption_are_named_with_their_lines():
+    with pytest.raises(PageError, match=r"^p\.md:4: the option 'alt' is given twice"):
+        parse(fence("#| alt: a\n#| echo: true\n#| alt: b\n1"), "p.md")
+    with pytest.raises(PageError, match=r"^p\.md:3: the label 'fig-a' has no caption"):
+        parse(fence("#| echo: true\n#| label: fig-a\n1"), "p.md")
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         (
