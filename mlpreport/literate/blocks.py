@@ -9,7 +9,8 @@ from typing import Literal
 from mlpreport.errors import PageError
 from mlpreport.literate.inline import SHOWN
 
-_FENCE = re.compile(r"(?P<prefix>[ \t]*(?:>[ \t]?)*)(?P<fence>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)$")
+_FENCE = re.compile(r"(?P<prefix>[ \t>]*)(?P<fence>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)$")
+_QUOTE = re.compile(r"[ \t]*>(?:[ \t]{0,3}>)*[ \t]?")
 # What may hold indented blocks: list items, admonitions, folds, tabs, footnotes, definitions.
 _OPENER = re.compile(
     r"[ \t]*(?:[-*+][ \t]|\d+[.)][ \t]|!!![ \t]|\?\?\?\+?[ \t]|===[!+]?[ \t]|\[\^[^\]]+\]:|:[ \t])"
@@ -44,7 +45,7 @@ def split_blocks(text: str, *, page: str, line: int) -> tuple[Block, ...]:
 
 def _stretches(lines: list[str]) -> Iterator[tuple[str, int, int]]:
     """Name the kind of each line or group of lines `i` to `j`."""
-    openers: list[int] = []
+    openers: dict[int, list[int]] = {}
     i, in_code = 0, False
     while i < len(lines):
         kind, j = _kind(lines, i, openers, in_code=in_code)
@@ -53,23 +54,31 @@ def _stretches(lines: list[str]) -> Iterator[tuple[str, int, int]]:
         i = j
 
 
-def _kind(lines: list[str], i: int, openers: list[int], *, in_code: bool) -> tuple[str, int]:
+def _kind(lines: list[str], i: int, openers: dict[int, list[int]], *, in_code: bool) -> tuple[str, int]:
+    """Name the kind of line `i`; `openers` has the indentation of what is open in each depth of quotation."""
     line = lines[i]
-    if not line.strip():
+    quote = _QUOTE.match(line)
+    depth, text = (quote[0].count(">"), line[quote.end() :]) if quote else (0, line)
+    if not text.strip():
         return ("verbatim" if in_code else "prose"), i + 1
-    indent = _indent(line)
-    while openers and openers[-1] >= indent:
-        openers.pop()
-    after_blank = i == 0 or not lines[i - 1].strip()
-    depth = openers[-1] + _CODE_INDENT if openers else 0
-    if indent >= depth + _CODE_INDENT and (after_blank or in_code):
+    after_blank = i == 0 or not lines[i - 1].strip(" \t\n>")
+    levels = {0: _indent(line), depth: _indent(text)}
+    is_code = [_holds_code(openers.setdefault(level, []), indent) for level, indent in levels.items()]
+    if any(is_code) and (after_blank or in_code):
         return "verbatim", i + 1
     if fence := _FENCE.match(line.rstrip()):
         is_cell = fence["fence"] == "```" and fence["info"].strip() == "python"
         return ("cell" if is_cell else "verbatim"), _closing(lines, i, fence["fence"])
-    if _OPENER.match(line):
-        openers.append(indent)
+    if _OPENER.match(text):
+        openers[depth].append(levels[depth])
     return "prose", _after_comments(lines, i) if "<!--" in line else i + 1
+
+
+def _holds_code(openers: list[int], indent: int) -> bool:
+    """Close the `openers` that do not hold what is indented by `indent`, and tell whether that may be code."""
+    while openers and openers[-1] >= indent:
+        openers.pop()
+    return indent >= _CODE_INDENT + (openers[-1] + _CODE_INDENT if openers else 0)
 
 
 def _after_comments(lines: list[str], i: int) -> int:
@@ -134,6 +143,12 @@ def _dedent(line: str, prefix: str, where: str) -> str:
         return "\n"
     message = f"{where}: the line {line.strip()!r} is indented less than its fence; indent it as the fence is"
     raise PageError(message)
+
+
+def indent(text: str, prefix: str) -> str:
+    """Put `prefix` before each line, its blank end left off blank lines."""
+    lines = text.splitlines(keepends=True)
+    return "".join(prefix + line if line.strip() else prefix.rstrip() + line for line in lines)
 
 
 def _prefix(line: str) -> str:

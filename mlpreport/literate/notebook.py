@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from textwrap import dedent
 from typing import Any
 
+from mlpreport.literate.blocks import indent
 from mlpreport.literate.filled import FilledBlock, FilledCell, FilledProse
-from mlpreport.literate.page import EQUATION, Verbatim
+from mlpreport.literate.page import EQUATION, Verbatim, equation
 from mlpreport.literate.references import Reference, Rewrite
 
 _METADATA = {
@@ -19,7 +20,10 @@ _FOLD = re.compile(
     r'^\?\?\?\+?[ \t]+(?:[\w-]+[ \t]+)*"(?P<title>[^"\n]*)"[ \t]*\n(?P<body>(?:(?: {4}.*)?\n)*)', re.MULTILINE
 )
 """A fold of pymdownx.details with the prose in it; its cells are blocks of their own."""
-_HEADING_ATTRIBUTES = re.compile(r"^(#{1,6} .*?)[ \t]*\{[^}\n]*\}[ \t]*$", re.MULTILINE)
+_HEADING_ATTRIBUTES = re.compile(
+    r"^(?:(#{1,6} .*?)[ \t]*\{[^}\n]*\}[ \t]*$|(.+?)[ \t]*\{[^}\n]*\}[ \t]*(?=\n(?:=+|-+)[ \t]*$))",
+    re.MULTILINE,
+)
 
 
 def executed_notebook(
@@ -48,11 +52,11 @@ def _plain(block: FilledProse | Verbatim, numbering: Mapping[str, Reference], pl
     if isinstance(block, Verbatim):
         return block.text
     text = EQUATION.sub(lambda match: _tagged(match, numbering), block.text)
-    return plain(_HEADING_ATTRIBUTES.sub(r"\1", text), block.line)
+    return plain(_HEADING_ATTRIBUTES.sub(r"\1\2", text), block.line)
 
 
 def _tagged(match: re.Match[str], numbering: Mapping[str, Reference]) -> str:
-    return f"{match['indent']}$$\n{match['body'].strip()} \\tag{{{numbering[match['label']].number}}}\n$$"
+    return indent(equation(match, numbering[match["label"]].number), match["indent"])
 
 
 def _caption(block: FilledCell, numbering: Mapping[str, Reference]) -> str:

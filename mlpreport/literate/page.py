@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from textwrap import dedent
 from typing import Any, Literal
 
 import yaml  # type: ignore[import-untyped]
@@ -20,13 +21,15 @@ from mlpreport.literate.options import Options, read_options, split_options
 Kind = Literal["fig", "eq", "tbl", "sec"]
 
 EQUATION = re.compile(
-    r"^(?P<indent>[ \t]*)\$\$(?P<body>(?:(?!\$\$).)+?)\$\$[ \t]*\{#(?P<label>eq-[\w-]+)\}[ \t]*$",
+    r"^(?P<indent>[ \t>]*)\$\$(?P<body>(?:(?!\$\$).)+?)\$\$[ \t]*\{#(?P<label>eq-[\w-]+)\}[ \t]*$",
     re.MULTILINE | re.DOTALL,
 )
 """A displayed equation with a label: ``$$ … $$ {#eq-name}``."""
 
 _HEADING = re.compile(
-    r"^#{1,6}[ \t]+(?P<title>.*?)[ \t]*\{[^}\n]*#(?P<label>sec-[\w-]+)[^}\n]*\}", re.MULTILINE
+    r"^(?P<marks>#{1,6}[ \t]+)?(?P<title>.*?)[ \t]*\{[^}\n]*#(?P<label>sec-[\w-]+)[^}\n]*\}"
+    r"(?(marks)|[ \t]*\n(?:=+|-+)[ \t]*$)",
+    re.MULTILINE,
 )
 _FRONT_MATTER = re.compile(
     r"---[ \t]*\n(?P<yaml>.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.MULTILINE | re.DOTALL
@@ -105,6 +108,17 @@ class Page:
     def steps(self) -> tuple[Cell | Value, ...]:
         """What is executed, in order: the values of a caption follow their cell."""
         return tuple(chain.from_iterable(map(_steps, self.blocks)))
+
+
+def equation(match: re.Match[str], number: str) -> str:
+    """Write a displayed equation that EQUATION found with its number, without the indentation around it."""
+    quote = r"\n" + r"[ \t]*>[ \t]?" * match["indent"].count(">")
+    return numbered(re.sub(quote, "\n", match["body"]), number)
+
+
+def numbered(formula: str, number: str) -> str:
+    """Display a formula with its number."""
+    return f"$$\n{dedent(formula).strip()} \\tag{{{number}}}\n$$"
 
 
 def parse(text: str, name: str) -> Page:

@@ -3,15 +3,16 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
-from textwrap import dedent
 
 from mlpreport.errors import InvalidInputError, PageError
 from mlpreport.literate import outputs
+from mlpreport.literate.blocks import indent
 from mlpreport.literate.execution import Run, execute
 from mlpreport.literate.filled import FilledBlock, FilledCell, FilledProse, fill_page, titled
 from mlpreport.literate.notebook import executed_notebook
-from mlpreport.literate.page import EQUATION, Page, Verbatim, parse
+from mlpreport.literate.page import EQUATION, Page, Verbatim, equation, numbered, parse
 from mlpreport.literate.recorder import Output, joined
 from mlpreport.literate.references import Reference, Rewrite, as_link, as_words, number, resolve
 
@@ -114,18 +115,16 @@ def _markdown(
 ) -> str:
     """Write one block; its image files are added to `files`."""
     if isinstance(block, FilledProse):
-        text = EQUATION.sub(
-            lambda match: _equation(match["body"], numbering[match["label"]], match["indent"]), block.text
-        )
-        return link(text, block.line)
+        return link(EQUATION.sub(partial(_equation, numbering=numbering), block.text), block.line)
     parts = [part for part in (_code(block), *_shown(block, page, numbering, files, link)) if part]
-    return _indent("\n\n".join(parts) + "\n", block.cell.prefix)
+    return indent("\n\n".join(parts) + "\n", block.cell.prefix)
 
 
-def _equation(body: str, reference: Reference, indent: str = "") -> str:
-    """Give a displayed equation its number and anchor."""
-    equation = f"$$\n{dedent(body).strip()} \\tag{{{reference.number}}}\n$$"
-    return f"\n{_indent(outputs.block(f'div#{reference.anchor}', equation), indent)}\n"
+def _equation(match: re.Match[str], numbering: Numbering) -> str:
+    """Give a displayed equation its number and anchor, apart from the text around it."""
+    label, edge = match["label"], match["indent"].rstrip()
+    block = outputs.block(f"div#{label}", equation(match, numbering[label].number))
+    return f"{edge}\n{indent(block, match['indent'])}\n{edge}"
 
 
 def _code(block: FilledCell) -> str:
@@ -138,7 +137,7 @@ def _code(block: FilledCell) -> str:
     if options.fold is None:
         return code
     title = options.fold.replace('"', "&quot;")
-    return f'??? code "{title}"\n\n' + _indent(code, "    ")
+    return f'??? code "{title}"\n\n' + indent(code, "    ")
 
 
 def _shown(
@@ -202,7 +201,8 @@ def _labelled(block: FilledCell, content: str, page: str, numbering: Numbering, 
     """Wrap what a cell shows in a figure with its number and caption, or an equation with its number."""
     label = block.cell.options.label
     if label and label.startswith("eq-"):
-        return _equation(_formula(content, f"{page}:{block.cell.line}", label), numbering[label])
+        formula = _formula(content, f"{page}:{block.cell.line}", label)
+        return outputs.block(f"div#{label}", numbered(formula, numbering[label].number))
     caption = link(block.caption, block.cell.caption_line)
     if label:
         caption = f"**{numbering[label].text}.** {caption}"
@@ -221,9 +221,3 @@ def _formula(content: str, where: str, label: str) -> str:
         )
         raise PageError(message)
     return formula["body"]
-
-
-def _indent(text: str, prefix: str) -> str:
-    """Put `prefix` before each line, its blank end left off blank lines."""
-    lines = text.splitlines(keepends=True)
-    return "".join(prefix + line if line.strip() else prefix.rstrip() + line for line in lines)

@@ -59,6 +59,16 @@ def test_prose_reads_well_without_the_site(notebook):
     assert notebook.cells[2].source == "**Figure 1.** A line of 3 points, Equation (1) [@key]\n\n- item"
 
 
+def test_a_quoted_equation_and_an_underlined_heading_read_well_too():
+    text = "T {#sec-a}\n===\n\n> $$\n> a\n> > b\n> $$ {#eq-a}\n\n- x\n\n    $$c$$ {#eq-b}\n"
+    page = parse(text, "p.md")
+    woven = weave(page, Run("", (), (), {}, 0.0), number([page]))
+    (prose,) = json.loads(woven.files["p.ipynb"])["cells"]
+    assert prose["source"] == (
+        "T\n===\n\n> $$\n> a\n> > b \\tag{1}\n> $$\n\n- x\n\n    $$\n    c \\tag{2}\n    $$"
+    )
+
+
 def test_code_has_its_outputs_and_hides_what_the_page_hides(notebook):
     _, figure, _, text = notebook.cells
     assert figure.source.startswith("import matplotlib")

@@ -50,6 +50,31 @@ def test_a_fence_inside_a_quotation_runs():
     assert parse(f"> a\n>\n{fence('1', indent='> ')}", "p.md").cells[0].prefix == "> "
 
 
+@pytest.mark.parametrize(
+    ("text", "prefix"),
+    [
+        ("> - a\n>\n{}", ">     "),
+        ("> !!! note\n>\n{}", ">     "),
+        ("> - a\n>     - b\n>\n{}", ">         "),
+        ("- a\n\n    > !!! note\n    >\n{}", "    >     "),
+        ("> > 1. a\n> >\n{}", "> >     "),
+        ("- a\n\n    > quoted\n\n{}", "    "),
+    ],
+)
+def test_a_fence_inside_what_a_quotation_holds_runs(text, prefix):
+    page = parse(text.format(fence("if x:\n\n    y", indent=prefix)), "p.md")
+    assert [(cell.source, cell.prefix) for cell in page.cells] == [("if x:\n\n    y\n", prefix)]
+
+
+@pytest.mark.parametrize("text", ["> a\n>\n{}", "> - a\n\n>\n>     b\n>\n{}", "- a\n\n> b\n>\n{}"])
+def test_a_fence_inside_indented_code_of_a_quotation_does_not_run(text):
+    assert cells(text.format(fence("1/0", indent=">         "))) == []
+
+
+def test_a_list_that_ended_in_front_of_a_quotation_holds_no_fence():
+    assert cells(f"- a\n\n> b\n\n{fence('1/0', indent='    ')}") == []
+
+
 def test_a_fence_inside_indented_code_does_not_run():
     assert cells(f"text\n\n{fence('1/0', indent='    ')}") == []
     assert cells(f"- item\n\n{fence('1/0', indent=' ' * 12)}") == []
@@ -170,6 +195,12 @@ def test_labels_of_all_kinds_are_found_with_their_lines():
         ("sec-a", "sec", 1), ("eq-b", "eq", 3), ("fig-c", "fig", 7), ("tbl-d", "tbl", 12),
     ]  # fmt: skip
     assert labels[0].title == "Setup"
+
+
+@pytest.mark.parametrize("line", ["=", "---"])
+def test_an_underlined_heading_has_a_label_too(line):
+    (label,) = parse(f"text\n\nSetup `a` {{#sec-a .c}}\n{line}\n\nno heading {{#sec-b}}\n", "p.md").labels
+    assert (label.name, label.title, label.line) == ("sec-a", "Setup `a`", 3)
 
 
 def test_shown_labels_do_not_count():

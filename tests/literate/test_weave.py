@@ -164,6 +164,16 @@ def test_html_with_blank_lines_and_indentation_stays_whole_in_a_list():
     assert page.pre is None
 
 
+@pytest.mark.parametrize("opener", ["- item", "!!! note", "??? note"])
+def test_a_cell_in_a_quoted_list_or_note_is_shown_in_it(opener):
+    quoted = indent(f"{opener}\n\n" + indent(cell("x\n\ny"), "    "), "> ", lambda _: True)
+    page = html(quoted + "\nafter\n", [display(html="<table>\n\n<tr><td>a</td></tr></table>")])
+    inner = page.blockquote.find(["li", "div", "details"])
+    assert inner.table.td.get_text() == "a"
+    assert inner.code.get_text() == "x\n\ny\n"
+    assert page.find_all("p")[-1].get_text() == "after"
+
+
 def test_what_cannot_be_shown_and_empty_output_leave_no_trace():
     outputs = [display(json="{}"), stream(" \n")]
     assert woven(cell(echo="false"), outputs).markdown == "\n"
@@ -195,10 +205,15 @@ EQUATION = "$$\na\n$$ {#eq-a}"
 
 
 @pytest.mark.parametrize("text", [EQUATION, "$$ a $$ {#eq-a}", cell(label="eq-a", echo="false")])
-@pytest.mark.parametrize("opener", ["", "- item\n\n"])
-def test_equations_have_number_and_anchor(text, opener):
-    page = html(opener + indent(text, "    " if opener else ""), [display(latex="$a$")])
+@pytest.mark.parametrize(
+    ("opener", "prefix"),
+    [("", ""), ("- item\n\n", "    "), ("> text\n>\n", "> "), ("> a\n", "> "), ("> - item\n>\n", ">     ")],
+)
+def test_equations_have_number_and_anchor(text, opener, prefix):
+    page = html(opener + indent(text, prefix) + f"\n{prefix}after", [display(latex="$a$")])
     assert page.find(id="eq-a").get_text(strip=True) == "\\[\na \\tag{1}\n\\]"
+    assert len(page.find_all("blockquote")) == prefix.count(">")
+    assert "$" not in page.get_text()
 
 
 @pytest.mark.parametrize("latex", ["$a$", "$$\n a $$", "a", r"$\displaystyle a$"])
