@@ -28,7 +28,8 @@ from mlpreport.literate.weave import Surroundings, Woven, weave
 class Sources:
     """What a site is made of: the text of each Markdown page by name, in reading order, and the bibliography.
 
-    `titles` names pages as the navigation does; `references_page` is the page that lists the entries of `bibtex`.
+    `titles` has the names that the navigation gives to pages, others are named by their headings;
+    `references_page` is the page that lists the entries of `bibtex`.
     """
 
     pages: Mapping[str, str]
@@ -69,13 +70,20 @@ def compose(
     references = read_references(sources.bibtex, sources.bibtex_name)
     numbers = number_references(pages.values(), references)
     runs = execute_changed(pages.values(), earlier, workers=workers, cwd=cwd, on_done=on_done)
-    numbering = number(titled(page, runs[name]) for name, page in pages.items())
-    listing = list_references(references, numbers, _cited_on(sources, pages))
+    complete = [titled(page, runs[name]) for name, page in pages.items()]
+    numbering = number(complete)
+    titles = {page.name: page.title.title for page in complete} | dict(sources.titles)
+    listing = list_references(references, numbers, _cited_on(pages, titles, sources.references_page))
     woven = {}
     for name, page in pages.items():
-        lists = {MARKER: listing, VERDICTS: _verdicts(name, runs, sources.titles)}
+        lists = {MARKER: listing, VERDICTS: _verdicts(name, runs, titles)}
         site = replace(surroundings(name, numbers, sources.references_page), lists=lists)
         woven[name] = weave(page, runs[name], numbering, site)
+    return _gathered(pages, woven, runs)
+
+
+def _gathered(pages: Mapping[str, Page], woven: Mapping[str, Woven], runs: Mapping[str, Run]) -> Chapters:
+    """Put the pages together, those without cells without their notebooks."""
     markdown = {
         name: result.markdown + (_download(result) if pages[name].cells else "")
         for name, result in woven.items()
@@ -97,7 +105,7 @@ def surroundings(page: str, numbers: Mapping[str, int], references_page: str) ->
 
 def _verdicts(name: str, runs: Mapping[str, Run], titles: Mapping[str, str]) -> str:
     def link(page: str, anchor: str) -> str:
-        return f"[{titles.get(page, page)}]({_relative(page, name)}#{anchor})"
+        return f"[{titles[page]}]({_relative(page, name)}#{anchor})"
 
     return list_verdicts(find_verdicts(runs), link)
 
@@ -106,13 +114,14 @@ def _download(woven: Woven) -> str:
     return f"\n\n[Download this page as a notebook]({posixpath.basename(woven.notebook)}){{ .download download='' }}\n"
 
 
-def _cited_on(sources: Sources, pages: Mapping[str, Page]) -> dict[str, dict[str, str]]:
+def _cited_on(
+    pages: Mapping[str, Page], titles: Mapping[str, str], references_page: str
+) -> dict[str, dict[str, str]]:
     """Map each cited key to the titles of the pages that cite it, each with its path from the list of references."""
     places: dict[str, dict[str, str]] = {}
     for name, page in pages.items():
-        for citation in find_citations(page) if name != sources.references_page else ():
-            here = places.setdefault(citation.key, {})
-            here[sources.titles.get(name, name)] = _relative(name, sources.references_page)
+        for citation in find_citations(page) if name != references_page else ():
+            places.setdefault(citation.key, {})[titles[name]] = _relative(name, references_page)
     return places
 
 

@@ -46,15 +46,16 @@ def fill_page(page: Page, run: Run) -> tuple[FilledBlock, ...]:
 
 
 def titled(page: Page, run: Run) -> Page:
-    """Put the values of `run` into the titles of the labelled sections of `page`, which references show."""
+    """Put the values of `run` into the titles of `page` and of its labelled sections, which references show."""
     results = dict(zip(page.values, run.values, strict=True))
     labels = tuple(replace(label, title=_title(label, page.name, results)) for label in page.labels)
-    return replace(page, labels=labels)
+    title = replace(page.title, title=_title(page.title, page.name, results))
+    return replace(page, labels=labels, title=title)
 
 
 def _title(label: Label, page: str, results: Mapping[Value, str]) -> str:
     template = read_template(label.title, page=page, line=label.line)
-    return fill(template, (results[value] for value in values(template)))
+    return fill(template, (results.get(value, value.expression) for value in values(template)))
 
 
 def _fill(

@@ -5,7 +5,7 @@ and cells in plain ```` ```python ```` fences. Python that must not run is shown
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from textwrap import dedent
@@ -31,6 +31,9 @@ _HEADING = re.compile(
     r"(?(marks)|[ \t]*\n(?:=+|-+)[ \t]*$)",
     re.MULTILINE,
 )
+_TITLE = re.compile(r"^(?:#[ \t]+(?P<one>.+)|(?P<two>\S.*)(?=\n=+[ \t]*$))", re.MULTILINE)
+_ATTRIBUTES = re.compile(r"[ \t]*(?:\{[^}\n]*#[^}\n]*\})?[ \t]*#*[ \t]*$")
+_LINK = re.compile(r"!?\[(?P<text>[^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
 _FRONT_MATTER = re.compile(
     r"---[ \t]*\n(?P<yaml>.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.MULTILINE | re.DOTALL
 )
@@ -80,12 +83,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Page:
-    """A page read by `parse`: `meta` is its front matter, `name` its path below the site's pages (`a/2-1.md`)."""
+    """A page read by `parse`: `meta` is its front matter, `name` its path below the site's pages (`a/2-1.md`).
+
+    `title` is that of the front matter or of the first heading, or else the name.
+    """
 
     name: str
     meta: Mapping[str, Any]
     blocks: tuple[Prose | Verbatim | Cell, ...]
     labels: tuple[Label, ...]
+    title: Label
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -130,7 +137,8 @@ def parse(text: str, name: str) -> Page:
     blocks = split_blocks(body, page=name, line=first)
     read = tuple(_read(block, name) for block in blocks)
     labels = tuple(chain.from_iterable(map(_labels, blocks, read)))
-    return Page(name, _meta(front["yaml"] if front else "", name), read, labels)
+    meta = _meta(front["yaml"] if front else "", name)
+    return Page(name, meta, read, labels, _title(meta, blocks, name))
 
 
 def _meta(text: str, name: str) -> Mapping[str, Any]:
@@ -181,4 +189,20 @@ def _labels(block: Block, read: Prose | Verbatim | Cell) -> Iterator[Label]:
 def _label(match: re.Match[str], line: int) -> Label:
     if match.re is EQUATION:
         return Label(match["label"], "eq", line)
-    return Label(match["label"], "sec", line, match["title"])
+    return Label(match["label"], "sec", line, _unlinked(match["title"]))
+
+
+def _title(meta: Mapping[str, Any], blocks: Iterable[Block], name: str) -> Label:
+    """Find the title of the page, in which values may be, and its line."""
+    if meta.get("title"):
+        return Label(name, "sec", 1, str(meta["title"]))
+    for block in blocks:
+        if block.kind == "prose" and (match := _TITLE.search(block.text)):
+            title = _unlinked(_ATTRIBUTES.sub("", match["one"] or match["two"]))
+            return Label(name, "sec", block.line + block.text.count("\n", 0, match.start()), title)
+    return Label(name, "sec", 1, name)
+
+
+def _unlinked(title: str) -> str:
+    """Leave the words of links only: a reference that shows the title is a link itself."""
+    return _LINK.sub(r"\g<text>", title)

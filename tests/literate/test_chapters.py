@@ -34,6 +34,20 @@ def test_citations_link_from_any_folder_to_the_list_and_back() -> None:
     assert 'id="ref-curie1898"' in chapters.markdown["references.md"]
 
 
+@pytest.mark.parametrize(
+    ("head", "title"),
+    [
+        ("---\ntitle: Given\n---\n# One\n", "Given"),
+        ("Text.\n\n## Not this\n\n# `{python} 2`. [Two](3.md) *x* {#sec-a .b}\n", "2. Two *x*"),
+        ("`{python} 3` underlined\n===\n", "3 underlined"),
+        ("No heading.\n\n```text\n# comment\n```\n", "2.md"),
+    ],
+)
+def test_a_page_without_a_name_in_the_navigation_is_named_by_its_title(head: str, title: str) -> None:
+    chapters = _compose({"2.md": f"{head}\nSee [@curie1898].\n", "3.md": ""})
+    assert f"Cited in [{title}](2.md#cite-curie1898)." in chapters.markdown["references.md"]
+
+
 def test_a_page_with_cells_offers_its_notebook_and_others_do_not() -> None:
     chapters = _compose({"1.md": "# 1\n\n```python\n6 * 7\n```\n\nSo [@curie1898].\n", "2.md": "# 2\n"})
     assert "(1.ipynb)" in chapters.markdown["1.md"]
@@ -80,7 +94,9 @@ judge("hanin-sellke")
 
 def test_verdicts_of_all_pages_are_listed_by_section_with_links() -> None:
     first, second = JUDGES.replace("hanin-sellke", "softmax-amplifies"), JUDGES
-    chapters = _compose({"a/1.md": second + first, "2.md": second, "list.md": "# All\n\n<!-- verdicts -->\n"})
+    chapters = _compose(
+        {"a/1.md": second + first, "2.md": "# Two\n" + second, "list.md": "# All\n\n<!-- verdicts -->\n"}
+    )
     count, *table = chapters.markdown["list.md"].splitlines()[2:]
     outcomes = ("partly", "not testable")
     partly, untestable = (f'<span class="verdict {n.replace(" ", "-")}">{n}</span>' for n in outcomes)
@@ -89,7 +105,7 @@ def test_verdicts_of_all_pages_are_listed_by_section_with_links() -> None:
     assert softmax.startswith("| 1.1 | Softmax raises")
     assert softmax.endswith(f" [One](a/1.md#claim-softmax-amplifies) | {partly} |")
     assert hanin.endswith(
-        f" [One](a/1.md#claim-hanin-sellke), [2.md](2.md#claim-hanin-sellke) | {untestable} |"
+        f" [One](a/1.md#claim-hanin-sellke), [Two](2.md#claim-hanin-sellke) | {untestable} |"
     )
     assert 'id="claim-hanin-sellke"' in chapters.markdown["2.md"]
 

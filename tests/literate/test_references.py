@@ -36,6 +36,19 @@ def test_a_section_is_named_with_the_values_in_its_title():
 
 
 @pytest.mark.parametrize(
+    "title",
+    [
+        "See [the *docs*](c/index.md) and ![more][m]",
+        "See [the *docs*][1] and more",
+        "See the *docs* and more",
+    ],
+)
+def test_a_section_is_named_with_the_words_of_its_links_only(title):
+    text = number([parse(f"## {title} {{#sec-a}}\n", "p.md")])["sec-a"].text
+    assert text == "Section “See the *docs* and more”"
+
+
+@pytest.mark.parametrize(
     ("page", "link"),
     [
         ("2.md", "[Figure 1](a/1.md#fig-one)"),
