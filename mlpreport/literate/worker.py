@@ -143,11 +143,17 @@ def open_shell(recorder: Recorder, folder: Path) -> InteractiveShell:
         (shell.displayhook, "finish_displayhook", lambda: None),
         (shell.displayhook, "write_format_data", partial(_add_result, shell, recorder)),
         (shell, "_showtraceback", recorder.fail),  # the hook that kernels override
+        (
+            shell.InteractiveTB,
+            "structured_traceback",
+            lambda *_, **__: [],
+        ),  # no page shows it; deep ones take a minute
         (shell, "enable_gui", lambda gui=None: None),  # noqa: ARG005 - no event loop to join; IPython has none either
         (shell.compile, "get_code_name", lambda raw, code, number: f"<cell {number}>"),  # noqa: ARG005
     )
     for owner, name, hook in hooks:
         setattr(owner, name, hook)
+    shell.user_ns.update(exit=sys.exit, quit=sys.exit)  # IPython's own would ask a terminal
     return shell
 
 
@@ -212,7 +218,8 @@ def failure(error: BaseException) -> Failure:
     frames = frames[first:]
     if isinstance(error, SyntaxError) and (error.filename or "").startswith("<cell"):
         frames.append((str(error.filename), error.lineno or 1, "<module>"))
-    return {"name": type(error).__name__, "message": message(error), "frames": frames}
+    said = [message(error), "a cell must end normally" if isinstance(error, SystemExit) else ""]
+    return {"name": type(error).__name__, "message": "; ".join(filter(None, said)), "frames": frames}
 
 
 def _add_result(

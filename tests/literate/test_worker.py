@@ -86,6 +86,9 @@ def test_an_exception_ends_the_page_with_its_frames(run):
         (("cell", "x = 1\nx = = 2"), "SyntaxError", 2),
         (("cell", "import sys\nsys.exit(3)"), "SystemExit", 2),
         (("cell", "raise KeyboardInterrupt"), "KeyboardInterrupt", 1),
+        (("cell", "0\nexit()"), "SystemExit", 2),
+        (("cell", "quit(3)"), "SystemExit", 1),
+        (("value", "exit()"), "SystemExit", 1),
         (("value", "nothing"), "NameError", 1),
         (("value", "(_ for _ in ()).throw(SystemExit)"), "SystemExit", 1),
     ],
@@ -93,6 +96,15 @@ def test_an_exception_ends_the_page_with_its_frames(run):
 def test_every_way_to_fail_fails_the_page(run, step, name, line):
     kind, content = run(step)
     assert (kind, content["name"], content["frames"][0][1]) == ("failed", name, line)
+    assert not any("IPython" in file for file, *_ in content["frames"])
+    assert (name == "SystemExit") == content["message"].endswith("a cell must end normally")
+
+
+def test_ipython_does_not_write_out_a_traceback_which_takes_a_minute_if_it_is_deep(run, shell):
+    kind, content = run(("cell", "def f():\n    f()\nf()"))
+    assert (kind, content["name"], content["frames"][0][1]) == ("failed", "RecursionError", 3)
+    assert [output["traceback"] for output in shell.recorder.outputs] == [[]]
+    assert list(shell.history_manager.exceptions.values())[-1]["traceback"] == []
 
 
 @pytest.mark.parametrize(
