@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from pybtex.backends.html import Backend
-from pybtex.database import parse_string
+from pybtex.database import Entry, parse_string
 from pybtex.exceptions import PybtexError
 from pybtex.style.formatting.unsrt import Style
 
+from mlpreport.checks import nearest
 from mlpreport.errors import PageError
 from mlpreport.literate.inline import Template, without_code
 from mlpreport.literate.page import Cell, Page, Prose
 from mlpreport.literate.references import Rewrite
 
 MARKER = "<!-- bibliography -->"
+_TYPES = sorted(match[1] for way in dir(Style) if (match := re.fullmatch("get_([a-z]+)_template", way)))
 _GROUP = re.compile(r"(?<!\\)\[(?P<items>@[^\[\]]*)\](?!\()")
 _ITEM = re.compile(r"\s*@(?P<key>[\w:./+-]*\w)\s*(?:,\s*(?P<locator>.+?))?\s*", re.DOTALL)
 
@@ -44,14 +46,24 @@ def read_references(text: str, name: str = "references.bib") -> dict[str, str]:
     Raises
     ------
     PageError
-        When the file is not BibTeX, repeats a key or lacks a field; the message names the file and the reason.
+        When the file is not BibTeX, repeats a key or has an entry of unknown type or without a field it needs; the
+        message names the file and the reason.
     """
     try:
         entries = parse_string(text, "bibtex").entries
+        for entry in entries.values():
+            _check_type(entry, name)
         return {entry.key: entry.text.render(Backend()) for entry in Style().format_entries(entries.values())}
-    except (PybtexError, AttributeError) as error:
+    except PybtexError as error:
         message = f"{name}: {error}; correct the BibTeX entry"
         raise PageError(message) from error
+
+
+def _check_type(entry: Entry, name: str) -> None:
+    if entry.type not in _TYPES:
+        hint = nearest(entry.type, _TYPES) or f"the types are {', '.join(_TYPES)}"
+        message = f"{name}: the entry {entry.key!r} is of the unknown type @{entry.type}; {hint}"
+        raise PageError(message)
 
 
 def find_citations(page: Page) -> list[Citation]:

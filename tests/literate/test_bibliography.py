@@ -149,7 +149,11 @@ def test_references_are_listed_by_number_with_links_back() -> None:
         ("@book{a, title={x}", "premature"),
         ("@misc{a, title={x}} @misc{a, title={y}}", "repeated"),
         ("@book{a, title={x}}", "missing"),
-        ("@novel{a, title={x}}", "novel"),
+        (
+            "@novel{curie, title={x}}",
+            "the entry 'curie' is of the unknown type @novel; the types are article, book, booklet, dataset, ",
+        ),
+        ("@artikle{curie, title={x}}", "unknown type @artikle; did you mean 'article'"),
     ],
 )
 def test_a_faulty_bibtex_file_is_named_with_the_reason(bibtex: str, reason: str) -> None:
