@@ -48,13 +48,14 @@ class LiteratePlugin(BasePlugin[LiterateConfig]):  # type: ignore[no-untyped-cal
         self._command = "build"
         self._dirty = False
         self._chapters = Chapters()
+        self._runs: dict[str, Run] = {}
         self._labs: dict[str, tuple[tuple[bytes, ...], Rendered]] = {}
         self._stage: Path | None = None
         self._site = Path()
 
     def on_startup(self, *, command: Literal["build", "gh-deploy", "serve"], dirty: bool) -> None:
-        """Remember what MkDocs was asked to do."""
-        self._command, self._dirty = command, dirty
+        """Remember what MkDocs was asked to do, and forget what was done before."""
+        self._command, self._dirty, self._runs = command, dirty, {}
 
     def on_config(self, config: MkDocsConfig) -> None:
         """Build beside the site that is there, and date the footer."""
@@ -75,13 +76,18 @@ class LiteratePlugin(BasePlugin[LiterateConfig]):  # type: ignore[no-untyped-cal
                     check(file.content_bytes, file.src_uri)
             sources = read_sources(nav, files, config, self.config)
             cwd = Path(config.config_file_path).parent
-            earlier = self._chapters.runs if self._command == "serve" else {}
+            earlier = dict(self._runs) if self._command == "serve" else {}
             self._chapters = compose(
-                sources, workers=self.config.workers, cwd=cwd, earlier=earlier, on_done=_report
+                sources, workers=self.config.workers, cwd=cwd, earlier=earlier, on_done=self._keep
             )
         for name, content in self._chapters.files.items():
             files.append(File.generated(config, name, content=content, inclusion=InclusionLevel.INCLUDED))
         return nav
+
+    def _keep(self, page: Page, run: Run) -> None:
+        """Tell that a page has run, and keep its Run even if another page fails."""
+        _log.info("Ran %s in %.1f s", page.name, run.seconds)
+        self._runs[page.name] = run
 
     def on_page_markdown(self, markdown: str, /, *, page: SitePage, **_: object) -> str:
         """Give MkDocs the woven page."""
@@ -163,10 +169,6 @@ def _told_by_mkdocs(page: str = "") -> Iterator[None]:
     except MlpReportError as error:
         message = str(error) if str(error).startswith(page) else f"{page}: {error}"
         raise PluginError(message) from error
-
-
-def _report(page: Page, run: Run) -> None:
-    _log.info("Ran %s in %.1f s", page.name, run.seconds)
 
 
 def _modules() -> list[Path]:

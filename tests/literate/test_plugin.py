@@ -1,6 +1,7 @@
 """The plugin inside MkDocs: what gets published, what an author is told, and what `serve` does again."""
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,20 @@ def test_serving_runs_only_what_changed_and_builds_where_mkdocs_says(
     build(config)
     assert caplog.text.count("Ran index.md") == 2
     assert "is 48" in (project / "site" / "index.html").read_text(encoding="utf-8")
+
+
+def test_serving_keeps_what_ran_well_when_another_page_fails(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    config = _config(project)
+    config.plugins["mlpreport"].on_startup(command="serve", dirty=False)
+    for wrong in ("1 / 0", "2 / 0", "3 / 1"):
+        (project / "docs" / "wrong.md").write_text(f"# Wrong\n\n`{{python}} {wrong}`\n")
+        with pytest.raises(Abort) if wrong.endswith("0") else nullcontext():
+            build(config)
+    assert caplog.text.count("Ran index.md") == 1
+    assert caplog.text.count("Ran wrong.md") == 1
 
 
 def test_the_server_watches_modules_but_not_what_python_compiles() -> None:
