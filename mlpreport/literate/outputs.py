@@ -1,14 +1,23 @@
 """Outputs of cells as Markdown for MkDocs: text, HTML, mathematics, images with a light and a dark version."""
 
 import base64
+import json
 import re
 from dataclasses import dataclass
 
 from mlpreport.literate.recorder import Output, joined
 from mlpreport.literate.schemes import dark
 
-IMAGES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg", "image/gif": "gif"}
-_ORDER = (*IMAGES, "text/markdown", "text/html", "text/latex", "text/plain")
+IMAGES = {
+    "image/svg+xml": "svg",
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/webp": "webp",
+    "image/gif": "gif",
+}
+SCRIPT = "application/javascript"
+_JSON = "application/json"
+_ORDER = (*IMAGES, "text/markdown", "text/html", "text/latex", _JSON, SCRIPT, "text/plain")
 # ECMA-48: control sequences (colours, cursor) and operating-system commands (titles, links).
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 _MARKDOWN = re.compile(r"""[\\`*_{}\[\]()<>#+.!|$"'&@~^=:-]""")
@@ -53,6 +62,8 @@ def markdown(output: Output) -> str:
     if output["output_type"] == "error":
         return text_block("\n".join(output["traceback"]), " .stderr")
     mime = best(output)
+    if mime == _JSON:
+        return text_block(json.dumps(output["data"][mime], indent=2, ensure_ascii=False))
     content = joined(output["data"].get(mime, ""))
     if mime == "text/html":
         return block("div.output", content, "markdown: html")

@@ -176,6 +176,9 @@ def _text(output: Output, block: FilledCell, link: Rewrite) -> str:
 
 def _check(block: FilledCell, page: str, *, has_image: bool) -> None:
     options, where = block.cell.options, f"{page}:{block.cell.line}"
+    if outputs.SCRIPT in map(outputs.best, block.outputs):
+        message = f"{where}: the cell shows a script, but pages run none; show HTML, a picture or text"
+        raise PageError(message)
     if has_image and not block.alt.strip():
         message = f"{where}: the figure has no alternative text; add '#| alt: …' saying what it shows"
         raise PageError(message)

@@ -1,4 +1,5 @@
 import base64
+import json
 from textwrap import dedent, indent
 
 import pytest
@@ -122,11 +123,15 @@ def test_an_image_that_a_cell_gives_twice_is_shown_once():
     assert "between" in result.markdown
 
 
-def test_raster_images_are_files_too():
-    content = b"\x89PNG..."
-    result = woven(cell(alt="A"), [display(png=base64.b64encode(content).decode())])
-    assert result.files["p_files/cell-1.png"] == content
-    assert "![A](p_files/cell-1.png){ .raster }" in result.markdown
+@pytest.mark.parametrize(
+    ("mime", "ending"), [("png", "png"), ("jpeg", "jpg"), ("webp", "webp"), ("gif", "gif")]
+)
+def test_raster_images_are_files_too(mime, ending):
+    content = b"\x89..."
+    output = display(plain="<Image>") | {"data": {f"image/{mime}": base64.b64encode(content).decode()}}
+    result = woven(cell(alt="A"), [output])
+    assert result.files[f"p_files/cell-1.{ending}"] == content
+    assert f"![A](p_files/cell-1.{ending}){{ .raster }}" in result.markdown
 
 
 @pytest.mark.parametrize(
@@ -174,6 +179,12 @@ def test_a_cell_in_a_quoted_list_or_note_is_shown_in_it(opener):
     assert page.find_all("p")[-1].get_text() == "after"
 
 
+def test_json_is_shown_as_text():
+    data = {"application/json": {"a": [1, "é"]}, "text/plain": "<IPython.core.display.JSON object>"}
+    output = {"output_type": "display_data", "data": data, "metadata": {}}
+    assert json.loads(html(cell(echo="false"), [output]).get_text()) == {"a": [1, "é"]}
+
+
 def test_what_cannot_be_shown_and_empty_output_leave_no_trace():
     outputs = [display(json="{}"), stream(" \n")]
     assert woven(cell(echo="false"), outputs).markdown == "\n"
@@ -201,6 +212,11 @@ def test_a_table_has_number_and_caption():
     assert figure.figcaption.get_text(strip=True) == "Table 1.C"
 
 
+SCRIPT = {
+    "output_type": "display_data",
+    "data": {"application/javascript": "x", "text/plain": "<x>"},
+    "metadata": {},
+}
 EQUATION = "$$\na\n$$ {#eq-a}"
 
 
@@ -261,6 +277,7 @@ def test_citations_stay_for_the_bibliography():
         (cell(alt="A"), [display(svg="<svg>&nbsp;</svg>")], r"^p\.md:1: the SVG image .* is not well-formed XML"),
         (cell(alt="A"), [display(png="#")], r"^p\.md:1: the image/png that the cell shows is not in base64"),
         (cell(), [display(plain=5)], r"^p\.md:1: the cell shows 5 as text/plain, which must be text; give display\(\)"),
+        (cell(), [SCRIPT], r"^p\.md:1: the cell shows a script, but pages run none; show HTML, a picture or text"),
         (cell() + "\n\n@fig-b", [], r"^p\.md:6: unknown reference @fig-b"),
     ],
 )  # fmt: skip
