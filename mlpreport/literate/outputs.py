@@ -18,8 +18,8 @@ IMAGES = {
 SCRIPT = "application/javascript"
 _JSON = "application/json"
 _ORDER = (*IMAGES, "text/markdown", "text/html", "text/latex", _JSON, SCRIPT, "text/plain")
-# ECMA-48: control sequences (colours, cursor) and operating-system commands (titles, links).
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
+# ECMA-48: control sequences (colours, cursor), operating-system commands (titles, links), others (character sets).
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-Z\\^-~])")
 _MARKDOWN = re.compile(r"""[\\`*_{}\[\]()<>#+.!|$"'&@~^=:-]""")
 
 

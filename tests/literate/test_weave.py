@@ -149,6 +149,7 @@ def test_raster_images_are_files_too(mime, ending):
         (display(latex=r"$$\frac12$$"), '<div class="arithmatex">\\[\n\\frac12\n\\]</div>'),
         (display(latex="$a$ or $b$"), '<span class="arithmatex">\\(a\\)</span> or <span class="arithmatex">'),
         (stream("\x1b[31mred\x1b[0m \x1b]0;title\x07x"), "<code>red x\n</code>"),
+        (stream("\x1b7\x1b[1mred\x1b(B\x1b[m\x1b8 x\x1b="), "<code>red x\n</code>"),
         (stream("0%\r50%\r100%\n"), "<code>100%\n</code>"),
         (stream("```\n"), "<code>```\n</code>"),
         ({"output_type": "error", "ename": "E", "evalue": "v", "traceback": ["T", "U"]}, "<code>T\nU\n</code>"),
