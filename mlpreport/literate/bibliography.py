@@ -53,10 +53,16 @@ def read_references(text: str, name: str = "references.bib") -> dict[str, str]:
         entries = parse_string(text, "bibtex").entries
         for entry in entries.values():
             _check_type(entry, name)
-        return {entry.key: entry.text.render(Backend()) for entry in Style().format_entries(entries.values())}
+        formatted = Style().format_entries(entries.values())
+        return {entry.key: _as_it_is(entry.text.render(Backend())) for entry in formatted}
     except PybtexError as error:
         message = f"{name}: {error}; correct the BibTeX entry"
         raise PageError(message) from error
+
+
+def _as_it_is(html: str) -> str:
+    """Write what Markdown would take for marks in another way."""
+    return re.sub(r"[*_`\[\]\\~^]", lambda mark: f"&#{ord(mark[0])};", html)
 
 
 def _check_type(entry: Entry, name: str) -> None:

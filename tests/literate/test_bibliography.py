@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 from markdown import markdown
 
 from mlpreport.errors import PageError
@@ -141,6 +142,15 @@ def test_references_are_listed_by_number_with_links_back() -> None:
     assert listing.index("ref-turing1936") < listing.index("ref-curie1898") < listing.index("ref-noether1918")
     assert "Cited in [1 Models](1.md#cite-turing1936), [2.2 Optima](2-2.md#cite-turing1936)." in listing
     assert listing.count("Cited in") == 1
+
+
+def test_entries_are_no_markdown() -> None:
+    title = "Of *stars* and [links](x) in a_b_c `code`"
+    entry = f"@misc{{a, title={{{title}}}, url={{https://example.org/a_b_c}}}}"
+    listing = list_references(read_references(entry), {"a": 1}, {})
+    item = BeautifulSoup(markdown(listing, extensions=["md_in_html"]), "html.parser").li
+    assert title in item.get_text()
+    assert item.a["href"] == "https://example.org/a_b_c"
 
 
 @pytest.mark.parametrize(
