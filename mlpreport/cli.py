@@ -190,6 +190,9 @@ def _atlas(options: argparse.Namespace) -> None:
     from mlpreport.training import atlas  # noqa: PLC0415
 
     folder = options.out or atlas.FOLDER
+    if options.verify and not folder.is_dir():
+        message = f"{folder} is no folder; give --out that into which `mlpreport atlas --out` wrote"
+        raise InvalidInputError(message)
     for width in options.width or atlas.WIDTHS:
         if options.verify:
             atlas.verify_atlas(atlas.load_atlas(width, folder), sample=atlas.SAMPLE, seed=0)

@@ -96,6 +96,13 @@ def test_an_atlas_that_was_altered_fails_with_status_one(tmp_path, capsys):
     assert error.count("\n") == 1
 
 
+def test_an_atlas_in_a_folder_that_is_not_there_is_wrong_usage(tmp_path, capsys):
+    assert main(["atlas", "--width", "1", "--verify", "--out", str(tmp_path / "gone")]) == 2
+    assert capsys.readouterr().err == (
+        f"mlpreport: {tmp_path / 'gone'} is no folder; give --out that into which `mlpreport atlas --out` wrote\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [
