@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import nbformat
 from bs4 import BeautifulSoup, Tag
@@ -47,7 +48,9 @@ def tidy(html: str, page: str) -> str:
     """
     soup = BeautifulSoup(html, "html.parser")
     cells = soup.select(".jp-Notebook-cell[id]")
-    parts = [_code_cell(cell, page) if "jp-CodeCell" in cell["class"] else _text_cell(cell) for cell in cells]
+    parts = [
+        _code_cell(cell, page) if "jp-CodeCell" in cell["class"] else _text_cell(cell, page) for cell in cells
+    ]
     return replace_dollars("\n".join([*parts, _download(page)]))
 
 
@@ -58,21 +61,39 @@ def _download(page: str) -> str:
     )
 
 
-def _text_cell(cell: Tag) -> str:
+def _text_cell(cell: Tag, page: str) -> str:
     text = cell.select_one(".jp-RenderedMarkdown")
     if text is None:
         return ""
+    for link in text.select("a[href]"):
+        _check_link(str(link["href"]), page)
     for link in text.select("a.anchor-link"):
         link["class"] = "headerlink"
     return text.decode_contents()
+
+
+def _check_link(address: str, page: str) -> None:
+    """Refuse a link to a Markdown file: MkDocs resolves those of pages only."""
+    place = urlsplit(address)
+    if not place.scheme and place.path.endswith(".md"):
+        message = f"{page}: the link to {address} leads nowhere in a lab; link to the page as built, ../2-3-width.html"
+        raise PageError(message)
 
 
 def _code_cell(cell: Tag, page: str) -> str:
     source = cell.select_one(".clipboard-copy-txt")
     code = cell.select_one(".highlight-ipynb pre")
     head, _ = split_options(source.get_text() if source else "")
+    _check_options(head, page)
     parts = [] if code is None else [_code(code, head.count("\n"))]
     return "\n".join(parts + [_output(box, head, page) for box in cell.select(".jp-OutputArea-output")])
+
+
+def _check_options(head: str, page: str) -> None:
+    useless = [name for name in read_options(head, page=page, line=1).lines if name != "alt"]
+    if useless:
+        message = f"{page}: the option {useless[0]!r} has no effect in a lab, where only alt has; remove it"
+        raise PageError(message)
 
 
 def _code(code: Tag, hidden: int) -> str:

@@ -66,6 +66,27 @@ def test_a_picture_without_alternative_text_is_refused(render) -> None:
         tidy(render(_picture("draw()")), "labs/lab.ipynb")
 
 
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        (new_code_cell("#| lable: x\n1", id="a"), "unknown option 'lable'; did you mean 'label'"),
+        (new_code_cell("#| alt: A\n#| echo: false\n1", id="a"), "the option 'echo' has no effect in a lab"),
+        (
+            new_markdown_cell("[Width](../2-3-width.md#sec-spread)", id="a"),
+            "leads nowhere in a lab; link to the page",
+        ),
+    ],
+)
+def test_what_would_silently_be_of_no_use_is_refused(render, cell, told) -> None:
+    with pytest.raises(PageError, match=rf"^labs/lab\.ipynb:.*{told}"):
+        tidy(render(cell), "labs/lab.ipynb")
+
+
+def test_links_to_what_is_built_and_to_elsewhere_are_fine(render) -> None:
+    links = "[a](../2-3-width.html) [b](https://example.org/README.md) [c](#here)"
+    assert tidy(render(new_markdown_cell(links, id="a")), "labs/lab.ipynb").count("<a ") == 4
+
+
 def test_a_failing_cell_is_explained_in_one_line() -> None:
     traceback = "\x1b[36mCell\x1b[39m\x1b[36m \x1b[39m\x1b[32mIn[2]\x1b[39m\x1b[32m, line 4\x1b[39m\n 1/0\n"
     explained = explain(CellExecutionError(traceback, "ZeroDivisionError", "division by zero"))
