@@ -1,5 +1,6 @@
 """A page with the results of its Run in their places."""
 
+import json
 import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
@@ -84,7 +85,7 @@ def _tidy(output: Output, where: str) -> Output:
 
 def _tidy_data(mime: str, content: object, where: str) -> object:
     if mime.endswith("json"):
-        return content
+        return json.loads(_ADDRESS.sub("0x…", json.dumps(content)))
     if not isinstance(content, str):
         message = f"{where}: the cell shows {content!r} as {mime}, which must be text; give display() a str or bytes"
         raise PageError(message)
