@@ -166,10 +166,17 @@ def test_rerun_takes_a_page_as_one_would_spell_it(site, name):
     assert (site / "again" / "a.ipynb").is_file()
 
 
-def test_rerun_in_a_folder_of_another_site_says_so(site, capsys):
-    (site / "mkdocs.yml").write_text("site_name: other\n")
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [("site_name: other\n", "it has no plugin mlpreport"), ("site_name: [\n", "parsing")],
+)
+def test_rerun_in_a_folder_of_another_site_says_so(site, capsys, config, reason):
+    (site / "mkdocs.yml").write_text(config)
     assert main(["rerun", "fig-first"]) == 2
-    assert "mkdocs.yml describes no site of mlpreport" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "mkdocs.yml describes no site of mlpreport: " in error
+    assert reason in error
+    assert error.count("\n") == 1
 
 
 def test_help_loads_neither_torch_nor_matplotlib():

@@ -66,8 +66,9 @@ def load_sources(config_file: Path) -> Sources:
         config = load_config(str(config_file))
         options = config.plugins["mlpreport"].config
     except (ConfigurationError, Abort, KeyError) as error:
+        reason = "it has no plugin mlpreport" if isinstance(error, KeyError) else " ".join(str(error).split())
         message = (
-            f"{config_file} describes no site of mlpreport ({error}); run this in a copy of the repository"
+            f"{config_file} describes no site of mlpreport: {reason}; run this in a copy of the repository"
         )
         raise InvalidInputError(message) from error
     files = config.plugins.on_files(get_files(config), config=config)
