@@ -62,6 +62,8 @@ def _kind(lines: list[str], i: int, openers: dict[int, list[int]], *, in_code: b
     if not text.strip():
         return ("verbatim" if in_code else "prose"), i + 1
     after_blank = i == 0 or not lines[i - 1].strip(" \t\n>")
+    for deeper in [level for level in openers if level > depth]:
+        del openers[deeper]
     levels = {0: _indent(line), depth: _indent(text)}
     is_code = [_holds_code(openers.setdefault(level, []), indent) for level, indent in levels.items()]
     if any(is_code) and (after_blank or in_code):

@@ -66,7 +66,7 @@ def test_a_fence_inside_what_a_quotation_holds_runs(text, prefix):
     assert [(cell.source, cell.prefix) for cell in page.cells] == [("if x:\n\n    y\n", prefix)]
 
 
-@pytest.mark.parametrize("text", ["> a\n>\n{}", "> - a\n\n>\n>     b\n>\n{}", "- a\n\n> b\n>\n{}"])
+@pytest.mark.parametrize("text", ["> a\n>\n{}", "> - a\n>     - b\n\ntext\n\n{}", "- a\n\n> b\n>\n{}"])
 def test_a_fence_inside_indented_code_of_a_quotation_does_not_run(text):
     assert cells(text.format(fence("1/0", indent=">         "))) == []
 
