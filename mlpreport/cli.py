@@ -11,7 +11,6 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from mlpreport import __version__
-from mlpreport.checks import nearest
 from mlpreport.errors import EnvironmentProblemError, InvalidInputError, MlpReportError
 
 if TYPE_CHECKING:
@@ -170,6 +169,7 @@ def writable(folder: Path) -> Path:
 
 
 def _rerun_page(what: str, site: Path, out: Path) -> None:
+    from mlpreport.checks import nearest  # noqa: PLC0415
     from mlpreport.experiments import EXPERIMENTS  # noqa: PLC0415
     from mlpreport.literate.rerunning import places, rerun  # noqa: PLC0415
     from mlpreport.literate.site import load_sources  # noqa: PLC0415
