@@ -1,16 +1,16 @@
 """Numbers by which claims are judged: inputs drawn at some sizes, everything computed from them, and the gradient."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, islice, permutations, product
 
 import numpy as np
 import sympy as sp
 
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.evaluation import FLOATS, Array, Frame, drawn, forward, plain
-from mlpreport.derivation.program import Shape, Term, needed, show_shape
+from mlpreport.derivation.program import Program, Shape, Term, needed, show_shape
 from mlpreport.derivation.proof import autograd
 from mlpreport.errors import ProgramError, ShapeError
 
@@ -31,6 +31,9 @@ UNITS_OF_PIECES = (0.5, 2.0, 8.0)
 
 TIMES = 3
 """How often inputs are drawn at each of them."""
+
+LEAST = range(3, 9)
+"""Places among the primes 2, 3, 5, 7, … from which sizes are taken."""
 
 
 @dataclass(frozen=True)
@@ -79,22 +82,35 @@ def judges(derivation: Derivation, wrt: str) -> list[Judge]:
     Raises
     ------
     ProgramError
-        If the loss or its gradients are not finite at the inputs tried.
+        If the loss or its gradients are not finite at the sizes and inputs tried.
     """
     program = derivation.program
-    sizes = program.sizes.values()
-    # 5, 7, 11, … and 7, 11, 13, …: no size looks like a factor 2, nor twice like another number
-    exposing = ({size: int(sp.prime(n)) for n, size in enumerate(sizes, least)} for least in (3, 4))
+    exposing = islice(filter(partial(_has_numbers, program), _exposing(program)), 2)
     # In the longer sums of larger sizes, small inputs keep functions from saturating.
-    found = [judge(derivation, wrt, at, seed=n, unit=0.125) for n, at in enumerate(exposing, 1)]
-    if None in found:
-        message = f"{program.loss} or a gradient of it is not finite at any of the inputs tried; no claim can be judged"
+    drawn_at = (judge(derivation, wrt, at, seed=n, unit=0.125) for n, at in enumerate(exposing, 1))
+    found = [each for each in drawn_at if each]
+    if len(found) < 2:  # noqa: PLR2004
+        problem = f"{program.loss} or a gradient of it is not finite at any of the sizes and inputs tried"
+        message = f"{problem}; no claim can be judged"
         raise ProgramError(message)
     units = UNITS + UNITS_OF_PIECES * (TIMES * derivation.pieces)
-    small = {size: int(sp.prime(n)) for n, size in enumerate(sizes, 1)}
+    small = {size: int(sp.prime(n)) for n, size in enumerate(program.sizes.values(), 1)}
     further = (judge(derivation, wrt, small, seed=n, unit=unit) for n, unit in enumerate(units))
     exact = (replace(each, lenient=True) for each in further if each and _is_exact(derivation, wrt, each))
-    return [*(each for each in found if each), *exact]
+    return [*found, *exact]
+
+
+def _exposing(program: Program) -> Iterator[dict[sp.Expr, int]]:
+    """Sizes 5, 7, 11, … and 7, 11, 13, …: none looks like a factor 2, nor twice like another number; then others."""
+    for sizes, least in product(permutations(program.sizes.values()), LEAST):
+        yield {size: int(sp.prime(n)) for n, size in enumerate(sizes, least)}
+
+
+def _has_numbers(program: Program, sizes: Mapping[sp.Expr, int]) -> bool:
+    """Whether numbers made of sizes, such as log(N - 1), have values: at N = 1 that one has none."""
+    at = {size: sp.Integer(n) for size, n in sizes.items()}
+    parts = chain.from_iterable(map(sp.preorder_traversal, program.definitions.values()))
+    return all(np.isfinite(FLOATS.number(e.xreplace(at))) for e in parts if isinstance(e, sp.Expr))
 
 
 def _is_exact(derivation: Derivation, wrt: str, found: Judge) -> bool:
@@ -118,16 +134,15 @@ def judge(  # noqa: PLR0913 - what is drawn, and how
 ) -> Judge | None:
     """Draw inputs, with few digits if they are to be short, at which the loss and its gradients are finite.
 
-    None if that does not succeed.
+    None if that does not succeed, or numbers made of the sizes have no value.
     """
+    if not _has_numbers(derivation.program, sizes):
+        return None
     program, frame = derivation.program, plain(derivation.program, FLOATS, sizes)
     # Some functions are defined for positive entries only, or for entries below 1.
     for signs in ((-unit, unit), (unit,), (unit / 64,)):
         inputs = drawn(program, frame, partial(_multiples, np.random.default_rng(seed), signs, short))
-        try:
-            arrays, gradients = autograd(program, inputs, {})
-        except ZeroDivisionError:  # by N - 1, where N is 1
-            return None
+        arrays, gradients = autograd(program, inputs, {})
         if all(np.isfinite(array).all() for array in chain(arrays.values(), gradients.values())):
             arrays |= {cotangent(program.loss, name): array for name, array in gradients.items()}
             weights = {sp.Integer(len(each)): each for each in frame.weights.values()}

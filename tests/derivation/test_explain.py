@@ -1,5 +1,7 @@
 """A reader's gradient is judged."""
 
+import math
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -159,9 +161,33 @@ def test_a_claim_is_judged_where_the_loss_is_finite():
     assert not explain(mass, "y", "log(y) - 1").agrees
 
 
-def test_a_loss_that_is_finite_nowhere_cannot_be_judged():
-    with pytest.raises(ProgramError, match="is not finite at any of the inputs tried"):
-        explain(trace("l = log(-sum(x**2))", x=("N", 1)), "x", "x")
+@pytest.mark.parametrize("loss", ["log(-sum(x**2))", "sum(x**2)*log(-N)", "sum(x**2)*N**500"])
+def test_a_loss_that_is_finite_nowhere_cannot_be_judged(loss):
+    with pytest.raises(ProgramError, match="is not finite at any of the sizes and inputs tried"):
+        explain(trace(f"l = {loss}", x=("N", 1)), "x", "x")
+
+
+@pytest.mark.parametrize(
+    ("number", "least"),
+    [
+        ("log(N - 1)", 2),
+        ("log(N - 5)", 7),
+        ("(N - 5)**0.5", 7),
+        ("(N - 5)**0.5*(N - 3)**0.5", 7),
+        ("(D - N)**0.5", 1),
+        ("1/(N - D)", 1),
+    ],
+)
+def test_sizes_at_which_a_number_has_no_value_are_skipped(number, least):
+    derivation = trace(f"l = sum(x**2)*{number}", x=("N", "D")).vjp()
+    assert explain(derivation, "x", f"2*x*{number}").agrees
+    wrong = explain(derivation, "x", f"x*{number}")
+    assert wrong.diagnosis.startswith("a factor 2 is missing")
+    example = wrong.counterexample
+    assert example.sizes["N"] >= least
+    scope = {"log": math.log, **example.sizes}
+    by_hand = 2 * example.inputs["x"] * eval(number, {"__builtins__": {}}, scope)  # noqa: S307 - a number of ours
+    np.testing.assert_allclose(example.correct, by_hand, rtol=1e-13)
 
 
 def test_a_claim_may_be_undefined_where_the_gradient_is_not():
