@@ -25,10 +25,15 @@ def diagnosis(
     derivation: Derivation, wrt: str, claim: Term, *, found: list[Judge], text: Callable[[Term], str]
 ) -> str:
     """Say what is wrong with a claim that judges found wrong; `text` prints a term."""
-    missing = _addends(derivation[wrt].cotangent)
+    missing, shape = _addends(derivation[wrt].cotangent), derivation[wrt].shape
     sizes = [*map(num, found[0].sizes)]
 
     def changes(term: Term) -> Iterator[Change]:
+        if term.op == "num":
+            yield (
+                "a number is no array",
+                build("ones", *shape) if term == num(1) else term * build("ones", *shape),
+            )
         yield from _changes(term, sizes, text)
         for part in missing if len(missing) > 1 else ():
             added = term - part.operands[0] if part.op == "neg" else term + part

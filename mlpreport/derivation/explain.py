@@ -1,5 +1,6 @@
 """A reader's own gradient, judged: right or wrong, what is wrong with it, and the smallest numbers that show it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpreport.checks import checked_text
+from mlpreport.checks import checked_kind, checked_text
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.diagnosis import diagnosis
 from mlpreport.derivation.evaluation import Array
@@ -52,7 +53,7 @@ class Counterexample:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A claim with its verdict; `diagnosis` and `counterexample` are empty if it agrees."""
+    """A claim with its verdict, true if it agrees; `diagnosis` and `counterexample` are empty then."""
 
     wrt: str
     claim: str
@@ -60,6 +61,10 @@ class Explanation:
     correct: str
     diagnosis: str
     counterexample: Counterexample | None
+
+    def __bool__(self) -> bool:
+        """Whether the claim agrees with the gradient."""
+        return self.agrees
 
     def __str__(self) -> str:
         """Write verdict, diagnosis, derived gradient and counterexample."""
@@ -96,17 +101,16 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
 
     Raises
     ------
+    InvalidInputError
+        If what is given for the program or the claim is none.
     ProgramError
         If `wrt` is unknown, or the claim is outside the language or uses the cotangent that it is to give.
     """
-    derivation = program if isinstance(program, Derivation) else program.vjp()
-    program = derivation.program
-    program.variable(wrt)
-    if derivation.tangents:
-        message = "explain takes a program or its vjp; these steps are tangents"
-        raise ProgramError(message)
-    claim = checked_text("claim", claim, example="x.T @ dz1").strip()
-    names, key = code_names(derivation.backward), cotangent(program.loss, wrt)
+    derivation = _derived(program)
+    derivation.program.variable(wrt)
+    # One line, as a reader may break a long one; the language has no text in which # would not begin a comment.
+    claim = " ".join(re.sub("#.*", "", checked_text("claim", claim, example="x.T @ dz1")).split())
+    names, key = code_names(derivation.backward), cotangent(derivation.program.loss, wrt)
     term = _read(claim, derivation.backward, names, key)
     found = judges(derivation, wrt)
     correct = f"{names[key]} = {show(derivation[wrt].cotangent, names)}"
@@ -114,6 +118,17 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
         return Explanation(wrt, claim, True, correct, "", None)
     what = diagnosis(derivation, wrt, term, found=found, text=partial(show, names=names))
     return Explanation(wrt, claim, False, correct, what, _smallest(derivation, wrt, term, found))
+
+
+def _derived(program: Program | Derivation) -> Derivation:
+    """Derive a program, unless that was done."""
+    if not isinstance(program, Derivation):
+        checked_kind("program", program, Program, remedy="from trace(source, x=(rows, columns))")
+        return program.vjp()
+    if program.tangents:
+        message = "explain takes a program or its vjp; these steps are tangents"
+        raise ProgramError(message)
+    return program
 
 
 def _read(claim: str, backward: Program, names: Mapping[str, str], key: str) -> Term:

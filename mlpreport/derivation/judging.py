@@ -1,5 +1,6 @@
 """Numbers by which claims are judged: inputs drawn at some sizes, everything computed from them, and the gradient."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,7 +11,7 @@ import sympy as sp
 
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.evaluation import FLOATS, Array, Frame, drawn, forward, plain
-from mlpreport.derivation.program import Program, Shape, Term, needed, show_shape
+from mlpreport.derivation.program import Program, Shape, Term, needed, num, show_shape
 from mlpreport.derivation.proof import autograd
 from mlpreport.errors import ProgramError, ShapeError
 
@@ -58,8 +59,8 @@ class Judge:
             return self.frame.entries(at), ""
 
     def accepts(self, claim: Term) -> bool:
-        """Whether a claim has the gradient's shape and value."""
-        value, _ = self.value(claim)
+        """Whether a claim has the gradient's shape and value; for a gradient of zeros one writes 0."""
+        value = self.truth * 0 if claim == num(0) else self.value(claim)[0]
         if value is None:
             return False
         error = ROUGHLY if self.lenient else NEARLY
@@ -153,7 +154,9 @@ def judge(  # noqa: PLR0913 - what is drawn, and how
 def _multiples(
     stream: np.random.Generator, signs: Sequence[float], short: bool, _: str, shape: tuple[int, ...]
 ) -> Array:
-    # Whole multiples may meet at a kink. Entries that are alike would look like a mistake.
-    whole = (stream.permutation(int(np.prod(shape))) + stream.integers(5)) % 5 + 1
-    sizes = whole.reshape(shape) if short else stream.uniform(1, 5, size=shape)
-    return sizes * stream.choice(signs, size=shape)
+    if not short:  # whole multiples may meet at a kink
+        return stream.uniform(1, 5, size=shape) * stream.choice(signs, size=shape)
+    handy, count = np.outer(signs, range(1, 6)).ravel(), math.prod(shape)
+    # All of them before any comes again, so that hardly two rows or columns are equal.
+    blocks = [stream.permutation(handy) for _ in range(0, count, len(handy))]
+    return np.concatenate(blocks)[:count].reshape(shape)

@@ -215,7 +215,7 @@ class Program:
 
 def looked_up(problem: str, name: str, known: Mapping[str, Value]) -> Value:
     """Look up a name; an unknown one is an error that suggests the nearest."""
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         hint = nearest(name, known) or "use one of these"
         message = f"{problem} {name!r} (it has {', '.join(known)}); {hint}"
         raise ProgramError(message)

@@ -35,6 +35,7 @@ PROGRAMS = {
     "logsumexp": ("l = sum(log(sum(exp(x), axis=1)))", {"x": ("N", "D")}),
     "scaled": ("l = sum(s * log(sum(exp(x), axis=1)))", {"s": ("N", 1), "x": ("N", "D")}),
     "quadratic": ("l = sum(x @ A * x)", {"x": ("N", "D"), "A": ("D", "D")}),
+    "total": ("l = sum(x) + 2*mean(y)", {"x": ("N", "D"), "y": ("N", 1)}),
     "square": ("h = a @ b\nl = sum(h**3)", {"a": ("N", "N"), "b": ("N", "N")}),
 }
 DIAGNOSES = [
@@ -98,6 +99,7 @@ DIAGNOSES = [
     ("row means", "m", "dc", "the sign is wrong, and a sum over columns (axis 1) is missing: sum(-dc, axis=1)"),
     ("row means", "m", "-sum(dc)", "the sum must run over columns (axis 1) only: -sum(dc, axis=1)"),
     ("row means", "m", "1", "wrong shape: (1, 1) instead of (N, 1)"),
+    ("row means", "m", "0", "wrong shape: (1, 1) instead of (N, 1)"),
     ("row means", "x", "c", "wrong factor, multiply by 2/(D*N): 2/(D*N) * c"),
     ("scores", "q", "ds @ k", "wrong factor, multiply by D**(-1/2): D**(-1/2) * (ds @ k)"),
     (
@@ -150,6 +152,9 @@ DIAGNOSES = [
     ),
     ("network", "b1", "sum(2 * dz2, axis=0)", "there is a factor 2 too many: sum(dz2, axis=0)"),
     ("classes", "W", "2 * x.T @ (p - y) / N", "there is a factor 2 too many: x.T @ (p - y) / N"),
+    ("total", "x", "1", "a number is no array: ones((N, D))"),
+    ("total", "y", "2/N", "a number is no array: 2/N * ones((N, 1))"),
+    ("total", "y", "1/N", "a number is no array, and a factor 2 is missing: 2/N * ones((N, 1))"),
     ("square", "h", "3*h*h.T", "h must not be transposed: 3 * h * h"),
     ("square", "a", "dh @ b", f"{TRANSPOSE} b.T must stand on the right of a matrix product: dh @ b.T"),
     ("square", "h", "3*h @ h", "the product must be taken entry by entry: 3 * h * h"),
@@ -239,15 +244,24 @@ def test_a_counterexample_has_handy_numbers_of_both_signs_and_the_true_gradient(
     np.testing.assert_allclose(example.claimed, 2 * np.tanh(example.inputs["x"]), rtol=1e-13)
 
 
+def test_rows_and_columns_of_a_counterexample_differ():
+    program = trace("l = sum(x**2 * y) / N", x=("N", 3), y=("N", 1))
+    example = explain(program, "x", "2 * x * y")
+    assert example.counterexample.sizes == {"N": 2}
+    for array in (*example.counterexample.inputs.values(), example.counterexample.correct):
+        assert len(np.unique(array)) == array.size
+
+
 def test_a_claim_may_use_inputs_nodes_cotangents_and_sizes():
     program = trace("h = x @ W\nl = sum(h**2)/D", x=("N", "D"), W=("D", "H"))
     for claim in ("x.T @ dh", "2/D * x.T @ h", "x.T @ (2*x@W/D)", "x.T @ dh * dl"):
         assert explain(program, "W", claim).agrees
 
 
-def test_spaces_and_lines_around_a_claim_do_not_count():
-    right = explain(trace("l = sum(x**2)", x=(1, 1)), "x", " 2 * x\n")
-    assert str(right) == "Right: the gradient with respect to x is 2 * x."
+def test_spaces_lines_and_comments_in_a_claim_do_not_count():
+    program = trace("l = sum(x**2)", x=(1, 1))
+    for claim in (" 2 * x\n", "2 *\n    x", "2 * # a factor\n\tx  # as it is"):
+        assert str(explain(program, "x", claim)) == "Right: the gradient by x is 2 * x."
 
 
 def test_a_claim_that_is_nearly_right_is_wrong():

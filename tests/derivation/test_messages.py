@@ -213,6 +213,7 @@ def test_a_bad_declaration_is_said(request_, message):
             f"the program has no variable 'X' (it has {VARIABLES}); did you mean 'x'?",
         ),
         (lambda d: explain(d, "w1", "x"), NO_W1),
+        (lambda d: explain(d, ["y"], "x"), f"the program has no variable ['y'] (it has {VARIABLES}); use one of these"),
         (
             lambda d: explain(d, "W1", "2 * dW1"),
             "line 1: dW1 is the gradient that the claim is to give; write it with other cotangents\n    2 * dW1",
@@ -239,6 +240,10 @@ SIZES = "give positive whole numbers for sizes of the program (C, D, H, N)"
         (lambda _: trace(b"l = 1"), "source = b'l = 1': must be text, such as \"l = sum(x**2)\""),
         (lambda _: read_program(None), 'text = None: must be text, such as "l = sum(x**2)"'),
         (lambda d: explain(d, "W1", None), 'claim = None: must be text, such as "x.T @ dz1"'),
+        (
+            lambda _: explain("l = sum(x)", "x", "1"),
+            "program = 'l = sum(x)': give a Program, from trace(source, x=(rows, columns))",
+        ),
         (
             lambda d: prove(d.program.jvp()),
             "prove takes the derivation of a vjp or hvp; these steps are tangents",
