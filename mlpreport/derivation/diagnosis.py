@@ -1,7 +1,10 @@
 """What is wrong with a claim: the smallest change that makes it right, a factor, an assumption, or its shape."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -9,14 +12,16 @@ import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.judging import NEARLY, Judge, judges, misfit
-from mlpreport.derivation.program import ALL, ONE, Term, build, num
+from mlpreport.derivation.program import ALL, ONE, Shape, Term, build, num
+from mlpreport.errors import ProgramError
 
 Change = tuple[str, Term]
 """What was changed about a claim, and the changed claim."""
 
 _AXES = {sp.S.Zero: "the batch (axis 0)", ONE: "columns (axis 1)", ALL: "all entries"}
 _HALF = sp.S.Half
-_POWERS = (sp.S.Zero, -ONE, ONE, -_HALF, _HALF)
+_POWERS = (0.0, -1.0, 1.0, -0.5, 0.5, -2.0, 2.0)
+"""Powers of sizes that wrong factors have."""
 _ODD = 1000
 """Denominators up to which a factor is written as a fraction."""
 
@@ -24,72 +29,90 @@ _ODD = 1000
 def diagnosis(
     derivation: Derivation, wrt: str, claim: Term, *, found: list[Judge], text: Callable[[Term], str]
 ) -> str:
-    """Say what is wrong with a claim that judges found wrong; `text` prints a term."""
-    missing, shape = _addends(derivation[wrt].cotangent), derivation[wrt].shape
-    sizes = [*map(num, found[0].sizes)]
+    """Say what is wrong with a claim that judges found wrong; `text` prints a term.
 
-    def changes(term: Term) -> Iterator[Change]:
-        if term.op == "num":
-            yield (
-                "a number is no array",
-                build("ones", *shape) if term == num(1) else term * build("ones", *shape),
-            )
-        yield from _changes(term, sizes, text)
-        for part in missing if len(missing) > 1 else ():
-            added = term - part.operands[0] if part.op == "neg" else term + part
-            yield f"the term {text(part)} is missing", added
+    What the claim has in it comes first, then what it presupposes; terms of the derived gradient mend any claim.
+    """
+    step = derivation[wrt]
+    changes = partial(_changes, shape=step.shape, sizes=[*map(num, found[0].sizes)], show=text)
+    added = partial(_added, addends=_addends(step.cotangent), show=text)
+    own = [*changes(claim)]
+    once = [*own, *added(claim)]
 
-    once = list(changes(claim))
+    def mend(*tiers: Iterable[Change], by: list[Judge] = found) -> str:
+        for tried in tiers:
+            right = [(what, text(new)) for what, new in tried if all(each.accepts(new) for each in by)]
+            if right:
+                return "{}: {}".format(*min(right, key=lambda change: len(change[1])))
+        return ""
+
+    def assumed() -> str:
+        for name, judging in _if_rows_sum_to_one(derivation, wrt):
+            if all(each.accepts(claim) for each in judging):
+                return f'this is right only if the rows of {name} sum to 1: assume="rows_sum_to_one:{name}"'
+            if change := mend(own, _factors(claim, judging, text), by=judging):
+                return f'if the rows of {name} sum to 1 (assume="rows_sum_to_one:{name}"), {change}'
+        return ""
+
+    what = mend(once, _pairs(own, changes), _factors(claim, found, text))
+    what = what or assumed() or mend(_pairs(once, added))
+    problems = (misfit(claim, step.shape) or each.value(claim)[1] for each in found)
+    return f"{what or next(filter(None, problems), 'the shape is right, the values are not')}."
+
+
+def _pairs(once: list[Change], changes: Callable[[Term], Iterator[Change]]) -> Iterator[Change]:
+    """Change claims a second time, and otherwise."""
     pairs = ((what, more, new) for what, old in once for more, new in changes(old))
-    twice = ((f"{what}, and {more}", new) for what, more, new in pairs if what != more)
-    for tried in (once, twice):
-        right = [(what, text(new)) for what, new in tried if all(each.accepts(new) for each in found)]
-        if right:
-            return "{}: {}.".format(*min(right, key=lambda change: len(change[1])))
-    return _other(derivation, wrt, claim, found, text)
+    return ((f"{what}, and {more}", new) for what, more, new in pairs if what != more)
 
 
-def _other(
-    derivation: Derivation, wrt: str, claim: Term, found: list[Judge], text: Callable[[Term], str]
-) -> str:
-    """Say what no small change of the claim mends."""
-    for each in found:
-        _, problem = each.value(claim)
-        if problem:
-            return f"{misfit(claim, derivation[wrt].shape) or problem}."
-    if factor := _factor(claim, found):
-        mended = _times(claim, factor) or num(factor) * claim
-        return f"wrong factor, multiply by {text(num(factor))}: {text(mended)}."
-    for name, shape in derivation.program.inputs.items():
-        if shape[1] != ONE and _right_if_rows_sum_to_one(derivation, wrt, claim, name):
-            return f'this is right only if the rows of {name} sum to 1: assume="rows_sum_to_one:{name}".'
-    return "the shape is right, the values are not."
+def _factors(claim: Term, found: list[Judge], show: Callable[[Term], str]) -> Iterator[Change]:
+    """Multiply a claim, or a term of a sum in it, by what may make it right."""
+    for above, part, put in _places(claim):
+        if above in {"", "+", "-"} and (factor := _factor(claim, put(num(2) * part), found)):
+            divisor = num(1 / factor) if sp.count_ops(1 / factor) < sp.count_ops(factor) else None
+            how = f"divide {{}}by {show(divisor)}" if divisor else f"multiply {{}}by {show(num(factor))}"
+            whole = f"the factor of {show(part)} is wrong, {how.format('it ')}"
+            what = whole if above else f"wrong factor, {how.format('')}"
+            mended = _times(part, factor) or (part / divisor if divisor else num(factor) * part)
+            yield what, put(mended)
 
 
-def _factor(claim: Term, found: list[Judge]) -> sp.Expr | None:
-    """Find a number times powers of sizes that makes a claim right."""
-    ratios = []
-    for each in found:
-        value = np.asarray(each.value(claim)[0])
-        at = np.unravel_index(np.abs(each.truth).argmax(), each.truth.shape)
-        ratio = each.truth[at] / (value[at] or np.nan)
-        if not np.all(np.abs(ratio * value - each.truth) <= NEARLY * np.abs(each.truth).max()):
+def _factor(claim: Term, doubled: Term, found: list[Judge]) -> sp.Expr | None:
+    """Find a number times powers of sizes by which to multiply what was doubled in a claim."""
+    strict, ratios = [each for each in found if not each.lenient], []
+    for each in strict:
+        value, twice = each.value(claim)[0], each.value(doubled)[0]
+        if value is None or twice is None:
             return None
-        ratios.append(ratio)
-    for powers in sorted(product(_POWERS, repeat=len(found[0].sizes)), key=lambda p: sum(map(abs, p))):
-        factor = sp.Mul(*(size**power for size, power in zip(found[0].sizes, powers, strict=True)))
-        numbers = [r / float(factor.subs(each.sizes)) for r, each in zip(ratios, found, strict=True)]
+        with np.errstate(all="ignore"):  # a claim may overflow
+            part = twice - value
+            wanted = each.truth - (value - part)
+            at = np.unravel_index(np.abs(part).argmax(), part.shape)
+            ratios.append(wanted[at] / part[at])
+            if not np.all(np.abs(ratios[-1] * part - wanted) <= NEARLY * np.abs(each.truth).max()):
+                return None
+    for powers in sorted(product(_POWERS, repeat=len(strict[0].sizes)), key=lambda p: sum(map(abs, p))):
+        numbers = [
+            r / math.prod(map(pow, each.sizes.values(), powers))
+            for r, each in zip(ratios, strict, strict=True)
+        ]
         if np.ptp(numbers) < NEARLY * abs(numbers[0]):
             exact = sp.Rational(numbers[0]).limit_denominator(_ODD)
             near = abs(exact - numbers[0]) <= NEARLY * abs(numbers[0])
+            factor = sp.Mul(*map(pow, strict[0].sizes, map(sp.Rational, powers)))
             return factor * (exact if near else sp.Float(numbers[0], 6))
     return None
 
 
-def _right_if_rows_sum_to_one(derivation: Derivation, wrt: str, claim: Term, name: str) -> bool:
+def _if_rows_sum_to_one(derivation: Derivation, wrt: str) -> Iterator[tuple[str, list[Judge]]]:
+    """Judges for whom the rows of an input sum to 1, for each with more than one column."""
     program = derivation.program
-    assumed = replace(program, assumptions=(*program.assumptions, f"rows_sum_to_one:{name}"))
-    return all(each.accepts(claim) for each in judges(replace(derivation, program=assumed), wrt))
+    for name, shape in program.inputs.items():
+        assumed = replace(program, assumptions=(*program.assumptions, f"rows_sum_to_one:{name}"))
+        if shape[1] != ONE:
+            with suppress(ProgramError):  # where the loss is not finite then
+                yield name, judges(replace(derivation, program=assumed), wrt)
 
 
 def _addends(term: Term) -> list[Term]:
@@ -102,8 +125,18 @@ def _addends(term: Term) -> list[Term]:
     return [term]
 
 
-def _changes(claim: Term, sizes: list[Term], show: Callable[[Term], str]) -> Iterator[Change]:
+def _added(claim: Term, addends: list[Term], show: Callable[[Term], str]) -> Iterator[Change]:
+    """Add a term of the derived gradient, if that has several."""
+    for part in addends if len(addends) > 1 else ():
+        added = claim - part.operands[0] if part.op == "neg" else claim + part
+        yield f"the term {show(part)} is missing", added
+
+
+def _changes(claim: Term, shape: Shape, sizes: list[Term], show: Callable[[Term], str]) -> Iterator[Change]:
     """Yield changes of a whole claim and of its parts, likeliest first; `show` prints a part."""
+    if claim.op == "num":
+        ones = build("ones", *shape)
+        yield "a number is no array", ones if claim == num(1) else claim * ones
     yield "the sign is wrong", -claim
     yield "a factor 2 is missing", _times(claim, 1 / _HALF) or num(2) * claim
     yield "there is a factor 2 too many", _times(claim, _HALF) or claim / num(2)
@@ -114,7 +147,9 @@ def _changes(claim: Term, sizes: list[Term], show: Callable[[Term], str]) -> Ite
     yield "the result must be transposed", claim.T
     for axis, where in _AXES.items():
         yield f"a sum over {where} is missing", build("sum", claim, axis)
-    yield from _inside(claim, show)
+    for _, part, put in _places(claim):
+        for kind in (_sign_or_transpose, _sum, _product):
+            yield from ((what, put(new)) for what, new in kind(part, show))
 
 
 def _times(term: Term, factor: sp.Expr) -> Term | None:
@@ -138,18 +173,23 @@ def _times(term: Term, factor: sp.Expr) -> Term | None:
     return None
 
 
-def _inside(term: Term, show: Callable[[Term], str]) -> Iterator[Change]:
-    for kind in (_sign_or_transpose, _sum, _product):
-        yield from kind(term, show)
+def _places(
+    term: Term, put: Callable[[Term], Term] = lambda new: new, above: str = ""
+) -> Iterator[tuple[str, Term, Callable[[Term], Term]]]:
+    """Every part of a term, itself first: the operation in which it stands, and what puts another in its place."""
+    yield above, term, put
     for n, part in enumerate(term.args):
         if isinstance(part, Term):
-            for what, new in _inside(part, show):
-                yield what, Term(*term.args[:n], new, *term.args[n + 1 :])
+            yield from _places(part, partial(_put, term, n, put), term.op)
+
+
+def _put(term: Term, n: int, put: Callable[[Term], Term], new: Term) -> Term:
+    return put(Term(*term.args[:n], new, *term.args[n + 1 :]))
 
 
 def _sign_or_transpose(term: Term, show: Callable[[Term], str]) -> Iterator[Change]:
     match term:
-        case Term("var"):
+        case Term("var" | "sum" | "mean"):
             yield f"a transpose of {show(term)} is missing", term.T
         case Term("T", (inner,)):
             yield f"{show(inner)} must not be transposed", inner
@@ -184,3 +224,7 @@ def _product(term: Term, show: Callable[[Term], str]) -> Iterator[Change]:
                     moved = f"the transpose {show(one.T)} must stand on the {{}} of a matrix product"
                     yield moved.format("left"), one.T @ other
                     yield moved.format("right"), other @ one.T
+                if one.op == "num" and one.free_symbols:
+                    yield f"{show(one)} must divide, not multiply", other / one
+        case Term("/", (a, Term("num") as b)) if b.free_symbols:
+            yield f"{show(b)} must multiply, not divide", a * b

@@ -103,8 +103,9 @@ def judges(derivation: Derivation, wrt: str) -> list[Judge]:
 
 def _exposing(program: Program) -> Iterator[dict[sp.Expr, int]]:
     """Sizes 5, 7, 11, … and 7, 11, 13, …: none looks like a factor 2, nor twice like another number; then others."""
-    for sizes, least in product(permutations(program.sizes.values()), LEAST):
-        yield {size: int(sp.prime(n)) for n, size in enumerate(sizes, least)}
+    sizes = program.sizes.values()
+    for places, least in product(permutations(range(len(sizes))), LEAST):
+        yield {size: int(sp.prime(least + place)) for size, place in zip(sizes, places, strict=True)}
 
 
 def _has_numbers(program: Program, sizes: Mapping[sp.Expr, int]) -> bool:

@@ -101,7 +101,7 @@ DIAGNOSES = [
     ("row means", "m", "1", "wrong shape: (1, 1) instead of (N, 1)"),
     ("row means", "m", "0", "wrong shape: (1, 1) instead of (N, 1)"),
     ("row means", "x", "c", "wrong factor, multiply by 2/(D*N): 2/(D*N) * c"),
-    ("scores", "q", "ds @ k", "wrong factor, multiply by D**(-1/2): D**(-1/2) * (ds @ k)"),
+    ("scores", "q", "ds @ k", "wrong factor, divide by D**(1/2): ds @ k / D**(1/2)"),
     (
         "scores",
         "s",
@@ -119,7 +119,12 @@ DIAGNOSES = [
     ("tied", "W", "dr.T @ h", "the term x.T @ dt1 is missing: dr.T @ h + x.T @ dt1"),
     ("three ways", "x", "2 * x", "the term -c is missing, and the term -y is missing: 2 * x - c - y"),
     ("cross-entropy", "z", "(p - y)/N", 'this is right only if the rows of y sum to 1: assume="rows_sum_to_one:y"'),
-    ("cross-entropy", "z", "p - y", "the shape is right, the values are not"),
+    (
+        "cross-entropy",
+        "z",
+        "p - y",
+        'if the rows of y sum to 1 (assume="rows_sum_to_one:y"), a division by N is missing: (p - y) / N',
+    ),
     ("scalar", "s", "-2*(x - s)", "a sum over all entries is missing: sum(-2 * (x - s))"),
     ("linear", "W", "x.T @ y.T / D", "y must not be transposed: x.T @ y / D"),
     ("linear", "h", "(-y)/D", "the sign is wrong: y / D"),

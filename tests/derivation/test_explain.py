@@ -51,7 +51,7 @@ def test_a_right_claim_agrees(network, wrt, claim):
         ("yhat", "-4*(y - yhat)/N", "a factor 2 too many"),
         ("yhat", "-2*(y - yhat)", "a division by N is missing"),
         ("yhat", "-2*(y - yhat)/N/N", "a division by N too many"),
-        ("yhat", "-6*(y - yhat)/N", "wrong factor, multiply by 1/3: -2 * (y - yhat) / N"),
+        ("yhat", "-6*(y - yhat)/N", "wrong factor, divide by 3: -2 * (y - yhat) / N"),
         ("W1", "dz1.T @ x", "the result must be transposed"),
         ("W1", "x @ dz1", "the transpose x.T must stand on the left"),
         ("W1", "dz1 @ x", "the transpose x.T must stand on the left of a matrix product: x.T @ dz1"),
@@ -80,7 +80,7 @@ def test_a_wrong_claim_is_diagnosed(network, wrt, claim, diagnosis):
 @pytest.mark.parametrize("factor", [3, 5, 7, 11, 13])
 def test_a_wrong_factor_is_not_taken_for_a_size(network, factor):
     diagnosis = explain(network, "W2", f"{factor} * (z3.T @ dz4)").diagnosis
-    assert diagnosis.startswith(f"wrong factor, multiply by 1/{factor}: ")
+    assert diagnosis.startswith(f"wrong factor, divide by {factor}: ")
 
 
 def test_judgements_are_shown_in_notebooks(network):
@@ -264,6 +264,9 @@ def test_a_gradient_that_cancels_is_zero(loss):
         ("sum(x**2)/N", "2*x/(N - 1)"),
         ("sum(log(1 + x**2))", "x/log(1 + x**2)"),
         ("sum(tanh(x))", "1/(exp(x) + exp(-x))**2"),
+        ("sum(x**2)", "2*x*N**500"),
+        ("sum(x**2)", "2*x*(N - 9)**0.5"),
+        ("sum(x**2)", "exp(1000*x*N)"),
     ],
 )
 def test_a_claim_that_has_no_number_at_some_sizes_is_diagnosed(loss, claim):
@@ -325,3 +328,82 @@ def test_zero_is_right_where_the_gradient_is_zero_and_nowhere_else():
     assert not explain(program, "x", "0").agrees
     assert explain(program, "x", "0").counterexample.correct.any()
     assert not explain(trace("l = sum(x)*(N - 1)*(N - 2)", x=("N", 1)), "x", "0").agrees
+
+
+RADIAL = "k = exp(-(sum(x**2, axis=1) + sum(c**2, axis=1).T - 2*x@c.T))\nl = sum(k @ a)"
+ATTENTION = "q = x @ W\nk = x @ W\ns = q @ k.T / K**0.5\na = softmax(s)\nl = sum(a * g)"
+REGRESSION = "l = mean((x@w - y)**2)"
+ENTROPY = "l = sum(y*log(sum(exp(z), axis=1))) - sum(y*z)"
+MENDED = [
+    (REGRESSION, "w", "2*x.T@(x@w - y)*N", "N must divide, not multiply"),
+    (REGRESSION, "w", "N*x.T@(x@w - y)", "a factor 2 is missing, and N must divide, not multiply"),
+    (REGRESSION, "w", "2*N*x.T@(x@w - y)", "wrong factor, divide by N**2"),
+    (REGRESSION, "w", "-6*N*x.T@(x@w - y)", "wrong factor, divide by -3*N**2"),
+    ("l = sum(x**2)*N", "x", "2*x/N", "N must multiply, not divide"),
+    ("l = mean(x**2)", "x", "2*x*N*D", "D must divide, not multiply, and N must divide, not multiply"),
+    ("l = sum(x**2)/N**2", "x", "2*x", "wrong factor, divide by N**2"),
+    ("l = sum(x**2)*(D - N)**0.5/D", "x", "2*x*(D - N)**0.5", "a division by D is missing"),
+    (
+        "l = sum(x**2)*(D - N + 11)**0.5/D",
+        "x",
+        "3*x*(D - N + 11)**0.5/N",
+        "wrong factor, multiply by 2*N/(3*D)",
+    ),
+    ("l = sum(x**2)*N*D**2", "x", "2*x", "wrong factor, multiply by D**2*N"),
+    (
+        RADIAL,
+        "x",
+        "-2*x*sum(dk*k, axis=1) + 4*(dk*k)@c",
+        "the factor of 4 * (dk * k) @ c is wrong, divide it by 2",
+    ),
+    (RADIAL, "c", "2*(dk*k).T@x - 2*c*sum(dk*k, axis=0)", "a transpose of sum(dk * k, axis=0) is missing"),
+    (
+        ATTENTION,
+        "x",
+        "(ds@k/K**0.5)@W.T + (ds.T@q)@W.T",
+        "the factor of ds.T @ q @ W.T is wrong, divide it by K**(1/2)",
+    ),
+    (
+        ATTENTION,
+        "x",
+        "(ds@k/K**0.5 + ds.T@q/K)@W.T",
+        "the factor of ds.T @ q / K is wrong, multiply it by K**(1/2)",
+    ),
+]
+INPUTS = {"x": ("N", "D"), "w": ("D", 1), "y": ("N", 1)}
+SHAPES = {
+    RADIAL: {"x": ("N", "D"), "c": ("M", "D"), "a": ("M", 1)},
+    ATTENTION: {"x": ("N", "D"), "W": ("D", "K"), "g": ("N", "N")},
+}
+
+
+@pytest.mark.parametrize(("source", "wrt", "claim", "what"), MENDED)
+def test_a_fault_of_one_term_is_told_and_mended_in_its_place(source, wrt, claim, what):
+    shapes = SHAPES.get(source, INPUTS if source == REGRESSION else {"x": ("N", "D")})
+    derivation = trace(source, **shapes).vjp()
+    found = explain(derivation, wrt, claim).diagnosis
+    assert found.startswith(f"{what}: ")
+    assert explain(derivation, wrt, found.removeprefix(f"{what}: ").removesuffix(".")).agrees
+
+
+def test_a_claim_that_presupposes_rows_that_sum_to_one_is_told_so():
+    program = trace(ENTROPY, z=("N", "C"), y=("N", "C"))
+    for claim in (
+        "softmax(z) - y",
+        "exp(z)/sum(exp(z), axis=1) - y",
+        "exp(z - log(sum(exp(z), axis=1))) - y",
+    ):
+        found = explain(program, "z", claim).diagnosis
+        assert found == 'this is right only if the rows of y sum to 1: assume="rows_sum_to_one:y".'
+    found = explain(program, "z", "y - softmax(z)").diagnosis
+    assert (
+        found
+        == 'if the rows of y sum to 1 (assume="rows_sum_to_one:y"), the sign is wrong: -(y - softmax(z)).'
+    )
+    found = explain(program, "z", "3*(softmax(z) - y)").diagnosis
+    assert found.endswith('(assume="rows_sum_to_one:y"), wrong factor, divide by 3: softmax(z) - y.')
+
+
+def test_an_assumption_under_which_the_loss_is_not_finite_is_not_proposed():
+    program = trace("l = sum(1/(sum(x, axis=1) - 1))", x=("N", "D"))
+    assert explain(program, "x", "x").diagnosis == "the shape is right, the values are not."
