@@ -15,7 +15,7 @@ from mlpreport.derivation.diagnosis import diagnosis
 from mlpreport.derivation.evaluation import Array
 from mlpreport.derivation.judging import Judge, judge, judges
 from mlpreport.derivation.printing import code_names, show
-from mlpreport.derivation.program import Program, Term, num, variables
+from mlpreport.derivation.program import Program, Term, needed, num, variables
 from mlpreport.derivation.reading import Reader
 from mlpreport.errors import ProgramError
 
@@ -53,7 +53,10 @@ class Counterexample:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A claim with its verdict, true if it agrees; `diagnosis` and `counterexample` are empty then."""
+    """A claim with its verdict, true if it agrees; `diagnosis` and `counterexample` are empty then.
+
+    `where` defines what `correct` and `diagnosis` use and the program's source does not name.
+    """
 
     wrt: str
     claim: str
@@ -61,6 +64,7 @@ class Explanation:
     correct: str
     diagnosis: str
     counterexample: Counterexample | None
+    where: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether the claim agrees with the gradient."""
@@ -72,14 +76,16 @@ class Explanation:
             return f"Right: the gradient with respect to {self.wrt} is {self.claim}."
         what = self.diagnosis[:1].upper() + self.diagnosis[1:]
         verdict = f"Wrong: {self.claim} is not the gradient with respect to {self.wrt}. {what}"
-        return f"{verdict}\nDerived: {self.correct}\nFor example {self.counterexample}."
+        where = ", where " * bool(self.where) + "; ".join(self.where)
+        return f"{verdict}\nDerived: {self.correct}{where}\nFor example {self.counterexample}."
 
     def _repr_markdown_(self) -> str:
         mark = f'<span class="verdict {"reproduced" if self.agrees else "refuted"}">'
         if self.agrees:
             return f"{mark}right</span> The gradient with respect to `{self.wrt}` is `{self.claim}`."
-        verdict = f"{mark}wrong</span> `{self.claim}` is not the gradient with respect to `{self.wrt}`:"
-        return f"{verdict} {self.diagnosis} Derived: `{self.correct}`. For example {self.counterexample}."
+        verdict = f"{mark}wrong</span> `{self.claim}` is not the gradient with respect to `{self.wrt}`: {self.diagnosis}"
+        where = ", where " * bool(self.where) + "; ".join(f"`{definition}`" for definition in self.where)
+        return f"{verdict} Derived: `{self.correct}`{where}. For example {self.counterexample}."
 
 
 def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
@@ -97,7 +103,7 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
     Returns
     -------
     Explanation
-        `.agrees`, `.diagnosis`, `.counterexample`, `.correct`; `str()` reads well.
+        True or false, with `.diagnosis`, `.counterexample`, `.correct`, `.where`; `str()` reads well.
 
     Raises
     ------
@@ -114,10 +120,12 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
     term = _read(claim, derivation.backward, names, key)
     found = judges(derivation, wrt)
     correct = f"{names[key]} = {show(derivation[wrt].cotangent, names)}"
-    if all(each.accepts(term) for each in found):
-        return Explanation(wrt, claim, True, correct, "", None)
-    what = diagnosis(derivation, wrt, term, found=found, text=partial(show, names=names))
-    return Explanation(wrt, claim, False, correct, what, _smallest(derivation, wrt, term, found))
+    what, example = "", None
+    if not all(each.accepts(term) for each in found):
+        what = diagnosis(derivation, wrt, term, found=found, text=partial(show, names=names))
+        example = _smallest(derivation, wrt, term, found)
+    where = _where(derivation, names, key, f"{correct} {what}")
+    return Explanation(wrt, claim, example is None, correct, what, example, where)
 
 
 def _derived(program: Program | Derivation) -> Derivation:
@@ -142,6 +150,17 @@ def _read(claim: str, backward: Program, names: Mapping[str, str], key: str) -> 
         message = f"line 1: {names[key]} is the gradient that the claim is to give; {remedy}\n    {claim}"
         raise ProgramError(message)
     return term
+
+
+def _where(derivation: Derivation, names: Mapping[str, str], known: str, text: str) -> tuple[str, ...]:
+    """Define parts t1, t2, … of equations and their cotangents, as far as a text needs them."""
+    program, definitions = derivation.program, derivation.backward.definitions
+    written = re.findall(r"\w+", re.sub("#.*", "", program.source))
+    parts = [name for name in program.definitions if name.isidentifier() and name not in written]
+    keys = {*parts, *(cotangent(program.loss, name) for name in parts)} - {known}
+    hidden = {key: term for key, term in definitions.items() if key in keys}
+    mentioned = [key for key in hidden if re.search(rf"\b{names[key]}\b", text)]
+    return tuple(f"{names[key]} = {show(term, names)}" for key, term in needed(hidden, mentioned).items())
 
 
 def _smallest(derivation: Derivation, wrt: str, claim: Term, large: list[Judge]) -> Counterexample:

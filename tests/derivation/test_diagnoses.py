@@ -266,7 +266,7 @@ def test_a_claim_may_use_inputs_nodes_cotangents_and_sizes():
 def test_spaces_lines_and_comments_in_a_claim_do_not_count():
     program = trace("l = sum(x**2)", x=(1, 1))
     for claim in (" 2 * x\n", "2 *\n    x", "2 * # a factor\n\tx  # as it is"):
-        assert str(explain(program, "x", claim)) == "Right: the gradient by x is 2 * x."
+        assert str(explain(program, "x", claim)) == "Right: the gradient with respect to x is 2 * x."
 
 
 def test_a_claim_that_is_nearly_right_is_wrong():

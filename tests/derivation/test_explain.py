@@ -407,3 +407,38 @@ def test_a_claim_that_presupposes_rows_that_sum_to_one_is_told_so():
 def test_an_assumption_under_which_the_loss_is_not_finite_is_not_proposed():
     program = trace("l = sum(1/(sum(x, axis=1) - 1))", x=("N", "D"))
     assert explain(program, "x", "x").diagnosis == "the shape is right, the values are not."
+
+
+def _total(array, axis=None):
+    return np.sum(array, axis=axis, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("source", "wrt", "where"),
+    [
+        (f"# t1, dt1: not in it\n{REGRESSION}", "w", ("t1 = x @ w", "dt1 = 2 * (t1 - y) / N")),
+        (ENTROPY, "z", ("t1 = log(sum(exp(z), axis=1))", "dt1 = sum(y, axis=1)")),
+        (
+            "l = sum(exp(x @ w) @ w.T * x)",
+            "w",
+            ("t1 = x @ w", "t2 = exp(t1)", "dt3 = x", "dt2 = dt3 @ w", "dt1 = dt2 * t2"),
+        ),
+        (REGRESSION, "t1", ("t1 = x @ w",)),
+        (REGRESSION, "y", ("t1 = x @ w",)),
+        ("t1 = x @ w\nl = mean((t1 - y)**2)", "w", ()),
+        ("l = sum(x * y)", "x", ()),
+    ],
+)
+def test_what_the_source_does_not_name_is_defined(source, wrt, where):
+    shapes = {"z": ("N", "C"), "y": ("N", "C")} if source == ENTROPY else INPUTS
+    wrong = explain(trace(source, **shapes), wrt, f"3*{wrt}")
+    assert wrong.where == where
+    example = wrong.counterexample
+    scope = {"sum": _total, "exp": np.exp, "log": np.log, "ones": np.ones, **example.sizes, **example.inputs}
+    if "t1 =" in source:
+        scope |= {"dt1": 2 * (scope["x"] @ scope["w"] - scope["y"]) / scope["N"]}
+    exec("\n".join((*wrong.where, wrong.correct)), scope)
+    np.testing.assert_allclose(scope[f"d{wrt}"], example.correct, rtol=1e-12)
+    text = f"Derived: {wrong.correct}" + ", where " * bool(where) + "; ".join(wrong.where)
+    assert f"\n{text}\nFor" in str(wrong)
+    assert all(f"`{each}`" in wrong._repr_markdown_() for each in (wrong.correct, *wrong.where))
