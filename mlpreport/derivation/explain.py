@@ -1,5 +1,6 @@
 """A reader's own gradient, judged: right or wrong, what is wrong with it, and the smallest numbers that show it."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,16 +20,14 @@ from mlpreport.derivation.program import Program, Term, needed, num, variables
 from mlpreport.derivation.reading import Reader
 from mlpreport.errors import ProgramError
 
-_LARGEST = 3
+_LARGEST, _TRIED = 8, 3**5
+"""Sizes up to which a small counterexample is looked for, and at how many of their combinations."""
 
 
 def _rounded(*arrays: Array) -> list[Any]:
     """Entries with six digits behind the point, or with as many as tell two arrays apart."""
-    for digits in (6, 9, 12, 15):
-        found = [np.round(array, digits).tolist() for array in arrays]
-        if len(arrays) == 1 or found[0] != found[1]:
-            break
-    return found
+    rounded = [[np.round(array, digits).tolist() for array in arrays] for digits in (6, 9, 12, 15)]
+    return next((found for found in rounded if len(arrays) == 1 or found[0] != found[1]), rounded[-1])
 
 
 @dataclass(frozen=True)
@@ -166,10 +165,10 @@ def _where(derivation: Derivation, names: Mapping[str, str], known: str, text: s
 def _smallest(derivation: Derivation, wrt: str, claim: Term, large: list[Judge]) -> Counterexample:
     """Find the smallest sizes at which the claim fails."""
     sizes = list(large[0].sizes)
-    choices = sorted(product(range(1, _LARGEST + 1), repeat=len(sizes)), key=lambda c: (np.prod(c), c))
+    choices = sorted(product(range(1, _LARGEST + 1), repeat=len(sizes)), key=lambda c: (math.prod(c), c))
     small = (
         judge(derivation, wrt, dict(zip(sizes, chosen, strict=True)), seed=1, unit=0.5, short=True)
-        for chosen in choices
+        for chosen in choices[:_TRIED]
     )
     failing = next(each for each in chain(small, large) if each and not each.accepts(claim))
     named = {str(size): n for size, n in failing.sizes.items()}
