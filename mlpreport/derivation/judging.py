@@ -1,7 +1,7 @@
 """Numbers by which claims are judged: inputs drawn at some sizes, everything computed from them, and the gradient."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice, permutations, product
@@ -143,7 +143,10 @@ def judge(  # noqa: PLR0913 - what is drawn, and how
     program, frame = derivation.program, plain(derivation.program, FLOATS, sizes)
     # Some functions are defined for positive entries only, or for entries below 1.
     for signs in ((-unit, unit), (unit,), (unit / 64,)):
-        inputs = drawn(program, frame, partial(_multiples, np.random.default_rng(seed), signs, short))
+        stream = np.random.default_rng(seed)
+        inputs = drawn(
+            program, frame, _dealing(stream, signs) if short else partial(_multiples, stream, signs)
+        )
         arrays, gradients = autograd(program, inputs, {})
         if all(np.isfinite(array).all() for array in chain(arrays.values(), gradients.values())):
             arrays |= {cotangent(program.loss, name): array for name, array in gradients.items()}
@@ -152,12 +155,21 @@ def judge(  # noqa: PLR0913 - what is drawn, and how
     return None
 
 
-def _multiples(
-    stream: np.random.Generator, signs: Sequence[float], short: bool, _: str, shape: tuple[int, ...]
-) -> Array:
-    if not short:  # whole multiples may meet at a kink
-        return stream.uniform(1, 5, size=shape) * stream.choice(signs, size=shape)
-    handy, count = np.outer(signs, range(1, 6)).ravel(), math.prod(shape)
-    # All of them before any comes again, so that hardly two rows or columns are equal.
-    blocks = [stream.permutation(handy) for _ in range(0, count, len(handy))]
-    return np.concatenate(blocks)[:count].reshape(shape)
+def _multiples(stream: np.random.Generator, signs: Sequence[float], _: str, shape: tuple[int, ...]) -> Array:
+    # Whole multiples may meet at a kink.
+    return stream.uniform(1, 5, size=shape) * stream.choice(signs, size=shape)
+
+
+def _dealing(stream: np.random.Generator, signs: Sequence[float]) -> Callable[[str, tuple[int, ...]], Array]:
+    """Deal numbers with few digits, so that those of an array, and if possible of several, differ."""
+    handy, deck = np.outer(signs, range(1, 6)).ravel(), np.empty(0)
+
+    def deal(_: str, shape: tuple[int, ...]) -> Array:
+        nonlocal deck
+        count = math.prod(shape)
+        if len(deck) < count:
+            deck = np.concatenate([stream.permutation(handy) for _ in range(0, count, len(handy))])
+        dealt, deck = np.split(deck, [count])
+        return dealt.reshape(shape)
+
+    return deal

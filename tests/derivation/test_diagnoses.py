@@ -251,11 +251,14 @@ def test_a_counterexample_has_handy_numbers_of_both_signs_and_the_true_gradient(
     np.testing.assert_allclose(example.claimed, 2 * np.tanh(example.inputs["x"]), rtol=1e-13)
 
 
-def test_rows_and_columns_of_a_counterexample_differ():
+def test_the_numbers_of_a_counterexample_differ():
     program = trace("l = sum(x**2 * y) / N", x=("N", 3), y=("N", 1))
     example = explain(program, "x", "2 * x * y")
     assert example.counterexample.sizes == {"N": 2}
-    for array in (*example.counterexample.inputs.values(), example.counterexample.correct):
+    numbers = np.concatenate([*example.counterexample.inputs.values()], axis=None)
+    assert len(np.unique(numbers)) == numbers.size
+    many = trace("l = sum(x**2 * y)", x=(3, 3), y=(3, 3))
+    for array in explain(many, "x", "x").counterexample.inputs.values():
         assert len(np.unique(array)) == array.size
 
 
