@@ -107,7 +107,7 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
     Raises
     ------
     InvalidInputError
-        If what is given for the program or the claim is none.
+        If there is no program, or the claim is no text.
     ProgramError
         If `wrt` is unknown, or the claim is outside the language or uses the cotangent that it is to give.
     """
