@@ -82,6 +82,13 @@ def checked_some(name: str, values: Collection[Any]) -> None:
         raise InvalidInputError(message)
 
 
+def listed(names: Any) -> tuple[Any, ...]:
+    """List one name or several; those of a set in order."""
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        return (names,)
+    return tuple(sorted(names, key=str) if isinstance(names, set | frozenset) else names)
+
+
 def nearest(name: object, known: Iterable[str]) -> str:
     """Suggest the known name nearest to a name, whatever its case; empty if none is near."""
     lowered = {other.lower(): other for other in known}

@@ -4,7 +4,7 @@ For each edge u ← v: the entry formula of u, its derivative by an entry of v, 
 then the chain rule's sum over all users of v, fusion with a known cotangent, and recognition as a matrix expression.
 """
 
-from collections.abc import ItemsView, Iterable, Mapping
+from collections.abc import ItemsView, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import sympy as sp
@@ -23,7 +23,18 @@ from mlpreport.derivation.indices import (
     over,
 )
 from mlpreport.derivation.matrices import COTANGENT, recognise, tidy, whole
-from mlpreport.derivation.program import Program, Shape, Term, build, cost, looked_up, nodes, num, variables
+from mlpreport.derivation.program import (
+    Program,
+    Shape,
+    Term,
+    build,
+    cost,
+    looked_up,
+    name_of,
+    nodes,
+    num,
+    variables,
+)
 
 
 @dataclass(frozen=True)
@@ -88,11 +99,6 @@ def cotangent(loss: str, name: str) -> str:
     return f"{COTANGENT}{loss}/{COTANGENT}{name}"
 
 
-def name_of(assumption: str) -> str:
-    """Variable that an assumption is about."""
-    return assumption.partition(":")[2]
-
-
 def vjp(program: Program) -> Derivation:
     """Derive every cotangent of a program, from the loss back to the inputs."""
     steps: dict[str, Step] = {}
@@ -144,7 +150,7 @@ def _step(program: Program, name: str, steps: Mapping[str, Step]) -> Step:
     elif users == [loss]:
         lines.append(line(lhs, formula, "substitution", f"{loss} depends on {name} directly"))
     else:
-        others = " and ".join(user for user in users if user != loss)
+        others = in_words([user for user in users if user != loss])
         how = f"{'directly and ' * (loss in users)}through {others}"
         lines.insert(0, line(lhs, partials, "chain rule", name, f"enters {loss} {how}"))
         # The derivative of the loss's own formula is one part of the cotangent, and looks like the whole.
@@ -160,6 +166,11 @@ def _step(program: Program, name: str, steps: Mapping[str, Step]) -> Step:
     term = recognise(formula, lhs)
     lines.append(line(whole(lhs), term, "matrix form"))
     return Step(name, shape, tuple(lines), term, assumed)
+
+
+def in_words(names: Sequence[str]) -> str:
+    """Write a list as a, b and c."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def _is_zero(term: Term) -> bool:

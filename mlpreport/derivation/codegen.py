@@ -32,7 +32,7 @@ class ValueAndGrad:
     as_array: Callable[[Any], Any]
     fitting: set[tuple[Any, ...]] = field(default_factory=set, repr=False)
 
-    def __call__(self, **arrays: Any) -> tuple[float, dict[str, Any]]:
+    def __call__(self, /, **arrays: Any) -> tuple[float, dict[str, Any]]:
         """Compute the loss and its derivatives at float64 arrays, one keyword for each input.
 
         Raises

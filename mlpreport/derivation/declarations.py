@@ -1,23 +1,25 @@
 """Programs from their source text and what is declared about it: shapes of the inputs, and assumptions."""
 
 import re
+from collections.abc import Iterable, Mapping
 from keyword import iskeyword
 from textwrap import dedent
-from typing import Any, NoReturn
-from unicodedata import normalize
+from typing import Any
 
 import sympy as sp
 
-from mlpreport.checks import checked_text
-from mlpreport.derivation.program import Program, Shape, build
+from mlpreport.checks import checked_text, listed
+from mlpreport.derivation.program import Program, Shape, build, name_of, spelled
 from mlpreport.derivation.reading import Reader
-from mlpreport.errors import ProgramError, ShapeError
+from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
 
-_DECLARED = re.compile(r"\s*(\w+)\s*=\s*\(\s*(\w+)\s*,\s*(\w+)\s*,?\s*\)\s*(?:,|$)")
+_COMMENT = re.compile(r"(?i)\s*#\s*(?:(shapes|assume)\s*:)?\s*([^#]*?)\s*(?:#.*)?")
+_DECLARED = re.compile(r"\s*(\w+)\s*=\s*[(\[]\s*(\w+)\s*,\s*(\w+)\s*,?\s*[)\]]\s*(?:,|$)")
+_ASSUMED = re.compile(r"[^,\s:]+(?:\s*:\s*[^,\s:]+)?")
 
 
 def trace(
-    source: str, /, *, assume: tuple[str, ...] | str = (), **shapes: tuple[str | int, str | int]
+    source: str, /, *, assume: Iterable[str] | str = (), **shapes: tuple[str | int, str | int]
 ) -> Program:
     """Read a forward program written in the NumPy subset, given the shapes of its inputs.
 
@@ -26,7 +28,7 @@ def trace(
     source
         Assignments, one a line; the last one is the loss, of shape (1, 1).
     assume
-        Assumptions such as "rows_sum_to_one:y", used as visible steps.
+        Assumptions about inputs, such as "rows_sum_to_one:y", used as visible steps.
     **shapes
         For each input (rows, cols); a size is a name such as "N" or a whole number.
 
@@ -36,19 +38,30 @@ def trace(
         If the source leaves the language or shapes do not fit; the message marks the source line.
     """
     source = checked_text("source", source, example="l = sum(x**2)")
-    inputs = {_name(name): _shape(name, shape) for name, shape in shapes.items()}
+    return _read(source, listed(assume), dict(_input(name, shape) for name, shape in shapes.items()))
+
+
+def _read(source: str, assume: Iterable[object], inputs: Mapping[str, Shape]) -> Program:
+    assumptions = tuple(_assumption(given, next(iter(inputs), "y")) for given in assume)
     scope = {name: build("var", name, *shape) for name, shape in inputs.items()}
     definitions = Reader(dedent(source), scope).read_assignments()
-    given = assume if isinstance(assume, tuple | list) else (assume,)
-    program = Program(inputs, definitions, tuple(given), source)
-    for assumption in program.assumptions:
-        kind, _, name = str(assumption).partition(":")
-        if kind != "rows_sum_to_one" or not name:
-            remedy = f"write 'rows_sum_to_one:{name or next(iter(program.shapes))}'"
-            message = f"assumption {assumption!r} is unknown; {remedy}"
-            raise ProgramError(message)
-        program.variable(name)
+    program = Program(inputs, definitions, assumptions, source)
+    for name in map(name_of, assumptions):
+        program.input(name, "assumptions are about inputs")
     return program
+
+
+def _assumption(given: object, example: str) -> str:
+    """Write an assumption without spaces, its variable as Python reads it."""
+    kind, _, name = (part.strip() for part in str(given).partition(":"))
+    if kind != "rows_sum_to_one" or not name:
+        message = f"assumption {given!r} is unknown; write 'rows_sum_to_one:{name or example}'"
+        raise ProgramError(message)
+    return f"{kind}:{spelled(name)}"
+
+
+def _input(name: str, shape: Any) -> tuple[str, Shape]:
+    return _name(name), _shape(name, shape)
 
 
 def _name(name: str) -> str:
@@ -56,7 +69,7 @@ def _name(name: str) -> str:
     if not _named(name):
         message = f"input {name!r}: a variable has the name of a Python variable, such as x or W1"
         raise ProgramError(message)
-    return normalize("NFKC", name)
+    return spelled(name)
 
 
 def _named(name: str) -> bool:
@@ -67,9 +80,7 @@ def _shape(name: str, shape: Any) -> Shape:
     """Turn a declared shape into sizes: positive whole numbers or symbols."""
     given = shape if isinstance(shape, tuple | list) else ()
     sizes = [
-        sp.Symbol(normalize("NFKC", size), integer=True, positive=True)
-        if isinstance(size, str)
-        else sp.Integer(size)
+        sp.Symbol(spelled(size), integer=True, positive=True) if isinstance(size, str) else sp.Integer(size)
         for size in given
         if (_named(size) if isinstance(size, str) else type(size) is int and size > 0)
     ]
@@ -84,28 +95,37 @@ def read_program(text: str) -> Program:
     """Read a program file: forward code whose comment lines declare shapes and assumptions.
 
     `# shapes: x = (N, D), W1 = (D, H)` declares inputs, `# assume: rows_sum_to_one:y` an assumption; both may be
-    repeated. Everything else is as in `trace`.
+    repeated, and go on in the next comment line behind a comma. Everything else is as in `trace`.
 
     Raises
     ------
     ProgramError, ShapeError
         As for `trace`, and for a declaration that cannot be read.
     """
-    shapes, assume = dict[str, Any](), list[str]()
+    inputs, assume, kind, rest = dict[str, Shape](), list[str](), "", ""
     for row, line in enumerate(checked_text("text", text, example="l = sum(x**2)").splitlines(), 1):
-        found = re.fullmatch(r"\s*#\s*(shapes|assume)\s*:\s*(.*?)\s*", line)
-        kind, rest = found.groups() if found else ("", "")
+        goes_on, found = kind and rest.endswith(","), _COMMENT.fullmatch(line)
+        word, rest = found.groups() if found else ("", "")
+        kind = word.lower() if word else kind if found and goes_on else ""
         if kind == "assume":
-            assume += re.split(r"[,\s]+", rest)
-        elif kind and (not rest or _DECLARED.sub("", rest)):
-            _refuse(row, line, "write '# shapes: x = (N, D), W1 = (D, H)'")
-        for name, *sizes in _DECLARED.findall(rest) if kind == "shapes" else ():
-            if name in shapes:
-                _refuse(row, line, f"the shape of {name} was declared before; leave one of the two")
-            shapes[name] = tuple(int(size) if size.isdecimal() else size for size in sizes)
-    return trace(text, assume=tuple(assume), **shapes)
+            assume += _ASSUMED.findall(rest) or [rest]
+        elif kind:
+            try:
+                _declare(rest, inputs)
+            except InvalidInputError as error:
+                message = f"line {row}: {error}\n    {line}\n    {'^' * len(line)}"
+                raise type(error)(message) from error
+    return _read(text, assume, inputs)
 
 
-def _refuse(row: int, line: str, rule: str) -> NoReturn:
-    message = f"line {row}: {rule}\n    {line}\n    {'^' * len(line)}"
-    raise ProgramError(message)
+def _declare(text: str, inputs: dict[str, Shape]) -> None:
+    """Add the inputs of a declaration."""
+    if not text or _DECLARED.sub("", text):
+        message = "write '# shapes: x = (N, D), W1 = (D, H)'"
+        raise ProgramError(message)
+    for written, *sizes in _DECLARED.findall(text):
+        name, shape = _input(written, tuple(int(size) if size.isdecimal() else size for size in sizes))
+        if name in inputs:
+            message = f"the shape of {name} was declared before; leave one of the two"
+            raise ProgramError(message)
+        inputs[name] = shape

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from mlpreport.derivation.backward import name_of
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.indices import Partial, Phi, entry, outer_sum, phi_formula
-from mlpreport.derivation.program import ONE, Program, Shape, Term
+from mlpreport.derivation.program import ONE, Program, Shape, Term, name_of
 
 Array = Any
 """A NumPy array of floats, complex numbers, expressions or field elements, or a scalar of one of these."""

@@ -112,7 +112,7 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
         If `wrt` is unknown, or the claim is outside the language or uses the cotangent that it is to give.
     """
     derivation = _derived(program)
-    derivation.program.variable(wrt)
+    wrt = derivation.program.variable(wrt).name
     # One line, as a reader may break a long one; the language has no text in which # would not begin a comment.
     claim = " ".join(re.sub("#.*", "", checked_text("claim", claim, example="x.T @ dz1")).split())
     names, key = code_names(derivation.backward), cotangent(derivation.program.loss, wrt)

@@ -7,7 +7,8 @@ from operator import add
 
 import sympy as sp
 
-from mlpreport.derivation.backward import INSERT, Derivation, Step, chain_rule, derivation_of, vjp
+from mlpreport.checks import listed
+from mlpreport.derivation.backward import INSERT, Derivation, Step, chain_rule, derivation_of, in_words, vjp
 from mlpreport.derivation.indices import Line, Partial, beside, fresh, line
 from mlpreport.derivation.matrices import recognise, whole
 from mlpreport.derivation.program import ALL, Program, build, needed, variables
@@ -37,7 +38,7 @@ def _tangent(program: Program, name: str) -> Step:
     weights = [beside(target, direction(str(target.base))) for target in targets]
     edges = [(value, target, weight, weight) for target, weight in zip(targets, weights, strict=True)]
     lines, partials, formula = chain_rule(program, edges, backwards=False)
-    chain = line(lhs, partials, "chain rule", name, f"is computed from {', '.join(operands)}")
+    chain = line(lhs, partials, "chain rule", name, f"is computed from {in_words(operands) or 'numbers'}")
     term = recognise(formula, lhs)
     lines = [chain, *lines, line(lhs, formula, "substitution", INSERT), line(whole(lhs), term, "matrix form")]
     return Step(name, shape, tuple(lines), term)
@@ -46,22 +47,23 @@ def _tangent(program: Program, name: str) -> Step:
 def hvp(program: Program, wrt: str | tuple[str, ...]) -> Derivation:
     """Derive the Hessian-vector product by deriving the backward program once more.
 
-    The scalar that is differentiated the second time is the sum of all gradients times their directions.
+    The scalar that is differentiated the second time is the sum of all gradients times their directions. The program's
+    assumptions are not used: they hold at a point, but not along the directions, and so cannot be differentiated.
     """
-    names = tuple(dict.fromkeys(wrt if isinstance(wrt, tuple | list) else (wrt,)))
-    computed = [name for name in names if program.variable(name).name not in program.inputs]
-    if computed or not names:
-        problem = f"{computed[0]!r} is computed, not an input" if computed else "no variable is named"
-        message = f"{problem}; the Hessian is taken for inputs ({', '.join(program.inputs)})"
+    rule = "the Hessian is taken for inputs"
+    names = list(dict.fromkeys(program.input(name, rule).name for name in listed(wrt)))
+    if not names:
+        message = f"no variable is named; {rule} ({', '.join(program.inputs)})"
         raise ProgramError(message)
-    first, shapes = vjp(program), {direction(name): program.shapes[name] for name in names}
+    free = replace(program, assumptions=())
+    first, shapes = vjp(free), {direction(name): program.shapes[name] for name in names}
     directions = [build("var", name, *shape) for name, shape in shapes.items()]
     gradients = [first.backward.variable(first.results[name]) for name in names]
     slopes = [build("sum", g * v, ALL) for g, v in zip(gradients, directions, strict=True)]
     slope = direction(program.loss)
     definitions = simple({**first.backward.definitions, slope: reduce(add, slopes)}, program.shapes)
     wanted = needed(definitions, [program.loss, slope])
-    second = vjp(replace(program, inputs={**program.inputs, **shapes}, definitions=wanted))
+    second = vjp(replace(free, inputs={**program.inputs, **shapes}, definitions=wanted))
     words = {f"the loss {slope}": f"the directional derivative of the loss {program.loss}"}
     words |= {slope: f"the directional derivative of {program.loss}"}
     words |= {direction(name): f"the direction of {name}" for name in names}
@@ -81,7 +83,7 @@ def _said(step: Step, words: Mapping[str, str]) -> Step:
 
 def jacobian(program: Program, u: str, v: str) -> Line:
     """Derive ∂u/∂v as an index formula, summed over every path from v to u."""
-    program.variable(u), program.variable(v)
+    u, v = program.variable(u).name, program.variable(v).name
     names = list(program.shapes)
     target = fresh(v, program.shapes[v], "pq")
     known: dict[str, tuple[sp.Indexed, sp.Expr]] = {}

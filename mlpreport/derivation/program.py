@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
+from unicodedata import normalize
 
 import sympy as sp
 from sympy.core.symbol import Str
@@ -186,7 +187,15 @@ class Program:
 
     def variable(self, name: str) -> Term:
         """Return the variable `name` as a term; an unknown name is an error that suggests the nearest."""
-        return build("var", name, *looked_up("the program has no variable", name, self.shapes))
+        return build("var", spelled(name), *looked_up("the program has no variable", name, self.shapes))
+
+    def input(self, name: str, rule: str) -> Term:
+        """Return an input as a term; a computed variable is an error by the rule, which is about inputs."""
+        found = self.variable(name)
+        if found.name not in self.inputs:
+            message = f"{name!r} is computed, not an input; {rule} ({', '.join(self.inputs)})"
+            raise ProgramError(message)
+        return found
 
     def vjp(self) -> "Derivation":
         """Derive the cotangent of every variable, from the loss back to the inputs."""
@@ -215,11 +224,21 @@ class Program:
 
 def looked_up(problem: str, name: str, known: Mapping[str, Value]) -> Value:
     """Look up a name; an unknown one is an error that suggests the nearest."""
-    if not isinstance(name, str) or name not in known:
+    if spelled(name) not in known:
         hint = nearest(name, known) or "use one of these"
         message = f"{problem} {name!r} (it has {', '.join(known)}); {hint}"
         raise ProgramError(message)
-    return known[name]
+    return known[spelled(name)]
+
+
+def spelled(name: object) -> str:
+    """Write a name as Python reads it in a source."""
+    return normalize("NFKC", str(name))
+
+
+def name_of(assumption: str) -> str:
+    """Variable that an assumption is about."""
+    return assumption.partition(":")[2]
 
 
 def needed(definitions: Mapping[str, Term], outputs: list[str]) -> dict[str, Term]:

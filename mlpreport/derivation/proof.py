@@ -209,7 +209,7 @@ class Proof:
         return "\n".join(["proved" if self else "not proved", *rows])
 
 
-def prove(derivation: Derivation, **sizes: int) -> Proof:
+def prove(derivation: Derivation, /, **sizes: int) -> Proof:
     """Check a derivation from `vjp` or `hvp` in four independent layers.
 
     Parameters

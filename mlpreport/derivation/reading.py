@@ -20,6 +20,9 @@ _LIBRARIES = {"np", "numpy", "torch", "jnp", "F", "nn.functional", "torch.nn.fun
 _MAXIMA = "maxima and minima are elementwise only, such as relu; or use register_elementwise"
 _INSTEAD = dict.fromkeys(("max", "min", "maximum", "minimum"), _MAXIMA)
 _INSTEAD |= dict.fromkeys(("dot", "matmul", "mm"), "write a @ b")
+_INSTEAD |= dict.fromkeys(("abs", "absolute"), "write relu(a) + relu(-a), or use register_elementwise")
+_INSTEAD |= dict.fromkeys(("len", "size", "shape"), "write the size itself, such as N")
+_INSTEAD |= {"sqrt": "write a**0.5", "square": "write a**2", "power": "write a**2", "transpose": "write a.T"}
 """What to write for functions that are outside the language."""
 _DEEPEST = 150
 _LARGEST = 709.78
@@ -116,8 +119,10 @@ class Reader:
                 return term if term.op == "num" else term.T
             case ast.Call():
                 return self._call(node)
-        kind = self._text(node) if isinstance(node, ast.BinOp | ast.Constant) else type(node).__name__
-        return self.fail(node, f"{kind} is outside the language (@ + - * / ** .T, numbers, function calls)")
+        shown = isinstance(node, ast.BinOp | ast.Constant | ast.Attribute)
+        kind = self._text(node) if shown else type(node).__name__
+        rule = _INSTEAD.get(getattr(node, "attr", ""), "@ + - * / ** .T, numbers, function calls")
+        return self.fail(node, f"{kind} is outside the language ({rule})")
 
     def _text(self, node: ast.expr) -> str:
         """Show an expression as it was written."""
@@ -166,7 +171,7 @@ class Reader:
         owner = getattr(function, "value", None)
         if owner and ast.unparse(owner) not in _LIBRARIES - self.scope.keys():
             arguments.insert(0, owner)
-        name = getattr(function, "attr", None) or str(getattr(function, "id", ""))
+        name = str(getattr(function, "attr", getattr(function, "id", self._text(function))))
         known = sorted({*_REDUCTIONS, "exp", "log", "ones", *elementwise_names()})
         name, order = name.rstrip(_PRIME), name.count(_PRIME)
         if name not in (elementwise_names() if order else known):
@@ -176,12 +181,12 @@ class Reader:
         if name == "ones":
             return self._ones(node, arguments)
         axis = self._axis(node, name, arguments)
-        if len(arguments) != 1:
+        operands = [*map(self._expression, arguments)]
+        if len(operands) != 1:
             self.fail(node, f"{name} takes one array")
-        operand = self._expression(arguments[0])
         if name in elementwise_names():
-            return self._operation(node, "call", name, order, operand)
-        return self._operation(node, name, operand, *[axis] * (name in _REDUCTIONS))
+            return self._operation(node, "call", name, order, *operands)
+        return self._operation(node, name, *operands, *[axis] * (name in _REDUCTIONS))
 
     def _ones(self, node: ast.Call, arguments: list[ast.expr]) -> Term:
         """Read ones((N, D)); its sizes are those of variables."""

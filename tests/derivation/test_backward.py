@@ -243,3 +243,12 @@ def test_derivatives_of_registered_functions_are_looked_up():
 def test_a_cotangent_is_fused_with_the_known_one_where_that_is_shorter(source, name, fused):
     step = trace(source, z=("N", "C"), y=("N", "C"), w=("C", 1), b=(1, "C"), s=(1, 1)).vjp()[name]
     assert ("fusion" in [line.rule for line in step.lines]) is fused
+
+
+def test_users_are_listed_as_in_a_sentence():
+    program = trace("a = x*2\nb = x**2\nc = exp(x)\nl = sum(x + a*b*c)", x=("N", "D"))
+    reasons = [line.because for line in program.vjp()["x"].lines]
+    assert "x enters l directly and through a, b and c" in reasons
+    tangents = {name: step.lines[0].because for name, step in program.jvp().items()}
+    assert tangents["l"] == "l is computed from x, a, b and c"
+    assert trace("l = 3", x=("N", "D")).jvp()["l"].lines[0].because == "l is computed from numbers"

@@ -8,7 +8,7 @@ import sympy as sp
 import torch
 from derivation.oracle import autograd, draw, error, interpreted
 
-from mlpreport.derivation import explain, register_elementwise, trace, value_and_grad
+from mlpreport.derivation import explain, prove, read_program, register_elementwise, trace, value_and_grad
 from mlpreport.errors import InvalidInputError
 
 SIZES = {"N": 4, "D": 3}
@@ -109,3 +109,22 @@ def test_a_function_called_like_a_part_of_compiled_loops_is_refused_there(name):
     derivation = trace(f"l = sum({name}(x))", x=("N", "D")).vjp()
     with pytest.raises(InvalidInputError, match=f"function '{name}' is a name in compiled loops"):
         value_and_grad(derivation, "numba")
+
+
+def test_inputs_and_sizes_may_be_called_like_parameters_of_the_interface():
+    program = read_program(
+        "# shapes: self = (N, derivation), assume = (derivation, 1)\nl = sum(self @ assume)"
+    )
+    value, grads = value_and_grad(program.vjp())(self=[[1.0, 2.0]], assume=[[3.0], [4.0]])
+    assert (value, grads["assume"].tolist()) == (11, [[1], [2]])
+    assert prove(program.vjp(), derivation=3)
+
+
+def test_names_are_asked_for_as_python_reads_them():
+    program = trace("loss = sum(ℓ**2)", assume="rows_sum_to_one:ℓ", ℓ=("N", "D"))
+    derivation = program.vjp()
+    assert derivation["ℓ"] is derivation["l"]
+    assert explain(derivation, "ℓ", "2 * l").agrees
+    assert str(program.jacobian("ℓ", "ℓ").rhs) == str(program.jacobian("l", "l").rhs) != "0"
+    assert [*program.hvp("ℓ").results] == ["l"]
+    assert program.assumptions == ("rows_sum_to_one:l",)

@@ -17,7 +17,7 @@ from derivation.programs import (
     traced,
 )
 
-from mlpreport.derivation import trace, value_and_grad
+from mlpreport.derivation import prove, trace, value_and_grad
 from mlpreport.derivation.indices import Line
 from mlpreport.derivation.latex import written
 from mlpreport.errors import ProgramError
@@ -106,6 +106,31 @@ def test_reverse_and_forward_mode_are_adjoint():
 def test_a_second_derivation_keeps_the_program_that_it_is_of():
     assert derived_twice("network").of is traced("network")
     assert (derived("network").of, derived_forward("network").of) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["p = softmax(z)\nl = -sum(y*log(p))/N", "l = sum(y*log(sum(exp(z), axis=1))) - sum(y*z)"],
+)
+def test_an_assumption_is_not_differentiated(source):
+    shapes = {"z": ("N", "C"), "y": ("N", "C")}
+    derivation = trace(source, assume="rows_sum_to_one:y", **shapes).hvp(("z", "y"))
+    rng = np.random.default_rng(0)
+    z, vz, vy = rng.normal(size=(3, 3, 4))
+    arrays = {"z": z, "y": rng.dirichlet(np.ones(4), size=3)}
+    _, found = value_and_grad(derivation)(**arrays, vz=vz, vy=vy)
+    scope = dict(FUNCTIONS) | {"N": 3}
+
+    def loss(z, y):
+        variables = {"z": z, "y": y}
+        exec(source, scope, variables)
+        return variables["l"].sum()
+
+    given = tuple(map(torch.tensor, arrays.values()))
+    _, expected = torch.autograd.functional.hvp(loss, given, (torch.tensor(vz), torch.tensor(vy)))
+    for name, right in zip("zy", expected, strict=True):
+        np.testing.assert_allclose(found[name], right.numpy(), rtol=1e-12, atol=1e-13)
+    assert prove(derivation, N=2, C=2)
 
 
 def test_the_hessian_of_a_linear_loss_is_zero():

@@ -22,6 +22,7 @@ VARIABLES = "x, W1, b1, W2, b2, y, z1, z2, z3, z4, yhat, l"
 STEPS = "l, y, yhat, b2, z4, W2, z3, z2, b1, z1, W1, x"
 RESERVED = "exp, len, log, logsumexp, math, max, mean, min, np, ones, range, scipy, softmax, sum, torch, value_and_grad"
 PRODUCT = "@ needs as many columns on the left as rows on the right"
+NAME = "input 'lambda': a variable has the name of a Python variable, such as x or W1"
 DECLARATION = "line 2: write '# shapes: x = (N, D), W1 = (D, H)'"
 NO_W1 = f"the program has no variable 'w1' (it has {VARIABLES}); did you mean 'W1'?"
 SUMS = "sum, mean and softmax take axis=None, 0 or 1; sum and mean keep the axis"
@@ -87,6 +88,17 @@ def network():
             "sum(x, axis=2)",
         ),
         ("l = exp(x, x)", "exp takes one array", "exp(x, x)"),
+        ("l = exp()", "exp takes one array", "exp()"),
+        ("l = os.exp(sum(x))", "unknown name 'os'; declare its shape", "os"),
+        (
+            "l = (lambda: 1)()",
+            f"unknown function 'lambda: 1'; known: {FUNCTIONS}; or use register_elementwise",
+            "lambda: 1",
+        ),
+        ("l = np.sqrt(x)", "unknown function 'sqrt'; write a**0.5", "np.sqrt"),
+        ("l = x.transpose()", "unknown function 'transpose'; write a.T", "x.transpose"),
+        ("l = len(x)", "unknown function 'len'; write the size itself, such as N", "len"),
+        ("l = x.size", "x.size is outside the language (write the size itself, such as N)", "x.size"),
         (
             "l = sum(x ** W)",
             "an exponent is a number, whole or a fraction; write exp(b * log(a)) for other powers",
@@ -169,6 +181,22 @@ def test_a_bad_shape_names_its_variable(shape, text):
             lambda: trace("l = sum(x)", assume="rows:x", x=("N", "D")),
             "assumption 'rows:x' is unknown; write 'rows_sum_to_one:x'",
         ),
+        (
+            lambda: trace("l = sum(assume**2)", assume=("N", 1)),
+            "assumption 'N' is unknown; write 'rows_sum_to_one:y'",
+        ),
+        (
+            lambda: trace("p = softmax(z)\nl = sum(p)", assume="rows_sum_to_one:p", z=("N", "C")),
+            "'p' is computed, not an input; assumptions are about inputs (z)",
+        ),
+        (
+            lambda: read_program("# shapes: x = (N, 1)\n# assume:\nl = sum(x)"),
+            "assumption '' is unknown; write 'rows_sum_to_one:x'",
+        ),
+        (
+            lambda: read_program("# shapes: lambda = (N, 1)\nl = sum(x)"),
+            f"line 1: {NAME}\n    # shapes: lambda = (N, 1)\n    {'^' * 25}",
+        ),
         *(
             (
                 lambda assume=assume: trace("l = sum(x)", assume=assume, x=("N", "D")),
@@ -196,6 +224,10 @@ def test_a_bad_declaration_is_said(request_, message):
     ("request_", "message"),
     [
         (lambda d: d.program.variable("w1"), NO_W1),
+        (
+            lambda d: d[["W1"]],
+            f"the derivation has no step for ['W1'] (it has {STEPS}); use one of these",
+        ),
         (lambda d: d["w1"], f"the derivation has no step for 'w1' (it has {STEPS}); did you mean 'W1'?"),
         (lambda d: d.program.hvp(("W1", "z1")), f"'z1' is computed, not an input; {INPUTS}"),
         (lambda d: d.program.hvp(()), f"no variable is named; {INPUTS}"),
@@ -401,6 +433,22 @@ def test_a_declaration_is_read_whole_or_refused(line):
     with pytest.raises(ProgramError) as caught:
         read_program(f"{line}\nl = sum(x)")
     assert str(caught.value) == f"{DECLARATION.replace('2', '1', 1)}\n    {line}\n    {'^' * len(line)}"
+
+
+def test_a_declaration_may_be_written_as_people_write():
+    program = read_program(
+        "# Shapes: x = (N, D),  # the data\n#   W = [D, H],\n"
+        "# assume: rows_sum_to_one: x,\n#  rows_sum_to_one:W  # both\n# W = none\nl = sum(x @ W)"
+    )
+    assert {name: tuple(map(str, shape)) for name, shape in program.inputs.items()} == {
+        "x": ("N", "D"),
+        "W": ("D", "H"),
+    }
+    assert program.assumptions == ("rows_sum_to_one:x", "rows_sum_to_one:W")
+    given = {"rows_sum_to_one: W", "rows_sum_to_one:x"}
+    assert trace("l = sum(x @ W)", assume=given, x=("N", "D"), W=("D", "H")).assumptions == tuple(
+        sorted(program.assumptions)
+    )
 
 
 def test_a_shape_declared_twice_is_refused():
