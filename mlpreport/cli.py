@@ -80,18 +80,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_derive(commands: Any) -> None:
     derive = _add_program_command(commands, "derive", "print all steps of the derivation of a program")
-    derive.add_argument(
-        "--wrt", nargs="+", action="extend", metavar="NAME", help="only these variables (default: all)"
-    )
+    derive.add_argument("--wrt", nargs="+", action="extend", metavar="NAME", help="variables (default: all)")
     derive.add_argument(
         "--format",
         choices=("text", "markdown", "latex", "python"),
         default="text",
         help="text, Markdown or LaTeX with formulas, or the gradient as Python code (default: text)",
     )
-    derive.add_argument(
-        "--backend", choices=("numpy", "torch"), help="library of the Python code (default: numpy)"
-    )
+    derive.add_argument("--backend", choices=("numpy", "torch"), help="library of the code (default: numpy)")
     derive.set_defaults(command=_derive)
 
 
@@ -107,7 +103,7 @@ def _add_explain(commands: Any) -> None:
         help='what you say its gradient is, with dz for the gradient with respect to z: "x.T @ dz"; '
         "the exit status is 0 if it is right and 1 if it is wrong",
     )
-    explain.set_defaults(command=_explain)
+    explain.set_defaults(command=_explain, print_help=explain.print_help)
 
 
 def _add_atlas(commands: Any) -> None:
@@ -226,6 +222,9 @@ def _shown(derivation: "Derivation", names: Sequence[str], form: str, backend: s
 def _explain(options: argparse.Namespace) -> int:
     from mlpreport.derivation import explain  # noqa: PLC0415
 
+    if options.claim == ["--help"]:  # which argparse takes for a claim
+        options.print_help()
+        return 0
     claim = " ".join(options.claim).removeprefix("-- ")
     if not claim.strip():
         message = f"say what the gradient of {options.name} is, such as: mlpreport explain {options.file} W 'x.T @ dz'"

@@ -389,6 +389,11 @@ def test_the_help_of_a_program_command_shows_what_a_program_file_looks_like(comm
     assert main(["explain", str(file), "W", "x.T @ dz"]) == 0
 
 
+def test_help_is_shown_where_a_claim_is_expected(capsys):
+    assert main(["explain", "program.txt", "W", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("usage: mlpreport explain ")
+
+
 def test_a_terminal_without_greek_letters_gets_their_numbers():
     arguments = [sys.executable, "-c", "from mlpreport.cli import main; main(['derive', '-'])"]
     done = subprocess.run(

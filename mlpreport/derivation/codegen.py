@@ -1,21 +1,24 @@
 """A derivation as code: one readable function for all sizes, each intermediate computed once, numerically stable."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import sympy as sp
 
+from mlpreport.checks import listed, nearest
 from mlpreport.derivation.backward import Derivation
 from mlpreport.derivation.elementwise import MODULES, elementwise
 from mlpreport.derivation.lowering import exponentials, function_text, helpers, is_number, lowered
 from mlpreport.derivation.pointwise import compiled_loops
 from mlpreport.derivation.printing import code_names, show
-from mlpreport.derivation.program import Shape, Term, nodes, show_shape, variables
+from mlpreport.derivation.program import Shape, Term, needed, nodes, show_shape, variables
+from mlpreport.derivation.sizes import check_values, numbers
 from mlpreport.errors import InvalidInputError, ShapeError
 
 _LIBRARIES = {"numpy": "np", "torch": "torch", "numba": "numba"}
@@ -28,6 +31,7 @@ class ValueAndGrad:
 
     source: str
     inputs: Mapping[str, Shape]
+    numbers: Sequence[sp.Expr]
     compiled: Callable[..., tuple[Any, dict[str, Any]]]
     as_array: Callable[[Any], Any]
     fitting: set[tuple[Any, ...]] = field(default_factory=set, repr=False)
@@ -38,26 +42,34 @@ class ValueAndGrad:
         Raises
         ------
         InvalidInputError, ShapeError
-            If an input is missing, unknown or no array of numbers, or its shape does not fit.
+            If an input is missing, unknown or no array of numbers, its shape does not fit, or a number made of sizes
+            has no value.
         """
         if arrays.keys() != self.inputs.keys():
-            missing, extra = self.inputs.keys() - arrays.keys(), arrays.keys() - self.inputs.keys()
-            known = ", ".join(self.inputs)
-            message = f"inputs are {known}; missing: {sorted(missing)}, unknown: {sorted(extra)}"
-            raise InvalidInputError(message)
-        try:
-            values = [self.as_array(arrays[name]) for name in self.inputs]
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            message = f"an input is no array of real numbers ({error})"
-            raise InvalidInputError(message) from error
+            _refuse_names(self.inputs.keys(), arrays.keys())
+        values = []
+        for name in self.inputs:
+            try:
+                values.append(self.as_array(arrays[name]))
+            except (KeyError, TypeError, ValueError, RuntimeError) as error:
+                message = f"{name} is no array of real numbers ({error})"
+                raise InvalidInputError(message) from error
         shapes = tuple([array.shape for array in values])
         if shapes not in self.fitting:
             sizes: dict[sp.Expr, int] = {}
             for (name, declared), found in zip(self.inputs.items(), shapes, strict=True):
                 _check_shape(name, declared, found, sizes)
+            check_values(self.numbers, sizes)
             self.fitting.add(shapes)
         value, derivatives = self.compiled(*values)
         return float(value), derivatives
+
+
+def _refuse_names(known: AbstractSet[str], given: AbstractSet[str]) -> NoReturn:
+    missing, extra = sorted(known - given), sorted(given - known)
+    hint = " ".join(filter(None, {nearest(name, missing): None for name in extra}))
+    message = f"inputs are {', '.join(known)}; missing: {missing}, unknown: {extra}{'; ' * bool(hint)}{hint}"
+    raise InvalidInputError(message)
 
 
 def _check_shape(name: str, shape: Shape, found: tuple[int, ...], sizes: dict[sp.Expr, int]) -> None:
@@ -68,6 +80,11 @@ def _check_shape(name: str, shape: Shape, found: tuple[int, ...], sizes: dict[sp
         message = f"{name} has shape {tuple(found)}, but arrays have two axes: {show_shape(shape)}; {remedy}"
         raise ShapeError(message)
     for size, actual in zip(shape, found, strict=True):
+        if not actual:
+            message = (
+                f"{name} has shape {tuple(found)}, declared {show_shape(shape)}: {size} is 0; give at least 1"
+            )
+            raise ShapeError(message)
         expected = sizes.setdefault(size, actual) if size.is_Symbol else int(size)
         if actual != expected:
             wrong = f"{size} is {expected}, not {actual}"
@@ -99,21 +116,22 @@ def value_and_grad(
     InvalidInputError
         If the backend or a name in `wrt` is unknown, or a function was redefined after the derivation was made.
     """
-    if backend not in _LIBRARIES:
+    if backend not in [*_LIBRARIES]:
         message = f"backend {backend!r} is unknown; use {' or '.join(map(repr, _LIBRARIES))}"
         raise InvalidInputError(message)
     check_current(derivation)
     program, results = derivation.backward, derivation.results
-    wanted = (wrt,) if isinstance(wrt, str) else tuple(results if wrt is None else wrt)
+    wanted = listed(results if wrt is None else wrt)
     for name in wanted:
-        if name not in results:
+        if name not in [*results]:
             message = f"{name!r} has no derivative here (there are {', '.join(results)})"
             raise InvalidInputError(message)
     derivation = replace(derivation, results={name: key for name, key in results.items() if name in wanted})
     source, function = (compiled_loops if backend == "numba" else partial(_executed, backend))(derivation)
     names = code_names(program)
     inputs = {names[name]: shape for name, shape in program.inputs.items()}
-    return ValueAndGrad(source, inputs, function, _converter(backend))
+    used = needed(program.definitions, [derivation.value, *derivation.results.values()]).values()
+    return ValueAndGrad(source, inputs, numbers(used), function, _converter(backend))
 
 
 def _executed(backend: str, derivation: Derivation) -> tuple[str, Callable[..., Any]]:

@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import count, starmap
 from keyword import iskeyword
 
@@ -10,9 +11,10 @@ import sympy as sp
 from sympy.printing.latex import LatexPrinter
 
 from mlpreport.derivation.backward import Derivation, cotangent
+from mlpreport.derivation.forward import direction
 from mlpreport.derivation.indices import Line
 from mlpreport.derivation.printing import Dialect, Row, code_dialect, code_names, formula_text
-from mlpreport.derivation.program import show_shape
+from mlpreport.derivation.program import Term, show_shape, variables
 from mlpreport.derivation.stable import is_decimal
 from mlpreport.errors import InvalidInputError
 
@@ -45,6 +47,7 @@ _GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
     "omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
 )
+_SPELLED = dict(zip("αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ", _GREEK.split(), strict=True))
 _ACCENTS = ("hat", "bar", "tilde", "dot")
 _FUNCTIONS = {"sigmoid": r"\sigma", "tanh": r"\tanh", "exp": r"\exp", "log": r"\log", "sum": r"\sum"}
 _LETTERS = "mnrstuvwabcdefghijkpq"
@@ -55,20 +58,25 @@ _LONG = 2
 """Lines from which on a fold is worth it."""
 
 
-def latex_name(name: str, at: Sequence[str] = ()) -> str:
-    """Typeset a variable: W1 and W_new with their indices, y_hat with a hat, ∂l/∂W1 as a fraction; `at` are places."""
+def latex_name(name: str, at: Sequence[str] = (), alike: Container[str] = ()) -> str:
+    """Typeset a variable: W1 and W_new with their indices, y_hat with a hat, ∂l/∂W1 as a fraction; `at` are places.
+
+    A variable that is `alike` another is written as in the program.
+    """
     if name.startswith("∂"):
         top, _, bottom = name[1:].partition("/∂")
-        below = latex_name(bottom, at)
+        below = latex_name(bottom, at, alike)
         below = rf"\left({below}\right)" if bottom.startswith("∂") else below
-        return rf"\frac{{\partial {latex_name(top)}}}{{\partial {below}}}"
+        return rf"\frac{{\partial {latex_name(top, alike=alike)}}}{{\partial {below}}}"
     if at:
-        whole, places = latex_name(name), "".join(at)
+        whole, places = latex_name(name, alike=alike), "".join(at)
         return rf"({whole})_{{{places}}}" if "_" in whole else rf"{whole}_{{{places}}}"
     if name.startswith("dot("):
-        inner = latex_name(name[4:-1])
+        inner = latex_name(name[4:-1], alike=alike)
         head, mark, tail = inner.partition("_{") if not inner.startswith("\\frac") else (inner, "", "")
         return rf"\dot{{{head}}}{mark}{tail}"
+    if name in alike:
+        return rf"\mathrm{{{_escaped(name)}}}"
     # No variable can be called lambda, so lambda_ means that.
     return _plain(name.removesuffix("_") if iskeyword(name[:-1]) else name)
 
@@ -97,6 +105,7 @@ def _stem(stem: str) -> str:
 
 def _letter(word: str) -> str:
     """Typeset a letter, which may be Greek and spelled out, or a number; empty for other words."""
+    word = _SPELLED.get(word, word)
     return rf"\{word}" if word in _GREEK.split() else word if len(word) == 1 or word.isdigit() else ""
 
 
@@ -122,13 +131,24 @@ def _number(value: sp.Expr) -> str:
     return str(printer.doprint(value))
 
 
-_LATEX = Dialect(latex_name, _number, _function, r"\left({}\right)", _ROWS)
+def _dialect(names: Iterable[str]) -> Dialect:
+    """Make the dialect in which those of the names that would look alike are written out."""
+    words = {word for name in names for form in (r"\w+", r"dot\(\w+\)") for word in re.findall(form, name)}
+    looks = Counter(map(latex_name, words))
+    alike = {word for word in words if looks[latex_name(word)] > 1}
+    return Dialect(partial(latex_name, alike=alike), _number, _function, r"\left({}\right)", _ROWS)
+
+
+def _names(sides: Iterable[sp.Basic]) -> set[str]:
+    """Names of the variables in matrix expressions and index formulas."""
+    entries = {str(e.base) for side in sides for e in side.atoms(sp.Indexed)}
+    return entries.union(*(variables(side) for side in sides if isinstance(side, Term)))
 
 
 def latex(*sides: sp.Basic) -> str:
     """Typeset a matrix expression or an index formula, or two joined by an aligned equals sign."""
-    letters = _assigned(_indices(sides), set(), {})
-    return " &= ".join(formula_text(side, _LATEX, letters).text for side in sides)
+    letters, d = _assigned(_indices(sides), set(), {}), _dialect(_names(sides))
+    return " &= ".join(formula_text(side, d, letters).text for side in sides)
 
 
 def _indices(sides: Iterable[sp.Basic]) -> set[sp.Dummy]:
@@ -160,8 +180,9 @@ def _assigned(
     return letters
 
 
-def _aligned(lines: Sequence[Line], taken: set[str]) -> list[str]:
-    printed = _printed(lines, _LATEX, taken)
+def _aligned(lines: Sequence[Line], taken: set[str], names: Iterable[str]) -> list[str]:
+    own = _names([side for line in lines for side in (line.lhs, line.rhs)])
+    printed = _printed(lines, _dialect({*own, *names}), taken)
     return [rf"{left} &= {right} && \text{{[{_escaped(reason)}]}}" for left, right, reason in printed]
 
 
@@ -169,10 +190,13 @@ def _block(rows: Sequence[str]) -> str:
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
 
-def markdown(lines: Sequence[Line]) -> str:
-    """Typeset lines as Markdown, all but the first, the last and those of the chain or power rule in a fold."""
+def markdown(lines: Sequence[Line], names: Iterable[str] = ()) -> str:
+    """Typeset lines as Markdown, all but the first, the last and those of the chain or power rule in a fold.
+
+    `names` are those of further variables, from which the ones in the lines must look different.
+    """
     symbols = set().union(*(side.free_symbols for line in lines for side in (line.lhs, line.rhs)))
-    rows = _aligned(lines, {str(s) for s in symbols if not isinstance(s, sp.Dummy | sp.Indexed)})
+    rows = _aligned(lines, {str(s) for s in symbols if not isinstance(s, sp.Dummy | sp.Indexed)}, names)
     opened = {n for n in range(len(lines)) if n in {0, len(lines) - 1} or _telling(lines, n)}
     shown, hidden = ([row for n, row in enumerate(rows) if (n in opened) is part] for part in (True, False))
     if len(hidden) < _LONG:
@@ -198,17 +222,18 @@ def written(derivation: Derivation, name: str, form: str) -> str:
     ProgramError, InvalidInputError
         If the variable or the form is unknown.
     """
-    step, names = derivation[name], code_names(derivation.backward)
-    key, shape = cotangent(derivation.program.loss, name), show_shape(step.shape)
+    step, names, shapes = derivation[name], code_names(derivation.backward), derivation.backward.shapes
+    key = direction(name) if derivation.tangents else cotangent(derivation.program.loss, name)
     head = re.sub(r"dot\([^()]*\)", lambda found: names[found[0]], key)
-    taken = set(names.values())
+    taken, shape = set(names.values()), show_shape(step.shape)
     if form == "text":
         lines = "\n".join(starmap(_line, _printed(step.lines, code_dialect(names, ""), taken)))
         return f"{head} = {names[key]}, shape {shape}\n{lines}"
     if form == "markdown":
-        return f"## ${latex_name(key)}$, shape {shape}\n\n{markdown(step.lines).rstrip()}"
+        lines = markdown(step.lines, shapes).rstrip()
+        return f"## ${_dialect(shapes).cell(key, ())}$, shape {shape}\n\n{lines}"
     if form == "latex":
-        return f"% {head}, shape {shape}\n\\[\n{_block(_aligned(step.lines, taken))}\n\\]"
+        return f"% {head}, shape {shape}\n\\[\n{_block(_aligned(step.lines, taken, shapes))}\n\\]"
     message = f"form {form!r} is unknown; use 'text', 'markdown' or 'latex'"
     raise InvalidInputError(message)
 

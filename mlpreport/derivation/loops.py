@@ -100,8 +100,7 @@ class Loops:
         """Print an index formula; its entries become elements of arrays, counted from 0."""
         formula = formula.replace(lambda e: isinstance(e, Phi), lambda e: self._call(*e.args))
         formula = formula.xreplace({e: sp.Symbol(self._element(e)) for e in formula.atoms(sp.Indexed)})
-        sizes = {s: sp.Symbol(self.names.get(f"size {s}", str(s))) for s in formula.free_symbols}
-        return code(formula.xreplace(sizes), self.layout.library)
+        return code(formula, self.layout.library, self.names)
 
     def _call(self, name: sp.Symbol, order: sp.Integer, argument: sp.Expr) -> sp.Symbol:
         return sp.Symbol(f"{helper_name(str(name), int(order))}({self.code(argument)})")

@@ -103,8 +103,7 @@ def code_dialect(names: Mapping[str, str], library: str) -> Dialect:
         return names.get(key, key) + (f"[{','.join(at)}]" if at else "")
 
     def number(value: sp.Expr) -> str:
-        renamed = {s: sp.Symbol(names.get(f"size {s}", str(s))) for s in value.free_symbols}
-        return code(value.xreplace(renamed), library and "math")
+        return code(value, library and "math", names)
 
     def function(key: str, order: int) -> str:
         if not library:

@@ -14,6 +14,7 @@ from itertools import chain
 import numpy as np
 import sympy as sp
 
+from mlpreport.checks import POSITIVE, checked_whole
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.codegen import ValueAndGrad, check_current, run, value_and_grad
 from mlpreport.derivation.elementwise import U
@@ -21,7 +22,8 @@ from mlpreport.derivation.evaluation import FLOATS, Array, Arrays, Frame, drawn,
 from mlpreport.derivation.exact import entrywise, symbolic_sizes
 from mlpreport.derivation.forward import direction
 from mlpreport.derivation.indices import Line, Phi, entry, phi_formula
-from mlpreport.derivation.program import Program, Term
+from mlpreport.derivation.program import Program, Term, looked_up
+from mlpreport.derivation.sizes import fitting, numbers
 from mlpreport.errors import InvalidInputError
 
 Sizes = Mapping[sp.Expr, int]
@@ -218,7 +220,8 @@ def prove(derivation: Derivation, /, **sizes: int) -> Proof:
         What to prove; its steps' cotangents, lines and compiled code are all checked. An `hvp` is checked against
         second derivatives of the loss itself.
     **sizes
-        Small values of the symbolic sizes for the layers that need numbers, such as N=2; 2 if not given.
+        Small values of the symbolic sizes for the layers that need numbers, such as N=2. Those not given are 2, or what
+        numbers made of sizes, such as 1/(N - D), need to have a value.
 
     Returns
     -------
@@ -228,18 +231,18 @@ def prove(derivation: Derivation, /, **sizes: int) -> Proof:
     Raises
     ------
     InvalidInputError
-        If a size is unknown or not positive, or the derivation is one of tangents.
+        If a size is unknown or not positive, numbers made of sizes have no value, or the derivation is one of tangents.
     """
     check_current(derivation)
     program = derivation.program
     if derivation.tangents:
         message = "prove takes the derivation of a vjp or hvp; these steps are tangents"
         raise InvalidInputError(message)
-    for name, value in sizes.items():
-        if name not in program.sizes or not isinstance(value, int) or value < 1:
-            known = ", ".join(program.sizes)
-            message = f"{name}={value!r}: give positive whole numbers for sizes of the program ({known})"
-            raise InvalidInputError(message)
-    values = {symbol: sizes.get(name, 2) for name, symbol in program.sizes.items()}
+    given = {
+        looked_up("the program has no size", name, program.sizes): checked_whole(name, value, POSITIVE)
+        for name, value in sizes.items()
+    }
+    made = numbers(derivation.backward.definitions.values())
+    values = fitting(made, dict.fromkeys(program.sizes.values(), 2), given)
     checks = (Check(layer, what, *check(derivation, values)) for layer, (what, check) in _LAYERS.items())
     return Proof(tuple(checks))

@@ -12,6 +12,7 @@ from mlpreport.checks import nearest
 from mlpreport.derivation.elementwise import elementwise_names
 from mlpreport.derivation.indices import Phi, entry
 from mlpreport.derivation.program import ALL, ONE, Term, build, num, show_shape
+from mlpreport.derivation.sizes import LARGEST, is_finite
 from mlpreport.derivation.splitting import simple
 from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
 
@@ -25,8 +26,6 @@ _INSTEAD |= dict.fromkeys(("len", "size", "shape"), "write the size itself, such
 _INSTEAD |= {"sqrt": "write a**0.5", "square": "write a**2", "power": "write a**2", "transpose": "write a.T"}
 """What to write for functions that are outside the language."""
 _DEEPEST = 150
-_LARGEST = 709.78
-"""Logarithm of the largest number in double precision."""
 _AXES = {"None": ALL, "0": sp.S.Zero, "-2": sp.S.Zero, "1": ONE, "-1": ONE}
 _REDUCTIONS = frozenset({"sum", "mean", "softmax"})
 _TORCH = {"dim": "axis", "keepdim": "keepdims"}
@@ -134,13 +133,12 @@ class Reader:
         if isinstance(node.op, ast.Pow) and not (b is not None and b.is_Rational):
             rule = "an exponent is a number, whole or a fraction; write exp(b * log(a)) for other powers"
             self.fail(node.right, rule)
-        huge = isinstance(node.op, ast.Pow) and a and a.is_number and abs(b * sp.log(abs(a)).n()) > _LARGEST
+        huge = isinstance(node.op, ast.Pow) and a and a.is_number and abs(b * sp.log(abs(a)).n()) > LARGEST
         if huge or (b == 0 and isinstance(node.op, ast.Div)):
             self._number(node, sp.oo)
 
     def _number(self, node: ast.expr, value: sp.Expr) -> Term:
-        real = value.is_finite and value.is_real
-        if value.is_number and not (real and abs(value) < sp.exp(_LARGEST)):
+        if value.is_number and not is_finite(value):
             self.fail(node, f"{self._text(node)} is no finite number; numbers are real and below 1.8e308")
         return num(value)
 

@@ -1,9 +1,11 @@
 """Elementwise expressions rewritten so that floating-point numbers neither overflow nor cancel, and their code."""
 
 import re
+from collections.abc import Mapping
 from textwrap import indent
 
 import sympy as sp
+from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.str import StrPrinter
 
 
@@ -18,6 +20,9 @@ class Softplus(sp.Function):  # type: ignore[misc]
 
     nargs = 1
 
+
+EXACT = 3
+"""Powers of sizes up to which compilers' integers of 64 bits hold them; they hold no negative ones at all."""
 
 HIGHEST = 6
 """Powers of one exponential up to which several are written in its sigmoid; polynomials of high degree take long."""
@@ -152,9 +157,13 @@ class _Code(StrPrinter):  # type: ignore[misc]
             return str(self._print(branch))
         # A Python float would make float32 of it.
         form = "torch.full_like(u, {})" if self.library == "torch" else "{}"
-        return form.format(repr(float(branch)))
+        return form.format(
+            float(branch) if branch.is_finite else "math.nan"
+        )  # 1/0, at sizes that are refused
 
     def _print_Pow(self, expr: sp.Pow, rational: bool = True) -> str:  # noqa: ARG002, N802
+        if self.library and expr.base.is_integer and not -1 <= expr.exp <= EXACT:
+            return f"float({self._print(expr.base)})**{self.parenthesize(expr.exp, PRECEDENCE['Pow'])}"
         return str(super()._print_Pow(expr, rational=True))
 
     def _print_Rational(self, expr: sp.Rational) -> str:  # noqa: N802
@@ -176,9 +185,13 @@ def is_decimal(number: sp.Rational) -> bool:
     return re.fullmatch("10{3,}", str(number.q)) is not None
 
 
-def code(expression: sp.Expr, library: str) -> str:
-    """Print an expression for `math`, `lanes`, `np` or `torch`, or in the forward language ("")."""
-    return str(_Code(library).doprint(expression))
+def code(expression: sp.Expr, library: str, names: Mapping[str, str]) -> str:
+    """Print an expression for `math`, `lanes`, `np` or `torch`, or in the forward language (""); sizes have `names`."""
+    symbols = {
+        s: sp.Symbol(names.get(f"size {s}", str(s)), integer=s.is_integer, positive=s.is_positive)
+        for s in expression.free_symbols
+    }
+    return str(_Code(library).doprint(expression.xreplace(symbols)))
 
 
 def python_code(expression: sp.Expr, library: str) -> str:

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -133,6 +134,46 @@ def test_wrong_inputs_get_a_clear_error(arrays, kind, message, backend):
     f = compiled("l = sum(x + b)", backend, x=("N", "D"), b=(1, "D"))
     with pytest.raises(kind, match=message):
         f(**arrays)
+
+
+@pytest.mark.parametrize("backend", [*BACKENDS, "numba"])
+@pytest.mark.parametrize(
+    ("loss", "rows", "problem"),
+    [
+        ("sum((x - mean(x, axis=0))**2)/(N - 1)", 1, "1/(N - 1) is no finite number at N = 1"),
+        (
+            "(sum(x**2)/(N - D))**0.5 + 1/(N - D)**0.5",
+            2,
+            "1/sqrt(-D + N) is no finite number at D = 3, N = 2",
+        ),
+        ("sum(x**2)*log(N - 5)", 5, "2*log(N - 5) is no finite number at N = 5"),
+        ("sum(x)*N**500", 5, "N**500 is no finite number at N = 5"),
+        ("sum(x)/relu(N - 3)", 3, "Piecewise((zoo, N <= 3), (1/(N - 3), True)) is no finite number at N = 3"),
+    ],
+)
+def test_sizes_at_which_a_number_has_no_value_are_refused(backend, loss, rows, problem):
+    f = compiled(f"l = {loss}", backend, x=("N", "D"))
+    with pytest.raises(InvalidInputError) as caught:
+        f(x=np.ones((rows, 3)))
+    assert str(caught.value) == f"{problem}; give other sizes"
+    assert math.isfinite(f(x=np.ones((4 if "500" in loss else 7, 3)))[0])
+
+
+@pytest.mark.parametrize("backend", [*BACKENDS, "numba"])
+@pytest.mark.parametrize("power", [3, -2, 4, -4, 40, -40, 500])
+def test_high_powers_of_sizes_are_not_those_of_whole_numbers_of_64_bits(power, backend):
+    value, grads = compiled(f"l = sum(x)*(N + D)**{power}", backend, x=("N", "D"))(x=[[1.0, 2.0]])
+    expected = float(Fraction(3) ** power)
+    assert value == pytest.approx(3 * expected, rel=1e-13)
+    assert np.asarray(grads["x"]) == pytest.approx(np.full((1, 2), expected), rel=1e-13)
+
+
+@pytest.mark.parametrize("backend", [*BACKENDS, "numba"])
+def test_an_empty_batch_is_refused(backend):
+    f = compiled("l = sum(tanh(x @ w)**2)/N", backend, x=("N", "D"), w=("D", 1))
+    with pytest.raises(ShapeError) as caught:
+        f(x=np.ones((0, 3)), w=np.ones((3, 1)))
+    assert str(caught.value) == "x has shape (0, 3), declared (N, D): N is 0; give at least 1"
 
 
 def test_an_unknown_backend_is_refused():

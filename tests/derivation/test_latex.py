@@ -176,3 +176,23 @@ def test_the_direct_part_of_a_cotangent_is_told_from_all_of_it():
     assert "  dW[p,q] = (∂l/∂W[p,q] directly) + Σ" in text
     assert "  (∂l/∂W[p,q] directly) = 2*W[p,q]" in text.replace(" * ", "*")
     assert prove(derivation)
+
+
+def test_names_that_would_look_alike_are_written_out():
+    step = trace("W_1 = W1*2\nl = sum(W_1*W1)", W1=("N", "D")).vjp()["W1"]
+    last = markdown(step.lines[-1:])
+    assert (
+        r"\frac{\partial l}{\partial \mathrm{W1}} &= 2 \, \frac{\partial l}{\partial \mathrm{W\_1}} + \mathrm{W\_1}"
+        in last
+    )
+    assert r"\mathrm{α}" in written(trace("l = sum(α*alpha)", α=("N", 1), alpha=("N", 1)).vjp(), "α", "latex")
+    assert r"\alpha" in written(trace("l = sum(α*b)", α=("N", 1), b=("N", 1)).vjp(), "b", "latex")
+    tangents = trace("x_dot = x*2\nl = sum(x_dot)", x=("N", "D")).jvp()
+    assert r"\dot{\mathrm{x\_dot}} &= 2 \, \dot{x} &&" in written(tangents, "x_dot", "latex")
+
+
+def test_a_tangent_is_written_under_its_own_name():
+    tangents = trace("z = x@w\nl = sum(z**2)", x=("N", "D"), w=("D", 1)).jvp()
+    assert written(tangents, "z", "text").startswith("vz = vz, shape (N, 1)\n  vz[i] = ")
+    assert written(tangents, "z", "markdown").startswith(r"## $\dot{z}$, shape (N, 1)")
+    assert written(tangents, "z", "latex").startswith("% vz, shape (N, 1)")

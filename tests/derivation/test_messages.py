@@ -260,9 +260,6 @@ def test_what_a_derivation_has_not_is_said(network, request_, message):
     assert str(caught.value) == message
 
 
-SIZES = "give positive whole numbers for sizes of the program (C, D, H, N)"
-
-
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
@@ -287,9 +284,16 @@ SIZES = "give positive whole numbers for sizes of the program (C, D, H, N)"
             )
             for compute in (value_and_grad, prove)
         ),
-        (lambda d: prove(d, Q=2), f"Q=2: {SIZES}"),
-        (lambda d: prove(d, N=0), f"N=0: {SIZES}"),
-        (lambda d: prove(d, N=1.5), f"N=1.5: {SIZES}"),
+        (lambda d: prove(d, Q=2), "the program has no size 'Q' (it has C, D, H, N); use one of these"),
+        *(
+            (lambda d, n=n: prove(d, N=n), f"N = {n}: must be a whole number of at least 1")
+            for n in (0, 1.5, True)
+        ),
+        (lambda d: value_and_grad(d, ["numpy"]), "backend ['numpy'] is unknown; use 'numpy' or 'torch' or 'numba'"),
+        *(
+            (lambda d, n=n: value_and_grad(d, wrt=n), f"{m} has no derivative here (there are x, W1, b1, W2, b2, y)")
+            for n, m in ((3, 3), ([["W1"]], ["W1"]))
+        ),
     ],
 )  # fmt: skip
 def test_a_request_that_cannot_be_met_is_said(network, request_, message):
@@ -345,6 +349,10 @@ def test_an_unknown_function_is_told_from_those_known(name, hint):
             "inputs are x, b; missing: [], unknown: ['c', 'd']",
         ),
         (
+            {"x": np.ones((2, 3)), "B": 1},
+            "inputs are x, b; missing: ['b'], unknown: ['B']; did you mean 'b'?",
+        ),
+        (
             {"x": np.ones((2, 3)), "b": np.ones(3)},
             "b has shape (3,), but arrays have two axes: (1, D); use b.reshape(1, -1)",
         ),
@@ -357,10 +365,10 @@ def test_an_unknown_function_is_told_from_those_known(name, hint):
             "x has shape (1, 2, 3), but arrays have two axes: (N, D); reshape x to two",
         ),
         ({"x": 1.0, "b": [[1.0]]}, "x has shape (), but arrays have two axes: (N, D); write [[x]]"),
-        ({"x": None, "b": [[1.0]]}, "an input is no array of real numbers (NoneType is not real)"),
+        ({"x": None, "b": [[1.0]]}, "x is no array of real numbers (NoneType is not real)"),
         (
             {"x": np.array([[1j]]), "b": [[1.0]]},
-            "an input is no array of real numbers (complex128 is not real)",
+            "x is no array of real numbers (complex128 is not real)",
         ),
         (
             {"x": np.ones((2, 3)), "b": np.ones((1, 4))},
@@ -372,7 +380,7 @@ def test_an_unknown_function_is_told_from_those_known(name, hint):
         ),
         (
             {"x": "text", "b": np.ones((1, 3))},
-            "an input is no array of real numbers (could not convert string to float: 'text')",
+            "x is no array of real numbers (could not convert string to float: 'text')",
         ),
     ],
 )

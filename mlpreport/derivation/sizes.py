@@ -1,0 +1,56 @@
+"""Numbers made of sizes, such as 1/(N - D): whether they have values, and sizes at which they have."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+
+import sympy as sp
+
+from mlpreport.derivation.program import Term, nodes
+from mlpreport.errors import InvalidInputError
+
+Sizes = Mapping[sp.Expr, int]
+
+LARGEST = 709.78
+"""Logarithm of the largest number in double precision."""
+
+TRIED = range(2, 9)
+"""Sizes that are tried where none are given."""
+
+
+def is_finite(number: sp.Expr) -> bool:
+    """Whether a number without sizes is real and in the range of double precision."""
+    return bool(number.is_finite and number.is_real and abs(number) < sp.exp(LARGEST))
+
+
+def numbers(terms: Iterable[Term]) -> list[sp.Expr]:
+    """Numbers made of sizes that terms compute with, a divisor as its reciprocal."""
+    met = {node for term in terms for node in nodes(term)}
+    divisors = {node.operands[1] for node in met if node.op == "/"}
+    found = {node.parts[0] for node in met - divisors if node.op == "num"}
+    found |= {1 / node.parts[0] for node in divisors if node.op == "num"}
+    return sorted((number for number in found if number.free_symbols), key=str)
+
+
+def valueless(made: Iterable[sp.Expr], sizes: Sizes) -> list[sp.Expr]:
+    """List the numbers that are not real, or infinite, at some sizes."""
+    return [number for number in made if not is_finite(number.subs(sizes))]
+
+
+def check_values(made: Iterable[sp.Expr], sizes: Sizes) -> None:
+    """Refuse sizes at which a number made of them has no value."""
+    for number in valueless(made, sizes):
+        at = ", ".join(f"{size} = {sizes[size]}" for size in sorted(number.free_symbols, key=str))
+        message = f"{number} is no finite number at {at}; give other sizes"
+        raise InvalidInputError(message)
+
+
+def fitting(made: Sequence[sp.Expr], default: Sizes, given: Sizes) -> Sizes:
+    """Take given sizes, and for others the default, or the smallest ones tried at which all numbers have values."""
+    missing = sorted({size for number in made for size in number.free_symbols} - given.keys(), key=str)
+    tried = (
+        {**default, **given, **dict(zip(missing, chosen, strict=True))}
+        for chosen in sorted(product(TRIED, repeat=len(missing)), key=sum)
+    )
+    sizes = next((each for each in tried if not valueless(made, each)), {**default, **given})
+    check_values(made, sizes)
+    return sizes
