@@ -3,6 +3,7 @@
 from mlpreport.derivation.backward import Derivation, Step
 from mlpreport.derivation.codegen import ValueAndGrad, value_and_grad
 from mlpreport.derivation.declarations import read_program, trace
+from mlpreport.derivation.edges import Line
 from mlpreport.derivation.elementwise import (
     Elementwise,
     elementwise,
@@ -12,7 +13,6 @@ from mlpreport.derivation.elementwise import (
     scalar_source,
 )
 from mlpreport.derivation.explain import Counterexample, Explanation, explain
-from mlpreport.derivation.indices import Line
 from mlpreport.derivation.program import Program
 from mlpreport.derivation.proof import Check, Proof, prove
 

@@ -4,23 +4,19 @@ For each edge u ← v: the entry formula of u, its derivative by an entry of v, 
 then the chain rule's sum over all users of v, fusion with a known cotangent, and recognition as a matrix expression.
 """
 
-from collections.abc import ItemsView, Iterable, Mapping, Sequence
+from collections.abc import ItemsView, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import sympy as sp
 
+from mlpreport.derivation.edges import INSERT, Edge, Line, chain_rule, line
 from mlpreport.derivation.elementwise import Elementwise, elementwise
 from mlpreport.derivation.indices import (
     Direct,
-    Line,
     Partial,
     beside,
-    collapse,
-    edge,
     entry,
     fresh,
-    line,
-    over,
 )
 from mlpreport.derivation.matrices import COTANGENT, recognise, tidy, whole
 from mlpreport.derivation.program import (
@@ -85,13 +81,6 @@ class Derivation:
     def items(self) -> ItemsView[str, Step]:
         """Pairs of variable and step, from the loss back to the inputs."""
         return self.steps.items()
-
-
-INSERT = "insert and carry out the sums over deltas"
-
-
-Edge = tuple[sp.Indexed, sp.Indexed, sp.Expr, sp.Expr]
-"""An entry of a node, an entry of its operand, the weight of that edge, and what is known of the weight."""
 
 
 def cotangent(loss: str, name: str) -> str:
@@ -183,20 +172,6 @@ def _weighted(program: Program, user: str, target: sp.Indexed, known: Term) -> E
     value = fresh(user, program.shapes[user], "ij")
     weight = sp.S.One if user == program.loss else beside(value, cotangent(program.loss, user))
     return value, target, weight, weight if variables(known) else entry(known, *value.indices)
-
-
-def chain_rule(
-    program: Program, edges: Iterable[Edge], *, backwards: bool
-) -> tuple[list[Line], sp.Expr, sp.Expr]:
-    """Sum edges times weights over the entries of nodes (or of operands): the lines, the rule, its value."""
-    lines, partials, products = [], [], []
-    for value, target, weight, known in edges:
-        edge_lines, local = edge(program, value, target)
-        along = value if backwards else target
-        lines += edge_lines
-        partials.append(over(weight * Partial(value, target), along.indices, along.base.shape))
-        products.append(collapse(over(known * local, along.indices, along.base.shape)))
-    return lines, sp.Add(*partials), tidy(sp.Add(*products))
 
 
 def _fused(program: Program, formula: sp.Expr, users: list[str], steps: Mapping[str, Step]) -> sp.Expr | None:

@@ -8,8 +8,9 @@ from operator import add
 import sympy as sp
 
 from mlpreport.checks import listed
-from mlpreport.derivation.backward import INSERT, Derivation, Step, chain_rule, derivation_of, in_words, vjp
-from mlpreport.derivation.indices import Line, Partial, beside, fresh, line
+from mlpreport.derivation.backward import Derivation, Step, derivation_of, in_words, vjp
+from mlpreport.derivation.edges import INSERT, Line, chain_rule, line
+from mlpreport.derivation.indices import Partial, beside, fresh
 from mlpreport.derivation.matrices import recognise, whole
 from mlpreport.derivation.program import ALL, Program, build, needed, variables
 from mlpreport.derivation.splitting import simple

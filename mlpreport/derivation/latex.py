@@ -11,8 +11,8 @@ import sympy as sp
 from sympy.printing.latex import LatexPrinter
 
 from mlpreport.derivation.backward import Derivation, cotangent
+from mlpreport.derivation.edges import Line
 from mlpreport.derivation.forward import direction
-from mlpreport.derivation.indices import Line
 from mlpreport.derivation.printing import Dialect, Row, code_dialect, code_names, formula_text
 from mlpreport.derivation.program import Term, show_shape, variables
 from mlpreport.derivation.stable import is_decimal

@@ -18,7 +18,7 @@ from mlpreport.errors import ProgramError, ShapeError
 
 if TYPE_CHECKING:
     from mlpreport.derivation.backward import Derivation
-    from mlpreport.derivation.indices import Line
+    from mlpreport.derivation.edges import Line
 
 Shape = tuple[sp.Expr, sp.Expr]
 Value = TypeVar("Value")

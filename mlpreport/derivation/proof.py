@@ -17,11 +17,12 @@ import sympy as sp
 from mlpreport.checks import POSITIVE, checked_whole
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.codegen import ValueAndGrad, check_current, run, value_and_grad
+from mlpreport.derivation.edges import Line
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.evaluation import FLOATS, Array, Arrays, Frame, drawn, forward, plain
 from mlpreport.derivation.exact import entrywise, symbolic_sizes
 from mlpreport.derivation.forward import direction
-from mlpreport.derivation.indices import Line, Phi, entry, phi_formula
+from mlpreport.derivation.indices import Phi, entry, phi_formula
 from mlpreport.derivation.program import Program, Term, looked_up
 from mlpreport.derivation.sizes import fitting, numbers
 from mlpreport.errors import InvalidInputError

@@ -1,5 +1,8 @@
 """Derivations against torch.autograd, and what their lines say."""
 
+import cProfile
+import pstats
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -10,7 +13,7 @@ from hypothesis import given, settings
 from strategies import programs
 
 from mlpreport.derivation import elementwise, register_elementwise, trace, value_and_grad
-from mlpreport.derivation.indices import Phi
+from mlpreport.derivation.indices import Phi, fresh
 from mlpreport.derivation.printing import code_names, show
 from mlpreport.errors import ProgramError
 
@@ -252,3 +255,25 @@ def test_users_are_listed_as_in_a_sentence():
     tangents = {name: step.lines[0].because for name, step in program.jvp().items()}
     assert tangents["l"] == "l is computed from x, a, b and c"
     assert trace("l = 3", x=("N", "D")).jvp()["l"].lines[0].because == "l is computed from numbers"
+
+
+def test_entries_at_different_indices_have_an_order():
+    """SymPy orders entries by what it prints, v[_k, _k] for all of these."""
+    for _ in range(40):
+        v = fresh("v", (sp.Symbol("N"), sp.Symbol("N")), "kk")
+        turned = v.func(v.base, *v.indices[::-1])
+        assert sp.Add(turned, v).as_ordered_terms() == [v, turned]
+
+
+def _calls(inputs):
+    """Count Python's calls while a sum over so many inputs is derived."""
+    names = [f"x{n}" for n in range(inputs)]
+    source = "l = " + " + ".join(f"sum({name})" for name in names)
+    program, profile = trace(source, **dict.fromkeys(names, ("N", "D"))), cProfile.Profile()
+    profile.runcall(program.vjp)
+    return pstats.Stats(profile).total_calls
+
+
+def test_many_inputs_of_one_equation_take_no_cubic_time():
+    _calls(3)
+    assert _calls(30) < 8.5 * _calls(10)
