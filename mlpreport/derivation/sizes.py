@@ -46,11 +46,12 @@ def check_values(made: Iterable[sp.Expr], sizes: Sizes) -> None:
 
 def fitting(made: Sequence[sp.Expr], default: Sizes, given: Sizes) -> Sizes:
     """Take given sizes, and for others the default, or the smallest ones tried at which all numbers have values."""
-    missing = sorted({size for number in made for size in number.free_symbols} - given.keys(), key=str)
+    usual = {**default, **given}
+    free = {size for number in valueless(made, usual) for size in number.free_symbols} - given.keys()
     tried = (
-        {**default, **given, **dict(zip(missing, chosen, strict=True))}
-        for chosen in sorted(product(TRIED, repeat=len(missing)), key=sum)
+        {**usual, **dict(zip(sorted(free, key=str), chosen, strict=True))}
+        for chosen in sorted(product(TRIED, repeat=len(free)), key=sum)
     )
-    sizes = next((each for each in tried if not valueless(made, each)), {**default, **given})
+    sizes = next((each for each in tried if not valueless(made, each)), usual)
     check_values(made, sizes)
     return sizes

@@ -13,6 +13,7 @@ from mlpreport.derivation.backward import cotangent
 from mlpreport.derivation.elementwise import _REGISTERED
 from mlpreport.derivation.exact import NoRootError, in_field
 from mlpreport.derivation.program import build, num
+from mlpreport.derivation.sizes import fitting
 from mlpreport.errors import InvalidInputError
 
 PROVED = {
@@ -269,3 +270,10 @@ def test_a_wrong_slope_in_a_line_is_named(network):
 )
 def test_steep_and_saturated_programs_are_proved(source):
     assert prove(trace(source, x=("N", "D"), W=("D", "H"), w=("H", 1), y=("N", 1)).vjp())
+
+
+def test_sizes_are_chosen_at_once_however_many_there_are():
+    sizes = sp.symbols("D0:20", integer=True, positive=True)
+    made = [1 / size for size in sizes] + [1 / (sizes[1] - sizes[2])]
+    found = fitting(made, dict.fromkeys(sizes, 2), {sizes[0]: 5})
+    assert [found[size] for size in sizes] == [5, 2, 3, *[2] * 17]
