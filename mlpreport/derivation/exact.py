@@ -6,6 +6,7 @@ piece of a function in pieces is met is left to random signs, so that these are 
 """
 
 import random
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -180,8 +181,8 @@ def entrywise(derivation: Derivation, sizes: Mapping[sp.Expr, int]) -> tuple[int
     frame, pairs = forward(program, frame, inputs), []
     for name, step in derivation.steps.items():
         written = dict(zip(leaves[name].flat, frame.arrays[name].flat, strict=True))
-        scalar = _scalar(derivation, name, frame, leaves)
-        expected = [sp.diff(scalar, leaf).xreplace(written) for leaf in leaves[name].flat]
+        addends = _by_symbol(_scalar(derivation, name, frame, leaves))
+        expected = [sp.diff(sp.Add(*addends[leaf]), leaf).xreplace(written) for leaf in leaves[name].flat]
         found = frame.entries(step.cotangent)
         frame = frame.with_array(cotangent(program.loss, name), found)
         pairs += [(name, *pair) for pair in zip(found.flat, expected, strict=True)]
@@ -193,6 +194,15 @@ def entrywise(derivation: Derivation, sizes: Mapping[sp.Expr, int]) -> tuple[int
         return [name for name, found, expected in pairs if at.value(found) != at.value(expected)]
 
     return len(pairs), in_field(attempt, times=_times(derivation))
+
+
+def _by_symbol(e: sp.Expr) -> Mapping[sp.Symbol, list[sp.Expr]]:
+    """Give for every symbol the addends that it is in; the others, most of them, have no derivative by it."""
+    addends = defaultdict[sp.Symbol, list[sp.Expr]](list)
+    for addend in sp.Add.make_args(e):
+        for symbol in addend.free_symbols:
+            addends[symbol].append(addend)
+    return addends
 
 
 def _times(derivation: Derivation) -> int:

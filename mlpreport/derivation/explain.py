@@ -84,7 +84,9 @@ class Explanation:
             return f"{mark}right</span> The gradient with respect to `{self.wrt}` is `{self.claim}`."
         verdict = f"{mark}wrong</span> `{self.claim}` is not the gradient with respect to `{self.wrt}`:"
         where = ", where " * bool(self.where) + "; ".join(f"`{definition}`" for definition in self.where)
-        return f"{verdict} {self.diagnosis} Derived: `{self.correct}`{where}. For example {self.counterexample}."
+        return (
+            f"{verdict} {self.diagnosis} Derived: `{self.correct}`{where}. For example {self.counterexample}."
+        )
 
 
 def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
