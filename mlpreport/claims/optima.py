@@ -1,9 +1,12 @@
 """Claims of the report's section 2.2."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from mlpreport.claims.ledger import Outcome, Verdict, claim, network
-from mlpreport.merging import approach, limit_map, lowest_limit
+from mlpreport.data import Dataset
+from mlpreport.merging import PairLimit, approach, limit_map, lowest_limit
 from mlpreport.numerals import number, percent
 from mlpreport.results import Result
 
@@ -41,7 +44,7 @@ def _worst_optimum(result: Result) -> Verdict:
 @claim("global-optimum", "2.2", "The best two-unit network found is the global optimum.", "two-units")
 def _global_optimum(result: Result) -> Verdict:
     record = network(result, 2)
-    limit = lowest_limit(result.data, limit_map(result.data))
+    limit = _limit(result.data)
     margin = record.loss - limit.loss
     if not np.isfinite(margin):
         return Verdict("not testable", "No restart ended with a finite error.")
@@ -54,6 +57,12 @@ def _global_optimum(result: Result) -> Verdict:
         ("slope of the error at the limit", limit.slope, "above 0"),
     )
     return Verdict("refuted" if margin > 0 and limit.slope > 0 else "partly", because, numbers)
+
+
+@lru_cache(maxsize=4)
+def _limit(data: Dataset) -> PairLimit:
+    """Find the lowest limit of two units, once for all claims about the same data."""
+    return lowest_limit(data, limit_map(data))
 
 
 def _side(margin: float, slope: float) -> str:
@@ -102,7 +111,7 @@ def _start(result: Result) -> tuple[object, ...]:
     "two-units",
 )
 def _approach_as_square(result: Result) -> Verdict:
-    limit = lowest_limit(result.data, limit_map(result.data))
+    limit = _limit(result.data)
     near = approach("", result, limit, within=1.5)
     if not near.separations.size:
         return Verdict("not testable", f"None of {near.restarts:,} restarts ends near the limit.")

@@ -358,17 +358,19 @@ MENDED = [
         "the factor of 4 * (dk * k) @ c is wrong, divide it by 2",
     ),
     (RADIAL, "c", "2*(dk*k).T@x - 2*c*sum(dk*k, axis=0)", "a transpose of sum(dk * k, axis=0) is missing"),
-    (
+    pytest.param(
         ATTENTION,
         "x",
         "(ds@k/K**0.5)@W.T + (ds.T@q)@W.T",
         "the factor of ds.T @ q @ W.T is wrong, divide it by K**(1/2)",
+        marks=pytest.mark.thorough,
     ),
-    (
+    pytest.param(
         ATTENTION,
         "x",
         "(ds@k/K**0.5 + ds.T@q/K)@W.T",
         "the factor of ds.T @ q / K is wrong, multiply it by K**(1/2)",
+        marks=pytest.mark.thorough,
     ),
 ]
 INPUTS = {"x": ("N", "D"), "w": ("D", 1), "y": ("N", 1)}

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from cases import few_of
 from derivation.oracle import autograd, draw, error, interpreted
 from derivation.programs import (
     PROGRAMS,
@@ -36,7 +37,9 @@ def test_loops_agree_with_the_code_for_numpy(name):
     assert_agree(interpreted(derivation, inputs), value_and_grad(derivation)(**inputs))
 
 
-@pytest.mark.parametrize("name", ["network", "entropy", "log-sum-exp along other axes", "log-cosh"])
+@pytest.mark.parametrize(
+    "name", few_of(("network", "entropy", "log-sum-exp along other axes", "log-cosh"), "network", "log-cosh")
+)
 def test_compiled_loops_agree_with_autograd(name):
     source, _ = PROGRAMS[name]
     derivation = derived(name)
