@@ -11,6 +11,7 @@ from mlpreport.merging import limit_map, lowest_limit
 from mlpreport.results import EnsembleRecord, OptimumRecord, Result
 from mlpreport.training import Architecture
 
+DATA = noisy_sine()
 TINY = Experiment(
     "tiny",
     (
@@ -33,9 +34,8 @@ def trained():
 @cache
 def merged():
     """The map of limits of two merging units, and the lowest one, for the report's data."""
-    data = noisy_sine()
-    start = limit_map(data)
-    return start, lowest_limit(data, start)
+    start = limit_map(DATA)
+    return start, lowest_limit(DATA, start)
 
 
 def record(label, losses, test_losses=None, *, curve=None, hidden=None, optima=()):  # noqa: PLR0913 - one a field
@@ -70,8 +70,7 @@ def optimum(loss, members, of):
 
 def result(experiment, *records):
     grid = np.linspace(0, 13, 521)
-    data = noisy_sine()
-    return Result(experiment, {}, {}, data, grid, np.sin(grid), baselines(data, grid), (), records)
+    return Result(experiment, {}, {}, DATA, grid, np.sin(grid), baselines(DATA, grid), (), records)
 
 
 def report_gradients(t):

@@ -264,7 +264,10 @@ def test_a_wrong_slope_in_a_line_is_named(network):
 @pytest.mark.parametrize(
     "source",
     [
-        "z = relu(x @ W) @ w\np = sigmoid(z)\nl = -mean(y*log(p) + (1 - y)*log(1 - p))",
+        pytest.param(
+            "z = relu(x @ W) @ w\np = sigmoid(z)\nl = -mean(y*log(p) + (1 - y)*log(1 - p))",
+            marks=pytest.mark.thorough,
+        ),
         "l = sum(softplus(1000*x))/1000 + sum(W) + sum(w) + sum(y)",
     ],
 )
