@@ -112,7 +112,7 @@ def citing(numbers: Mapping[str, int], *, page: str, target: str) -> Rewrite:
         )
 
     # Not \[ and \]: a paragraph that is one citation would be a formula.
-    return _replacing(numbers, page, "&#91;{}&#93;", link)
+    return _replacing(numbers, page, r"\[{}]", link)
 
 
 def citing_plainly(numbers: Mapping[str, int], *, page: str) -> Rewrite:

@@ -34,6 +34,7 @@ _HEADING = re.compile(
 _TITLE = re.compile(r"^(?:#[ \t]+(?P<one>.+)|(?P<two>\S.*)(?=\n=+[ \t]*$))", re.MULTILINE)
 _ATTRIBUTES = re.compile(r"[ \t]*(?:\{[^}\n]*#[^}\n]*\})?[ \t]*#*[ \t]*$")
 _LINK = re.compile(r"!?\[(?P<text>[^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
+_CITED = re.compile(r"[ \t]*(?<!\\)\[@[^\[\]]*\](?!\()")
 _FRONT_MATTER = re.compile(
     r"---[ \t]*\n(?P<yaml>.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.MULTILINE | re.DOTALL
 )
@@ -204,5 +205,5 @@ def _title(meta: Mapping[str, Any], blocks: Iterable[Block], name: str) -> Label
 
 
 def _unlinked(title: str) -> str:
-    """Leave the words of links only: a reference that shows the title is a link itself."""
-    return _LINK.sub(r"\g<text>", title)
+    """Leave the words of links, and no citation: a reference that shows the title is a link itself."""
+    return _LINK.sub(r"\g<text>", _CITED.sub("", title))

@@ -1,14 +1,16 @@
 """A disk cache of compiled kernels that no edit, crash, damage or foreign folder can spoil.
 
 Numba's cache sees edits of a kernel's own file only, not of kernels it calls, and runs damaged machine code. The folder
-is therefore named by a hash of all kernel sources, numba's version and the processor; a kernel is compiled in a folder
-of its own, which is sealed with a hash of its files and only then takes its place. What is not sealed, or is not what
-was sealed, is compiled again; without a folder to write, kernels are compiled in memory.
+is therefore named by a hash of all kernel sources and where they are, the versions of Python and numba, and the
+processor; a kernel is compiled in a folder of its own, which is sealed with a hash of its files and only then takes its
+place. What is not sealed, or is not what was sealed, is compiled again; without a folder to write, kernels are compiled
+in memory.
 """
 
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -47,6 +49,8 @@ def kept(name: str, function: Kernel, signature: Any) -> Kernel:
 def _seal(new: Path, place: Path) -> None:
     (new / SEAL).write_text(_contents(new), "utf-8")
     shutil.rmtree(place, ignore_errors=True)
+    with suppress(OSError):  # a file or a link
+        place.unlink()
     with suppress(OSError):  # another process was quicker
         new.rename(place)
 
@@ -100,13 +104,12 @@ def cache_folder() -> Path | None:
 
 @cache
 def _sources_hash() -> str:
-    """Hash what is compiled and for what: the kernels, the modules that compile and keep them, numba, the processor."""
+    """Hash what is compiled, by what and for what: all on which numba's own names and files depend."""
     here = Path(__file__)
     paths = (*sorted(here.parent.glob("kernels_*.py")), here, here.with_name("compilation.py"))
     processor = llvmlite.binding.get_host_cpu_name(), llvmlite.binding.get_host_cpu_features().flatten()
-    return digest(
-        *(text.encode() for text in (numba.__version__, *processor)), *(path.read_bytes() for path in paths)
-    )
+    names = (str(here), sys.version, numba.__version__, *processor)
+    return digest(*map(os.fsencode, names), *(path.read_bytes() for path in paths))
 
 
 @cache

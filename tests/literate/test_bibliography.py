@@ -59,15 +59,21 @@ def test_citations_become_numbered_links() -> None:
     numbers = {"curie1898": 1, "noether1918": 2}
     text = cite("Shown in [@noether1918, section 3; @curie1898].", numbers)
     assert text == (
-        "Shown in &#91;[2](refs.md#ref-noether1918){ .citation #cite-noether1918 }, section 3; "
-        "[1](refs.md#ref-curie1898){ .citation #cite-curie1898 }&#93;."
+        r"Shown in \[[2](refs.md#ref-noether1918){ .citation #cite-noether1918 }, section 3; "
+        "[1](refs.md#ref-curie1898){ .citation #cite-curie1898 }]."
     )
 
 
 def test_a_paragraph_that_is_one_citation_is_no_formula() -> None:
     text = cite("[@curie1898]", {"curie1898": 1})
     html = markdown(text, extensions=["attr_list", "pymdownx.arithmatex"])
-    assert re.sub("<[^>]+>", "", html) == "&#91;1&#93;"
+    assert re.sub("<[^>]+>", "", html) == "[1]"
+
+
+def test_brackets_of_a_citation_stay_where_they_are_behind_a_comment() -> None:
+    text = cite("<!-- TODO --> As in [@curie1898], so.\n\nEnd", {"curie1898": 1})
+    html = markdown(text, extensions=["attr_list"])
+    assert re.sub("<[^>]+>", "", html).split() == ["As", "in", "[1],", "so.", "End"]
 
 
 def test_only_the_first_citation_of_a_page_carries_the_anchor() -> None:

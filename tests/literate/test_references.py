@@ -41,6 +41,7 @@ def test_a_section_is_named_with_the_values_in_its_title():
         "See [the *docs*](c/index.md) and ![more][m]",
         "See [the *docs*][1] and more",
         "See the *docs* and more",
+        "See the *docs* [@a-1, p. 3; @b] and more",
     ],
 )
 def test_a_section_is_named_with_the_words_of_its_links_only(title):

@@ -105,6 +105,14 @@ def test_a_compilation_that_was_killed_is_done_again(kept):
     assert not list(kept.rglob("tmp*"))
 
 
+def test_a_file_in_the_place_of_a_kernel_is_replaced(kept):
+    (seal,) = kept.rglob(kernel_cache.SEAL)
+    shutil.rmtree(seal.parent)
+    seal.parent.touch()
+    assert not recompile().stats.cache_hits
+    assert sum(recompile().stats.cache_hits.values()) == 1
+
+
 def test_truncated_machine_code_is_rebuilt_silently(kept):
     (code,) = (path for path in files(kept) if path.suffix == ".nbc")
     whole = code.stat().st_size
@@ -206,16 +214,19 @@ def test_text_that_other_sources_printed_is_not_used(tmp_path, monkeypatch, edit
 
 
 @pytest.mark.usefixtures("fresh")
-def test_the_folder_is_named_by_sources_numba_and_processor(monkeypatch):
-    folder = kernel_cache.cache_folder()
+def test_the_folder_is_named_by_all_that_numbas_files_depend_on(monkeypatch, tmp_path):
+    folder, elsewhere = kernel_cache.cache_folder(), tmp_path / "training"
+    shutil.copytree(Path(kernel_cache.__file__).parent, elsewhere)
     for module, name, other in (
         (kernel_cache.numba, "__version__", "another"),
         (kernel_cache.llvmlite.binding, "get_host_cpu_name", lambda: "another"),
+        (kernel_cache.sys, "version", "another"),
+        (kernel_cache, "__file__", str(elsewhere / "kernel_cache.py")),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, other)
             kernel_cache._sources_hash.cache_clear()
-            assert kernel_cache.cache_folder() != folder
+            assert kernel_cache.cache_folder() not in {None, folder}
     kernel_cache._sources_hash.cache_clear()
     assert kernel_cache.cache_folder() == folder
 
