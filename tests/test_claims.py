@@ -274,7 +274,7 @@ def test_the_verdict_follows_the_numbers(name, results, outcome):
         (
             "inevitable-overfitting",
             [wide(0.011, 0.011, 0.011, 0.009)],
-            "at all in 50 of 50 (88 to 100 %) and 0 of 50 (0 to 12 %); the median factor is 1.10 and 0.90.",
+            "at all in 50 of 50 (88 to 100 %) and 0 of 50 (0 to 12 %); the median factors are 1.10 and 0.90.",
         ),
         (
             "spikes-on-the-left",

@@ -116,10 +116,10 @@ def _sigmoid_generalises_better(result: Result) -> Verdict:
     lower, higher = _doubts(sigmoid, relu)
     far = [int(np.sum(tests > 10 * result["constant"].test_loss)) for tests in (relu, sigmoid)]
     because = (
-        f"Of all restarts a sigmoid network tests lower than a ReLU network with probability {wins:.2f}, the typical "
-        f"one at {number(np.median(sigmoid), digits=2)} against {number(np.median(relu), digits=2)}. More than "
-        f"ten times worse than the best constant are {far[1]} of {len(sigmoid)} sigmoid restarts and {far[0]} of "
-        f"{len(relu)} ReLU restarts."
+        f"Over all restarts a sigmoid network tests lower than a ReLU network with probability {wins:.2f}; the typical "
+        f"ones test at {number(np.median(sigmoid), digits=2)} and {number(np.median(relu), digits=2)}. Of "
+        f"{len(sigmoid)} sigmoid restarts {far[1]} test more than ten times worse than the best constant, of "
+        f"{len(relu)} ReLU restarts {far[0]}."
     )
     numbers = (
         ("p-value of lower test errors (Mann-Whitney)", lower, "below 0.01"),
@@ -146,8 +146,8 @@ def _relu_dies(result: Result) -> Verdict:
     restarts = len(result.record(RELU).losses)
     low, high = wilson(dead[0], restarts)
     because = (
-        f"At the constant end {dead[0]} of {restarts} ReLU restarts ({percent(low)} to {percent(high)} "
-        f"with 99\N{NO-BREAK SPACE}% confidence) and {dead[1]} of the sigmoid restarts."
+        f"Of {restarts} ReLU restarts {dead[0]} end at the constant ({percent(low)} to {percent(high)} "
+        f"with 99\N{NO-BREAK SPACE}% confidence), of the sigmoid restarts {dead[1]}."
     )
     numbers = (
         ("share of dead ReLU restarts, lower end", low, "above 0"),

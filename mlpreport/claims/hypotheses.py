@@ -32,7 +32,7 @@ def _one_unit(result: Result) -> Verdict:
     ]  # two noise deviations
     because = (
         f"Its best fit stays within 0.2 of the sine on {percent(close[0])} of the interval; "
-        f"two and three units on {percent(close[1])} and {percent(close[2])}."
+        f"the best fits of two and three units on {percent(close[1])} and {percent(close[2])}."
     )
     reproduced = 0 < close[0] < 0.5 and close[0] < close[1] < close[2]  # "short": under half
     return Verdict(
@@ -90,5 +90,5 @@ def _hanin_sellke() -> Verdict:
     return Verdict(
         "not testable",
         "The theorem bounds the width of ReLU networks of arbitrary depth. It says nothing "
-        "of one hidden sigmoid layer, and no experiment of the report could contradict it.",
+        "about one hidden sigmoid layer, and no experiment of the report could contradict it.",
     )

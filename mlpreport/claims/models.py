@@ -44,7 +44,7 @@ def _deviation(inputs: int, outputs: int) -> float:
 def _softmax_amplifies() -> Verdict:
     close, apart = (_softmax_of_largest(scores) - max(scores) / sum(scores) for scores in (CLOSE, APART))
     because = (
-        f"Compared with its plain share the largest of the scores {APART} gains {apart:.2f}, but the largest of "
+        f"Compared with its plain share, the largest of the scores {APART} gains {apart:.2f}, but the largest of "
         f"{CLOSE} loses {-close:.2f}: softmax sharpens only where logits differ by enough."
     )
     numbers = (
@@ -64,9 +64,9 @@ def _confidence_speeds_learning() -> Verdict:
     )
     because = (
         "With cross-entropy the gradient with respect to the logits is p − y. As the temperature of the logits "
-        f"{APART} falls from {HOT:g} to {COLD:g}, its length falls from {right[0]:.2f} to {right[1]:.3f} where the "
-        f"largest is right, and rises from {wrong[0]:.2f} to {wrong[1]:.2f} where the smallest is: what is learnt "
-        "faster is mistakes."
+        f"{APART} falls from {HOT:g} to {COLD:g}, the length of p − y falls from {right[0]:.2f} to {right[1]:.3f} "
+        f"where the largest is right, and rises from {wrong[0]:.2f} to {wrong[1]:.2f} where the smallest is: what is "
+        "learnt faster is mistakes."
     )
     numbers = (
         ("largest right: length when confident / when not", right[1] / right[0], "above 1 learns faster"),

@@ -49,8 +49,8 @@ def _global_optimum(result: Result) -> Verdict:
     if not np.isfinite(margin):
         return Verdict("not testable", "No restart ended with a finite error.")
     because = (
-        f"Two-unit networks come as close as one likes to a function with the error {limit.loss:.9f}, which none of "
-        f"them computes. The lowest of {len(record.losses):,} restarts {_side(margin, limit.slope)}."
+        f"Two-unit networks come arbitrarily close to a function with the error {limit.loss:.9f}, which none of them "
+        f"computes. The lowest of {len(record.losses):,} restarts {_side(margin, limit.slope)}."
     )
     numbers = (
         ("lowest error less that of the limit", margin, "above 0"),
@@ -120,7 +120,7 @@ def _approach_as_square(result: Result) -> Verdict:
     above = int(np.sum(near.excesses > 0))
     because = (
         f"Of {near.restarts:,} restarts {len(ratios)} end near the limit. "
-        f"{'All' if above == len(ratios) else f'Only {above}'} lie above it, by what theory predicts "
+        f"{'All' if above == len(ratios) else f'Only {above}'} lie above it, by what theory predicts to "
         f"within {number(100 * furthest, digits=2)}\N{NO-BREAK SPACE}%."
     )
     holds = above == len(ratios) and furthest < 0.05

@@ -17,7 +17,7 @@ def _training_error_falls(result: Result) -> Verdict:
     if not ratios:
         return Verdict("not testable", "One width is no comparison; give a Result of several.")
     falls = sum(ratio < 1 for ratio in ratios)
-    because = f"From one width to the next, the best training error falls {falls} times of {len(ratios)}."
+    because = f"From one width to the next, the best training error falls {falls} times out of {len(ratios)}."
     outcome: Outcome = "reproduced" if falls == len(ratios) else "partly" if falls else "refuted"
     return Verdict(outcome, because, (("largest ratio to the width before", max(ratios), "below 1"),))
 
@@ -175,8 +175,8 @@ def _still_worse(study: Study) -> str:
     counts = [study.worse(name, "3", factor=1) for name in names]
     times = [f"{study.times(name, '3'):.2f}" for name in names]
     return (
-        f"With weight decay they test worse than three units at all in {counts[0]} and {counts[1]}; the median factor "
-        f"is {times[0]} and {times[1]}."
+        f"With weight decay they test worse than three units at all in {counts[0]} and {counts[1]}; the median factors "
+        f"are {times[0]} and {times[1]}."
     )
 
 
