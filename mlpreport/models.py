@@ -54,10 +54,14 @@ class LogisticRegression(_Layers):
 
     Parameters
     ----------
-    D, C
-        Numbers of inputs and of classes, at least 1.
-    dtype, generator
-        Floating-point type (torch's default when None) and source of the initial values.
+    D
+        Number of inputs, at least 1.
+    C
+        Number of classes, at least 1.
+    dtype
+        Floating-point type; torch's default when None.
+    generator
+        Source of the initial values; torch's own when None.
 
     Raises
     ------
@@ -90,8 +94,10 @@ class MLP(_Layers):
         Numbers of inputs, of units of each hidden layer, and of outputs, for example (1, 2, 1).
     phi
         The activation, a function of a tensor that keeps its shape.
-    dtype, generator
-        Floating-point type (torch's default when None) and source of the initial values.
+    dtype
+        Floating-point type; torch's default when None.
+    generator
+        Source of the initial values; torch's own when None.
 
     Raises
     ------

@@ -17,8 +17,8 @@ def _several_optima(result: Result) -> Verdict:
     if not optima:
         return Verdict("not testable", "The restarts are not grouped; give the Experiment a same_function.")
     frequent = sum(optimum.share >= 0.01 for optimum in optima)  # one in a hundred
-    what = "function is" if frequent == 1 else "different functions are"
-    because = f"Each by at least one restart in a hundred, {frequent} {what} reached."
+    what = {0: "no function", 1: "one function"}.get(frequent, f"each of {frequent} different functions")
+    because = f"At least one restart in a hundred reaches {what}."
     outcome: Outcome = "reproduced" if frequent >= 6 else "partly" if len(optima) > 1 else "refuted"
     return Verdict(outcome, because, (("functions", frequent, "at least the report's 6"),))
 

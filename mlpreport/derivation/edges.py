@@ -28,7 +28,7 @@ REASONS = {
     "own value": "written with {}, which is known already",
     "chain rule": "{} {}",
     "fusion": "insert the cotangent of {}, which is known, and simplify",
-    "assumption": "assumed: the rows of {} sum to 1",
+    "assumption": "the rows of {} sum to 1",
     "matrix form": "for all entries at once",
 }
 """Why a line may use a rule; rules that are not here are given their reason where they are used."""

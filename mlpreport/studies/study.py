@@ -29,7 +29,8 @@ class Share:
     def __str__(self) -> str:
         """Write it as '99 of 100 (92 to 100 %)', with a decimal if so many were counted that it means something."""
         low, high = (f"{100 * bound:.{int(self.of >= 1000)}f}" for bound in (self.low, self.high))  # noqa: PLR2004
-        return f"{self.count} of {self.of} ({low} to {high}\N{NO-BREAK SPACE}%)"
+        words = f"{self.count} of {self.of}", f"({low} to {high} %)"
+        return " ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in words)
 
 
 def wilson(count: int, of: int) -> Share:

@@ -143,7 +143,7 @@ def _rounded_down(bound: float) -> str:
 
 
 RISES = {
-    "merging units": "in ε², where 1/ε is the difference of the output weights of the two units",
+    "merging units": "in 1/d², where d is the difference of the output weights of the two units",
     "step": "in the distance of a value beside the step from that of the step",
 }
 """What the slope of the loss at a limit is measured in, by the kind of the limit."""
