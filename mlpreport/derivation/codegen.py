@@ -180,7 +180,7 @@ def source_of(derivation: Derivation, library: str) -> str:
     program, results, value = derivation.backward, set(derivation.results.values()), derivation.value
     terms = lowered(derivation, library)
     functions = helpers(terms.values(), library)
-    names = code_names(program, [*MODULES, "value_and_grad", *functions], [*terms])
+    names = code_names(program, [*MODULES, "float", "value_and_grad", *functions], [*terms])
     codes = {name: show(term, names, library) for name, term in terms.items()}
     returned = f"{names[value]}[0, 0]"
     used = {*results, *(other for term in terms.values() for other in variables(term))}

@@ -2,10 +2,11 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, product
+from heapq import heappop, heappush
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -73,10 +74,20 @@ class Explanation:
         """Write verdict, diagnosis, derived gradient and counterexample."""
         if self.agrees:
             return f"Right: the gradient with respect to {self.wrt} is {self.claim}."
-        what = self.diagnosis[:1].upper() + self.diagnosis[1:]
+        # Names keep their case: x must not become X.
+        what = re.sub(
+            r"^(an?|if|no|the|there|this|wrong)\b", lambda word: word[0].capitalize(), self.diagnosis
+        )
         verdict = f"Wrong: {self.claim} is not the gradient with respect to {self.wrt}. {what}"
         where = ", where " * bool(self.where) + "; ".join(self.where)
         return f"{verdict}\nDerived: {self.correct}{where}\nFor example {self.counterexample}."
+
+    @property
+    def diagnosis_markdown(self) -> str:
+        """The diagnosis with the mended formula as code, as its asterisks are no marks."""
+        what, colon, mended = self.diagnosis.removesuffix(".").rpartition(": ")
+        escaped = re.sub(r"([*_])", r"\\\1", what if colon else mended)
+        return f"{escaped}: `{mended}`." if colon else f"{escaped}."
 
     def _repr_markdown_(self) -> str:
         mark = f'<span class="verdict {"reproduced" if self.agrees else "refuted"}">'
@@ -84,9 +95,8 @@ class Explanation:
             return f"{mark}right</span> The gradient with respect to `{self.wrt}` is `{self.claim}`."
         verdict = f"{mark}wrong</span> `{self.claim}` is not the gradient with respect to `{self.wrt}`:"
         where = ", where " * bool(self.where) + "; ".join(f"`{definition}`" for definition in self.where)
-        return (
-            f"{verdict} {self.diagnosis} Derived: `{self.correct}`{where}. For example {self.counterexample}."
-        )
+        told = f"{verdict} {self.diagnosis_markdown} Derived: `{self.correct}`{where}."
+        return f"{told} For example {self.counterexample}."
 
 
 def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
@@ -164,13 +174,26 @@ def _where(derivation: Derivation, names: Mapping[str, str], known: str, text: s
     return tuple(f"{names[key]} = {show(term, names)}" for key, term in needed(hidden, mentioned).items())
 
 
+def _by_product(count: int) -> Iterator[tuple[int, ...]]:
+    """So many sizes, in the order of their product: there are too many to list all."""
+    heap = [(1, (1,) * count)]
+    met = {each for _, each in heap}
+    while heap:
+        _, chosen = heappop(heap)
+        yield chosen
+        for n, size in enumerate(chosen):
+            more = (*chosen[:n], size + 1, *chosen[n + 1 :])
+            if size < _LARGEST and more not in met:
+                met.add(more)
+                heappush(heap, (math.prod(more), more))
+
+
 def _smallest(derivation: Derivation, wrt: str, claim: Term, large: list[Judge]) -> Counterexample:
     """Find the smallest sizes at which the claim fails."""
     sizes = list(large[0].sizes)
-    choices = sorted(product(range(1, _LARGEST + 1), repeat=len(sizes)), key=lambda c: (math.prod(c), c))
     small = (
         judge(derivation, wrt, dict(zip(sizes, chosen, strict=True)), seed=1, unit=0.5, short=True)
-        for chosen in choices[:_TRIED]
+        for chosen in islice(_by_product(len(sizes)), _TRIED)
     )
     failing = next(each for each in chain(small, large) if each and not each.accepts(claim))
     named = {str(size): n for size, n in failing.sizes.items()}

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, islice, permutations, product
+from itertools import chain, islice, permutations
 
 import numpy as np
 import sympy as sp
@@ -104,8 +104,9 @@ def judges(derivation: Derivation, wrt: str) -> list[Judge]:
 def _exposing(program: Program) -> Iterator[dict[sp.Expr, int]]:
     """Sizes 5, 7, 11, … and 7, 11, 13, …: none looks like a factor 2, nor twice like another number; then others."""
     sizes = program.sizes.values()
-    for places, least in product(permutations(range(len(sizes))), LEAST):
-        yield {size: int(sp.prime(least + place)) for size, place in zip(sizes, places, strict=True)}
+    for places in permutations(range(len(sizes))):  # no product, which would list them all first
+        for least in LEAST:
+            yield {size: int(sp.prime(least + place)) for size, place in zip(sizes, places, strict=True)}
 
 
 def _has_numbers(program: Program, sizes: Mapping[sp.Expr, int]) -> bool:

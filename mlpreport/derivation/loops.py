@@ -18,7 +18,7 @@ from mlpreport.errors import ProgramError
 Axis = tuple[sp.Expr, sp.Expr]
 """An index with the number of its values."""
 
-_BUILT_IN = ("abs", "max", "min", "range")
+_BUILT_IN = ("abs", "float", "max", "min", "range")
 RESERVED = (*"ijkn", "total", *_BUILT_IN, *(f"{name}{n}" for name in ("k", "total") for n in range(1, 9)))
 """What loops call their indices and sums, and which functions of Python they use."""
 

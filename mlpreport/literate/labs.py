@@ -74,8 +74,12 @@ def _text_cell(cell: Tag, page: str) -> str:
 
 def _check_link(address: str, page: str) -> None:
     """Refuse a link to a Markdown file: MkDocs resolves those of pages only."""
-    place = urlsplit(address)
-    if not place.scheme and place.path.endswith(".md"):
+    try:
+        place = urlsplit(address)
+    except ValueError as error:
+        message = f"{page}: the link to {address} is malformed ({error}); correct it"
+        raise PageError(message) from error
+    if not (place.scheme or place.netloc) and place.path.endswith(".md"):
         message = f"{page}: the link to {address} leads nowhere in a lab; link to the page as built, ../2-3-width.html"
         raise PageError(message)
 

@@ -17,6 +17,7 @@ OWN = (
     "np",
     "torch",
     "erf",
+    "float",
     "value_and_grad",
     "i",
     "j",
@@ -45,6 +46,14 @@ def program_of(names):
         lines.append(f"{name} = {form.format(*before)}")
         before = name, before[0]
     return "\n".join([*lines, "l = sum({0} * {0}) + mean(exp({1})) + sum({1})".format(*before)])
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "numba"])
+def test_an_input_may_be_called_like_what_makes_numbers(backend):
+    derivation = trace("l = sum(float*3)/N**5", float=("N", 1)).vjp()
+    value, gradients = value_and_grad(derivation, backend)(float=[[1.0], [2.0]])
+    assert value == pytest.approx(9 / 32)
+    assert np.asarray(gradients["float"]) == pytest.approx(np.full((2, 1), 3 / 32))
 
 
 def test_variables_may_be_called_like_parts_of_the_code():

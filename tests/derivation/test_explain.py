@@ -1,6 +1,7 @@
 """A reader's gradient is judged."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -387,6 +388,32 @@ def test_a_fault_of_one_term_is_told_and_mended_in_its_place(source, wrt, claim,
     found = explain(derivation, wrt, claim).diagnosis
     assert found.startswith(f"{what}: ")
     assert explain(derivation, wrt, found.removeprefix(f"{what}: ").removesuffix(".")).agrees
+
+
+def test_a_counterexample_of_many_sizes_is_found_at_once():
+    layers = [f"h{n} = tanh(h{n - 1} @ W{n})" for n in range(1, 12)]
+    shapes = {"h0": ("N", "H0"), "V": ("H11", 1)} | {f"W{n}": (f"H{n - 1}", f"H{n}") for n in range(1, 12)}
+    derivation = trace("\n".join([*layers, "l = mean((h11 @ V)**2)"]), **shapes).vjp()
+    example = explain(derivation, "V", "V").counterexample
+    assert len(example.sizes) == 13
+    assert max(example.sizes.values()) == 1
+
+
+def test_formulas_of_a_diagnosis_are_code_in_markdown():
+    program = trace("l = sum(x**3)", x=("N", 1))
+    assert "a factor 3 is missing" not in explain(program, "x", "x**2").diagnosis
+    found = explain(program, "x", "-3*x**2")
+    assert found.diagnosis == "the sign is wrong: 3 * x**2."
+    assert "the sign is wrong: `3 * x**2`. Derived" in found._repr_markdown_()
+    assert explain(program, "x", "log(x)").diagnosis_markdown == "the shape is right, the values are not."
+    twice = explain(trace("l = sum(a_b*x.T)", x=(1, "N"), a_b=("N", 1)), "x", "a_b")
+    assert "a\\_b" in replace(twice, diagnosis="the factor of a_b is wrong: a_b.").diagnosis_markdown
+
+
+def test_a_diagnosis_keeps_the_case_of_names():
+    program = trace("l = sum(X*x)", x=(3, 1), X=(3, 1))
+    assert "X. x must not be transposed" in str(explain(program, "X", "x*x/x.T"))
+    assert "X. The sign is wrong" in str(explain(program, "X", "-x"))
 
 
 def test_a_claim_that_presupposes_rows_that_sum_to_one_is_told_so():

@@ -75,6 +75,7 @@ def test_a_picture_without_alternative_text_is_refused(render) -> None:
             new_markdown_cell("[Width](../2-3-width.md#sec-spread)", id="a"),
             "leads nowhere in a lab; link to the page",
         ),
+        (new_markdown_cell('<a href="http://[bad">x</a>', id="a"), r"the link to http://\[bad is malformed"),
     ],
 )
 def test_what_would_silently_be_of_no_use_is_refused(render, cell, told) -> None:
@@ -83,8 +84,8 @@ def test_what_would_silently_be_of_no_use_is_refused(render, cell, told) -> None
 
 
 def test_links_to_what_is_built_and_to_elsewhere_are_fine(render) -> None:
-    links = "[a](../2-3-width.html) [b](https://example.org/README.md) [c](#here)"
-    assert tidy(render(new_markdown_cell(links, id="a")), "labs/lab.ipynb").count("<a ") == 4
+    links = "[a](../2-3-width.html) [b](https://example.org/README.md) [c](#here) [d](//a.org/a.md)"
+    assert tidy(render(new_markdown_cell(links, id="a")), "labs/lab.ipynb").count("<a ") == 5
 
 
 def test_a_failing_cell_is_explained_in_one_line() -> None:
