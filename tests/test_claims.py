@@ -137,7 +137,8 @@ CASES = [
     ("hanin-sellke", (), "not testable"),
     ("several-optima", (two_units([(0.1 * n, range(3)) for n in range(1, 7)]),), "reproduced"),
     ("several-optima", (two_units([(0.1, range(300)), (0.2, [300])]),), "partly"),
-    ("several-optima", (two_units([(0.1, range(3))]),), "refuted"),
+    ("several-optima", (two_units([(0.1, range(300))]),), "refuted"),
+    ("several-optima", (two_units([(0.1, range(3))]),), "not testable"),
     ("several-optima", (two_units([], losses=[0.1]),), "not testable"),
     ("worst-optimum", (two_units([(0.1, range(3)), (0.44, range(2)), (0.6, [1])]),), "reproduced"),
     ("worst-optimum", (two_units([(0.1, range(3)), (0.3, range(2)), (0.44, [1])]),), "refuted"),
@@ -225,9 +226,25 @@ CASES = [
         "not testable",
     ),
     ("relu-dies", (activations([CONSTANT, 0.1], [0.1, 0.1]),), "reproduced"),
-    ("relu-dies", (activations([0.1, 0.1], [0.1, 0.1]),), "refuted"),
+    ("relu-dies", (activations([0.1] * 200, [0.1, 0.1]),), "refuted"),
+    ("relu-dies", (activations([0.1, 0.1], [0.1, 0.1]),), "not testable"),
     ("relu-dies", (activations([CONSTANT, 0.1], [CONSTANT, 0.1]),), "refuted"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("name", "widths_are_asked", "found"),
+    [
+        ("ten-overfits", True, OVERFIT),
+        ("wide-overfits", True, OVERFIT),
+        ("ten-overfits-at-eight", False, study(_10=(1.0, 0.5))),
+    ],
+)
+def test_three_sets_of_ten_settle_nothing(name, widths_are_asked, found):
+    fields = ("losses", "test_losses", "places", "deviations")
+    arms = [replace(arm, **{field: getattr(arm, field)[:30] for field in fields}) for arm in found.arms]
+    results = [USUAL] * widths_are_asked + [replace(found, arms=tuple(arms))]
+    assert judge(name, *results).verdict.outcome == "not testable"
 
 
 @pytest.mark.parametrize(("name", "results", "outcome"), CASES)

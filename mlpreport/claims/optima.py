@@ -16,6 +16,11 @@ def _several_optima(result: Result) -> Verdict:
     optima = network(result, 2).optima
     if not optima:
         return Verdict("not testable", "The restarts are not grouped; give the Experiment a same_function.")
+    restarts = len(network(result, 2).losses)
+    if len(optima) == 1 and restarts < 100:
+        return Verdict(
+            "not testable", "All restarts reached one function, but there are fewer than a hundred."
+        )
     frequent = sum(optimum.share >= 0.01 for optimum in optima)  # one in a hundred
     what = {0: "no function", 1: "one function"}.get(frequent, f"each of {frequent} different functions")
     because = f"At least one restart in a hundred reaches {what}."

@@ -8,7 +8,7 @@ from mlpreport.claims.ledger import Outcome, Verdict, claim, network
 from mlpreport.experiments import largest_correlation, restart_of
 from mlpreport.numerals import number, percent
 from mlpreport.results import Result
-from mlpreport.studies import Study, wilson
+from mlpreport.studies import Share, Study, wilson
 
 
 @claim("training-error-falls", "2.3", "More hidden units fit the training points more precisely.", "widths")
@@ -44,7 +44,14 @@ def _ten_overfits(result: Result, study: Study) -> Verdict:
         ("training ratio here", ten.loss / three.loss, "below 1"),
         ("lower end of the probability", worse.low, "above 0.5"),
     )
-    return Verdict("reproduced" if ten.loss < three.loss and worse.low > 0.5 else "refuted", because, numbers)
+    return Verdict(_usual(worse) if ten.loss < three.loss else "refuted", because, numbers)
+
+
+def _usual(*shares: Share) -> Outcome:
+    """Judge that each probability is above one half; an interval that holds one half leaves it open."""
+    if any(share.high < 0.5 for share in shares):
+        return "refuted"
+    return "reproduced" if all(share.low > 0.5 for share in shares) else "not testable"
 
 
 @claim("wide-overfits", "2.3", "Fifty and a hundred units overfit badly.", "widths", "width-study")
@@ -59,12 +66,9 @@ def _wide_overfits(result: Result, study: Study) -> Verdict:
         "tests more than ten times worse."
     )
     low = min(share.low for share in shares)
-    holds = low > 0.5 and max(record.loss for record in wide) < three.loss
-    return Verdict(
-        "reproduced" if holds else "refuted",
-        because,
-        (("lower end of the smaller probability", low, "above 0.5"),),
-    )
+    trained = max(record.loss for record in wide) < three.loss
+    numbers = (("lower end of the smaller probability", low, "above 0.5"),)
+    return Verdict(_usual(*shares) if trained else "refuted", because, numbers)
 
 
 @claim(
@@ -102,7 +106,7 @@ def _ten_overfits_at_eight(study: Study) -> Verdict:
         f"The best of ten is furthest from the sine in [8, 9] in {inside} sets, where chance would give "
         f"{percent(chance)}; in {left} it is furthest in [0, 1], as wider networks are."
     )
-    outcome: Outcome = "reproduced" if inside.low > 0.5 else "partly" if inside.low > chance else "refuted"
+    outcome = "partly" if inside.low > chance and inside.low <= 0.5 else _usual(inside)
     numbers = (("lower end of the probability of [8, 9]", inside.low, "above 0.5; partly above 0.08"),)
     return Verdict(outcome, because, numbers)
 
@@ -126,13 +130,14 @@ def _spikes_on_the_left(result: Result, study: Study) -> Verdict:
         "from the test points in that interval. Of the sets of ten, the best is furthest from the sine inside that "
         f"interval in {shares[0]} at fifty units and in {shares[1]} at a hundred."
     )
-    hits = sum(part > 0.5 and share.low > 0.5 for part, share in zip(parts, shares, strict=True))
+    each = [_usual(share) if part > 0.5 else "refuted" for part, share in zip(parts, shares, strict=True)]
     outcomes: tuple[Outcome, ...] = ("refuted", "partly", "reproduced")
+    outcome = "not testable" if "not testable" in each else outcomes[each.count("reproduced")]
     numbers: list[tuple[str, float, str]] = []
     for width, part, share in zip((50, 100), parts, shares, strict=True):
         numbers.append((f"share of the test error at {width}", part, "above 0.5"))
         numbers.append((f"lower end of the probability at {width}", share.low, "above 0.5"))
-    return Verdict(outcomes[hits], because, tuple(numbers))
+    return Verdict(outcome, because, tuple(numbers))
 
 
 def _error_until(result: Result, width: int, bound: float) -> float:
