@@ -195,7 +195,7 @@ def test_a_claim_is_answered_in_full():
     )
     assert explanation._repr_markdown_() == (
         '<span class="verdict refuted">wrong</span> `x` is not the gradient with respect to `x`: a factor 2 is '
-        f"missing: 2 * x. Derived: `dx = 2 * x`. For example {numbers}."
+        f"missing: `2 * x`. Derived: `dx = 2 * x`. For example {numbers}."
     )
     right = explain(trace("l = sum(x**2)", x=(1, 1)), "x", "x + x")
     assert str(right) == "Right: the gradient with respect to x is x + x."
