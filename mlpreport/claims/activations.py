@@ -37,11 +37,6 @@ def _doubts(smaller: np.ndarray, larger: np.ndarray) -> tuple[float, float]:
     return less, greater
 
 
-def _undecided(*values: np.ndarray) -> str:
-    relu, sigmoid = map(len, values)
-    return f"So {relu} and {sigmoid} restarts do not decide it"
-
-
 def _straight_share(record: EnsembleRecord) -> float:
     """Return the share of grid points at which the best fit does not bend."""
     bend = np.abs(np.diff(record.curve, 2))
@@ -97,10 +92,11 @@ def _sigmoid_smaller_gap(result: Result) -> Verdict:
     smaller, larger = _doubts(sigmoid, relu)
     best = [abs(record.test_loss - record.loss) for record in records]
     decided = min(smaller, larger) < SURE
+    undecided = f"So {len(relu)} and {len(sigmoid)} restarts do not decide it"
     because = (
         f"Of {_counted(relu, sigmoid)}, a sigmoid network has the smaller gap than a ReLU network with probability "
         f"{wins:.2f}; one half would be chance. "
-        f"{'That is more than chance' if decided else _undecided(relu, sigmoid)} (p = {min(smaller, larger):.2g}). "
+        f"{'That is more than chance' if decided else undecided} (p = {min(smaller, larger):.2g}). "
         f"The two best networks have {best[1]:.4f} (sigmoid) and {best[0]:.4f} (ReLU)."
     )
     numbers = (

@@ -116,7 +116,7 @@ def value_and_grad(
     InvalidInputError
         If the backend or a name in `wrt` is unknown, or a function was redefined after the derivation was made.
     """
-    if backend not in [*_LIBRARIES]:
+    if backend not in [*_LIBRARIES]:  # a list, here and below, compares what cannot be hashed, too
         message = f"backend {backend!r} is unknown; use {' or '.join(map(repr, _LIBRARIES))}"
         raise InvalidInputError(message)
     check_current(derivation)

@@ -2,10 +2,9 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from heapq import heappop, heappush
 from itertools import chain, islice
 from typing import Any
 
@@ -19,10 +18,11 @@ from mlpreport.derivation.judging import Judge, judge, judges
 from mlpreport.derivation.printing import code_names, show
 from mlpreport.derivation.program import Program, Term, needed, num, variables
 from mlpreport.derivation.reading import Reader
+from mlpreport.derivation.sizes import ascending
 from mlpreport.errors import ProgramError
 
-_LARGEST, _TRIED = 8, 3**5
-"""Sizes up to which a small counterexample is looked for, and at how many of their combinations."""
+_SMALL, _TRIED = range(1, 9), 3**5
+"""Sizes at which a small counterexample is looked for, and at how many of their combinations."""
 
 
 def _rounded(*arrays: Array) -> list[Any]:
@@ -174,26 +174,12 @@ def _where(derivation: Derivation, names: Mapping[str, str], known: str, text: s
     return tuple(f"{names[key]} = {show(term, names)}" for key, term in needed(hidden, mentioned).items())
 
 
-def _by_product(count: int) -> Iterator[tuple[int, ...]]:
-    """So many sizes, in the order of their product: there are too many to list all."""
-    heap = [(1, (1,) * count)]
-    met = {each for _, each in heap}
-    while heap:
-        _, chosen = heappop(heap)
-        yield chosen
-        for n, size in enumerate(chosen):
-            more = (*chosen[:n], size + 1, *chosen[n + 1 :])
-            if size < _LARGEST and more not in met:
-                met.add(more)
-                heappush(heap, (math.prod(more), more))
-
-
 def _smallest(derivation: Derivation, wrt: str, claim: Term, large: list[Judge]) -> Counterexample:
     """Find the smallest sizes at which the claim fails."""
     sizes = list(large[0].sizes)
     small = (
         judge(derivation, wrt, dict(zip(sizes, chosen, strict=True)), seed=1, unit=0.5, short=True)
-        for chosen in islice(_by_product(len(sizes)), _TRIED)
+        for chosen in islice(ascending(len(sizes), _SMALL, math.prod), _TRIED)
     )
     failing = next(each for each in chain(small, large) if each and not each.accepts(claim))
     named = {str(size): n for size, n in failing.sizes.items()}

@@ -135,9 +135,8 @@ def _dialect(names: Iterable[str]) -> Dialect:
     """Make the dialect in which those of the names that would look alike are written out."""
     words = {word for name in names for form in (r"\w+", r"dot\(\w+\)") for word in re.findall(form, name)}
     looks = Counter(map(latex_name, words))
-    alike = {
-        word for word in words if looks[latex_name(word)] > 1 or latex_name(word) == r"\delta"
-    }  # Kronecker's
+    looks[r"\delta"] += 1  # Kronecker's
+    alike = {word for word in words if looks[latex_name(word)] > 1}
     return Dialect(partial(latex_name, alike=alike), _number, _function, r"\left({}\right)", _ROWS)
 
 

@@ -231,9 +231,8 @@ def code_names(program: Program, reserved: Iterable[str] = (), more: Iterable[st
         taken.add(name)
         return name
 
-    sizes = sorted({str(s) for shape in program.inputs.values() for s in shape if s.is_Symbol})
     names = {key: free(key) for key in program.shapes if key.isidentifier()}
-    names |= {f"size {size}": free(size) for size in sizes}
+    names |= {f"size {size}": free(size) for size in program.sizes}
     derived = dict.fromkeys(key for key in [*program.shapes, *more] if not key.isidentifier())
     return names | {key: free(_plain_name(key)) for key in derived}
 

@@ -1,7 +1,7 @@
 """Numbers made of sizes, such as 1/(N - D): whether they have values, and sizes at which they have."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import product
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from heapq import heappop, heappush
 
 import sympy as sp
 
@@ -44,13 +44,27 @@ def check_values(made: Iterable[sp.Expr], sizes: Sizes) -> None:
         raise InvalidInputError(message)
 
 
+def ascending(count: int, tried: range, key: Callable[[tuple[int, ...]], int]) -> Iterator[tuple[int, ...]]:
+    """Choose so many sizes in every way, by a key that grows with each: there are too many ways to list all."""
+    first = (tried[0],) * count
+    heap, met = [(key(first), first)], {first}
+    while heap:
+        _, chosen = heappop(heap)
+        yield chosen
+        for n, size in enumerate(chosen):
+            more = (*chosen[:n], size + 1, *chosen[n + 1 :])
+            if more[n] in tried and more not in met:
+                met.add(more)
+                heappush(heap, (key(more), more))
+
+
 def fitting(made: Sequence[sp.Expr], default: Sizes, given: Sizes) -> Sizes:
     """Take given sizes, and for others the default, or the smallest ones tried at which all numbers have values."""
     usual = {**default, **given}
     free = {size for number in valueless(made, usual) for size in number.free_symbols} - given.keys()
     tried = (
         {**usual, **dict(zip(sorted(free, key=str), chosen, strict=True))}
-        for chosen in sorted(product(TRIED, repeat=len(free)), key=sum)
+        for chosen in ascending(len(free), TRIED, sum)
     )
     sizes = next((each for each in tried if not valueless(made, each)), usual)
     check_values(made, sizes)

@@ -157,9 +157,8 @@ class _Code(StrPrinter):  # type: ignore[misc]
             return str(self._print(branch))
         # A Python float would make float32 of it.
         form = "torch.full_like(u, {})" if self.library == "torch" else "{}"
-        return form.format(
-            float(branch) if branch.is_finite else "math.nan"
-        )  # 1/0, at sizes that are refused
+        # 1/0 is met at sizes that are refused only.
+        return form.format(float(branch) if branch.is_finite else "math.nan")
 
     def _print_Pow(self, expr: sp.Pow, rational: bool = True) -> str:  # noqa: ARG002, N802
         if self.library and expr.base.is_integer and not -1 <= expr.exp <= EXACT:

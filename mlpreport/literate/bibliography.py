@@ -17,12 +17,11 @@ from pybtex.style.formatting.unsrt import Style
 from mlpreport.checks import nearest
 from mlpreport.errors import PageError
 from mlpreport.literate.inline import Template, without_code
-from mlpreport.literate.page import Cell, Page, Prose
+from mlpreport.literate.page import CITATIONS, Cell, Page, Prose
 from mlpreport.literate.references import Rewrite
 
 MARKER = "<!-- bibliography -->"
 _TYPES = sorted(match[1] for way in dir(Style) if (match := re.fullmatch("get_([a-z]+)_template", way)))
-_GROUP = re.compile(r"(?<!\\)\[(?P<items>@[^\[\]]*)\](?!\()")
 _ITEM = re.compile(r"\s*@(?P<key>[\w:./+-]*\w)\s*(?:,\s*(?P<locator>.+?))?\s*", re.DOTALL)
 
 
@@ -77,7 +76,7 @@ def find_citations(page: Page) -> list[Citation]:
     return [
         citation
         for text, line in _said(page)
-        for group in _GROUP.finditer(without_code(text))
+        for group in CITATIONS.finditer(without_code(text))
         for citation in _read_group(group, text, page.name, line)
     ]
 
@@ -169,7 +168,7 @@ def _replacing(
 ) -> Rewrite:
     def replace(text: str, line: int) -> str:
         pieces, end = [], 0
-        for group in _GROUP.finditer(without_code(text)):
+        for group in CITATIONS.finditer(without_code(text)):
             citations = _read_group(group, text, page, line)
             for citation in citations:
                 _check(citation, numbers, page)

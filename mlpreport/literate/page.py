@@ -34,7 +34,9 @@ _HEADING = re.compile(
 _TITLE = re.compile(r"^(?:#[ \t]+(?P<one>.+)|(?P<two>\S.*)(?=\n=+[ \t]*$))", re.MULTILINE)
 _ATTRIBUTES = re.compile(r"[ \t]*(?:\{[^}\n]*#[^}\n]*\})?[ \t]*#*[ \t]*$")
 _LINK = re.compile(r"!?\[(?P<text>[^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
-_CITED = re.compile(r"[ \t]*(?<!\\)\[@[^\[\]]*\](?!\()")
+CITATIONS = re.compile(r"(?<!\\)\[(?P<items>@[^\[\]]*)\](?!\()")
+"""Citations in brackets, as in [@key; @other, p. 3]."""
+_CITED = re.compile(rf"[ \t]*{CITATIONS.pattern}")
 _FRONT_MATTER = re.compile(
     r"---[ \t]*\n(?P<yaml>.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.MULTILINE | re.DOTALL
 )
