@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice, permutations
 
@@ -11,7 +11,7 @@ import sympy as sp
 
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.evaluation import FLOATS, Array, Frame, drawn, forward, plain
-from mlpreport.derivation.program import Program, Shape, Term, needed, num, show_shape
+from mlpreport.derivation.program import Program, Shape, Term, build, needed, num, show_shape, variables
 from mlpreport.derivation.proof import autograd
 from mlpreport.errors import ProgramError, ShapeError
 
@@ -49,6 +49,7 @@ class Judge:
     truth: Array
     frame: Frame
     lenient: bool = False
+    memo: dict[Term, Array] = field(default_factory=dict, init=False, repr=False)
 
     def value(self, claim: Term) -> tuple[Array | None, str]:
         """Value of a claim, or why it has none of the gradient's shape."""
@@ -56,7 +57,17 @@ class Judge:
         if problem := misfit(at, self.truth.shape):
             return None, problem
         with np.errstate(all="ignore"):
-            return self.frame.entries(at), ""
+            return self._entries(at), ""
+
+    def _entries(self, term: Term) -> Array:
+        """All entries of a term, those of its operands computed once for all claims that they are in."""
+        if term not in self.memo:
+            # Names that no variable has, for all operands but numbers: those may be exponents.
+            names = {part: f"{n}" for n, part in enumerate(term.operands) if variables(part)}
+            arrays = {name: self._entries(part) for part, name in names.items()}
+            shallow = term.rewritten(lambda p: build("var", names[p], *p.shape) if p in names else p)
+            self.memo[term] = replace(self.frame, arrays={**self.frame.arrays, **arrays}).entries(shallow)
+        return self.memo[term]
 
     def accepts(self, claim: Term) -> bool:
         """Whether a claim has the gradient's shape and value; for a gradient of zeros one writes 0."""
