@@ -148,6 +148,7 @@ def _step_slopes(form: Form, given: Named, steps: tuple[Step, ...], x: np.ndarra
             continue
         through = k + 1 < len(steps) and steps[k + 1].at
         below, above = x < (steps[k + 1].place if through else step.place), x > step.place
-        left, right = np.flatnonzero(below)[np.argmax(x[below])], np.flatnonzero(above)[np.argmin(x[above])]
-        slopes += [pull[left] * given["s"][k, 0], -pull[right] * given["s"][k, 0]]
+        # The values of all points that share the nearest x move together.
+        left, right = pull[x == x[below].max()].sum(), pull[x == x[above].min()].sum()
+        slopes += [left * given["s"][k, 0], -right * given["s"][k, 0]]
     return slopes

@@ -548,6 +548,17 @@ def test_a_unit_beside_nearly_its_copy_is_not_called_flat_where_the_loss_falls(a
     assert certificate.verdict in {"unproved", "saddle"}
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 3, 2, 5, 4, 6, 7]])
+def test_a_step_beside_points_that_share_an_x_is_no_limit_where_steep_networks_are_better(order):
+    x = np.array([-1, -1, 0, 0, 1, 1, 2, 2.0])[order, None]
+    y = np.array([0, 0, -0.1, 0.5, 1.1, 0.5, 1, 1.0])[order, None]
+    steep = {"W1": [[20.0]], "b1": [-10.0], "W2": [[0.4]], "b2": [0.5]}
+    parameters = {name: np.array(value) for name, value in steep.items()}
+    sample = Sample(x, y)
+    certificate = certify(Architecture((1, 1, 1), "tanh"), Dataset(sample, sample), parameters)
+    assert certificate.verdict == "unproved"
+
+
 @pytest.mark.parametrize("weight", [1.0, 100.0])
 def test_a_unit_in_its_tail_is_not_called_constant_where_the_loss_falls(weight):
     W1, b1, W2, b2 = load_atlas(1).entries[0].certificate.parameters.values()
