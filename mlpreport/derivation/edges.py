@@ -132,7 +132,8 @@ def _own_value(local: sp.Expr, formula: sp.Expr, value: sp.Indexed, target: sp.I
     small, kept = formula.xreplace(sums), local.xreplace(sums)
     if isinstance(small, sp.log) and small.args[0] in sums.values():
         return sp.powsimp(kept.subs(small.args[0], sp.exp(value)), combine="exp")
-    places = product(*zip(value.indices, target.indices, strict=True))
+    straight, crossed = (zip(value.indices, to, strict=True) for to in (target.indices, target.indices[::-1]))
+    places = dict.fromkeys([*product(*straight), *product(*crossed)])
     moves = [{k: new for k, new in zip(value.indices, at, strict=True) if k != 1} for at in places]
     own = by_value(kept, small, {value.xreplace(moved): moved for moved in moves})
     longer = own is None or own.has(*sums.values()) or sp.count_ops(own) > sp.count_ops(kept)

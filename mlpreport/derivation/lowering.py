@@ -12,7 +12,7 @@ from mlpreport.derivation.indices import phi_formula
 from mlpreport.derivation.printing import helper_name
 from mlpreport.derivation.program import ALL, ELEMENTWISE, Program, Term, build, cost, needed, nodes, num
 from mlpreport.derivation.splitting import contracted, unused
-from mlpreport.derivation.stabilising import stabilised
+from mlpreport.derivation.stabilising import affine, cancelled, stabilised
 from mlpreport.derivation.stable import python_code, stable
 
 
@@ -21,13 +21,28 @@ def lowered(derivation: Derivation, library: str) -> dict[str, Term]:
     program, named = derivation.backward, dict[sp.Expr, str]()
     outputs = [derivation.value, *derivation.results.values()]
     terms = {}
-    for name, term in program.definitions.items():
-        written_out = exponentials(stabilised(term, program.definitions, named), library)
+    given = (derivation.of or derivation.program).definitions
+    renamed = affine({name: program.definitions[name] for name in given})
+    definitions = {
+        name: _transposed_last(term if name in given else term.xreplace(renamed))
+        for name, term in program.definitions.items()
+    }
+    for name, term in definitions.items():
+        safe = term if name in given else cancelled(term, definitions)
+        written_out = exponentials(stabilised(safe, definitions, named), library)
         terms[name] = _faster(written_out) if library == "np" else written_out
     terms = _shared(needed(terms, outputs))
     if library == "math":
         return needed(contracted(_unaliased(terms)), outputs)
     return {name: _stored(term, result=name in outputs) for name, term in terms.items()}
+
+
+def _transposed_last(term: Term) -> Term:
+    """Transpose after elementwise operations, not before."""
+    term = term.rewritten(_transposed_last)
+    if term.op in ELEMENTWISE and {part.op for part in term.operands} in ({"T"}, {"T", "num"}):
+        return term.rewritten(lambda part: part.operands[0] if part.op == "T" else part).T
+    return term
 
 
 def _faster(term: Term) -> Term:
@@ -81,13 +96,11 @@ def _shared(definitions: Mapping[str, Term]) -> dict[str, Term]:
 
 
 def _alike(definitions: Mapping[str, Term]) -> dict[str, Term]:
-    """Write b + a as a + b, b * a as a * b, and b - a as minus a - b, where that came first; transpose last."""
+    """Write b + a as a + b, b * a as a * b, and b - a as minus a - b, where that came first."""
     met = set[Term]()
 
     def alike(term: Term) -> Term:
         term = term.rewritten(alike)
-        if term.op in ELEMENTWISE and {part.op for part in term.operands} in ({"T"}, {"T", "num"}):
-            return alike(term.rewritten(lambda part: part.operands[0] if part.op == "T" else part)).T
         flipped = Term(term.args[0], *term.args[:0:-1])
         if term.op in {"+", "*", "-"} and term not in met and flipped in met:
             return -flipped if term.op == "-" else flipped

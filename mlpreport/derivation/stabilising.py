@@ -1,6 +1,6 @@
 """Terms in which nothing overflows: functions of exponentials, found as parts of terms, become stable functions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from operator import mul
 
@@ -10,6 +10,9 @@ from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.indices import phi_formula
 from mlpreport.derivation.program import ELEMENTWISE, OPERATIONS, Term, build, nodes, num
 from mlpreport.derivation.stable import Sigmoid, Softplus, stable
+
+Factor = tuple[Term, int]
+"""A term and its power."""
 
 
 def stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term:
@@ -26,6 +29,87 @@ def stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr,
     return term.rewritten(lambda part: stabilised(part, definitions, named))
 
 
+def cancelled(term: Term, definitions: Mapping[str, Term]) -> Term:
+    """Carry out products with what an addend of a factor is divided by: p * (a / p + b) becomes a + p * b.
+
+    Variables are factors as they are defined. A probability may underflow to 0: a cotangent that is divided by it is
+    infinite then, but their product has a value.
+    """
+    if term.op in {"*", "/"}:
+        factors = _factored(term)
+        for n, (part, power) in enumerate(factors):
+            rest = [*factors[:n], *factors[n + 1 :]]
+            others = _powers(rest, definitions)
+            if power == 1 and any(_inverse(a, b) for a in _within(part, definitions) for b in others):
+                inner = definitions[part.name] if part.op == "var" else part
+                whole = reduce(_plus, (_carried_out([*rest, *more], definitions) for more in _addends(inner)))
+                return whole if whole.shape == term.shape else whole * build("ones", *term.shape)
+    return term.rewritten(lambda part: cancelled(part, definitions))
+
+
+def _plus(one: Term, other: Term) -> Term:
+    return one - other.operands[0] if other.op == "neg" else one + other
+
+
+def _carried_out(factors: Iterable[Factor], definitions: Mapping[str, Term]) -> Term:
+    """Multiply factors, without those that cancel; numbers come first, as one."""
+    kept: list[Factor] = []
+    number = sp.S.One
+    for part, power in factors:
+        other = next((other for other in kept if _inverse((part, power), other)), None)
+        if part.op == "num":
+            number *= part.parts[0] ** power
+        elif other is None:
+            kept.append((part, power))
+        else:
+            kept.remove(other)
+            kept += [(other[0], power + other[1])] if power + other[1] else []
+            number *= 1 if other[0] == part else (-1) ** power  # of a - b and b - a the sign is left
+    product = cancelled(_product(kept), definitions)
+    return product if number == 1 else -product if number == -1 else num(number) * product
+
+
+def affine(definitions: Mapping[str, Term]) -> dict[Term, Term]:
+    """Find variables that are another one times a number plus a number, with their definitions."""
+    found: dict[Term, Term] = {}
+    for name, term in definitions.items():
+        if _affine(term)[2].op == "var":
+            found[build("var", name, *term.shape)] = term.xreplace(found)
+    return found
+
+
+def _powers(factors: Sequence[Factor], definitions: Mapping[str, Term], depth: int = 2) -> set[Factor]:
+    """Collect factors with their powers, and what is within them."""
+    found = {pair for pair in factors if pair[0].op not in {"num", "ones"}}
+    return found.union(*(_within(part, definitions, depth) for part, power in factors if power == 1))
+
+
+def _within(term: Term, definitions: Mapping[str, Term], depth: int = 2) -> set[Factor]:
+    """Collect what a sum, or a variable's definition, has in all addends, and what some of them are divided by."""
+    if term.op == "var" and term.name in definitions and depth:
+        term, depth = definitions[term.name], depth - 1
+    elif term.op not in {"+", "-"}:
+        return set()
+    addends = [_powers(factors, definitions, depth) for factors in _addends(term)]
+    return set.intersection(*addends) | {pair for pairs in addends for pair in pairs if pair[1] < 0}
+
+
+def _addends(term: Term) -> list[list[Factor]]:
+    """Split a sum into products, each a list of factors with powers."""
+    match term.op, term.operands:
+        case "+", (a, b):
+            return [*_addends(a), *_addends(b)]
+        case "-", (a, b):
+            return [*_addends(a), *([(num(-1), 1), *factors] for factors in _addends(b))]
+    return [_factored(term)]
+
+
+def _inverse(one: Factor, other: Factor) -> bool:
+    """Whether a power of one thing, up to its sign, multiplies another's inverse."""
+    negated = {build("-", *reversed(one[0].operands))} if one[0].op == "-" else set()
+    return one[1] * other[1] < 0 and other[0] in {one[0], *negated}
+
+
 def _scaled(term: Term, divisor: sp.Expr) -> Term | None:
     """Divide the number that a product begins with; None if it begins with none."""
     if term.op == "num":
@@ -35,17 +119,19 @@ def _scaled(term: Term, divisor: sp.Expr) -> Term | None:
 
 
 def _one_variable(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term | None:
-    """Write an elementwise term in one variable as one stable function, looking through the variable's definition."""
+    """Write an elementwise term in one variable as one stable function, looking through definitions for logarithms."""
     found = _function(term)
     if found is None or not {"exp", "log"} & {t.op for t in nodes(term)}:
         return None
     formula, leaf = found
-    known = leaf.op == "var" and leaf.name in definitions and formula.has(sp.log)
-    inner = _function(definitions[leaf.name]) if known else None
-    if inner is not None:
-        composed = stable(formula.subs(U, inner[0]), U)
-        if composed.has(Softplus):
-            return _mapped(composed, inner[1], named)
+    composed, at = formula, leaf
+    while formula.has(sp.log) and at.op == "var" and at.name in definitions:
+        inner = _function(definitions[at.name])
+        if inner is None:
+            break
+        composed, at = stable(composed.subs(U, inner[0]), U), inner[1]
+        if composed.has(Softplus) or not composed.has(sp.log):
+            return at if composed == U else _mapped(composed, at, named)
     improved = stable(formula, U)
     return _mapped(improved, leaf, named) if improved.has(Sigmoid, Softplus) else None
 
@@ -61,18 +147,27 @@ def _one_factor(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr
     return None if mapped is None else _product([*rest, (mapped, 1)])
 
 
-def _factored(term: Term, power: int = 1) -> list[tuple[Term, int]]:
-    """Split products and quotients into factors, each with its power, 1 or -1."""
+def _factored(term: Term, power: int = 1) -> list[Factor]:
+    """Split products and quotients into factors with powers."""
     match term.op, term.operands:
         case "neg", (inner,):
-            return [(num(-1), 1), *_factored(inner, power)]
+            return [(num((-1) ** power), 1), *_factored(inner, power)]
         case "*" | "/", (a, b):
             return [*_factored(a, power), *_factored(b, power if term.op == "*" else -power)]
+        case "**", (base, exponent) if exponent.op == "num" and exponent.parts[0].is_Integer:
+            return _factored(base, power * int(exponent.parts[0]))
     return [(term, power)]
 
 
-def _product(factors: Iterable[tuple[Term, int]]) -> Term:
-    above, below = ([part for part, power in factors if power == sign] for sign in (1, -1))
+def _product(factors: Iterable[Factor]) -> Term:
+    above, below = (
+        [
+            part if abs(power) == 1 else build("**", part, num(abs(power)))
+            for part, power in factors
+            if sign * power > 0
+        ]
+        for sign in (1, -1)
+    )
     product = reduce(mul, above) if above else num(1)
     return product / reduce(mul, below) if below else product
 
