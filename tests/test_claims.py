@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from examples import merged, optimum, record, result
+from examples import baselines, merged, optimum, record, result
 
 from mlpreport.claims import CLAIMS, judge
 from mlpreport.data import noisy_sine
@@ -40,6 +40,11 @@ def two_units(found, experiment="two-units", losses=None):
     total = sum(len(members) for _, members in found)
     optima = [optimum(loss, members, total) for loss, members in found]
     return result(experiment, units(2, [0.1] * total if losses is None else losses, optima=optima))
+
+
+def on(data, found):
+    """Put other data, and what the baselines are on them, into a result."""
+    return replace(found, data=data, baselines=baselines(data, found.grid))
 
 
 def other_method(losses):
@@ -118,6 +123,7 @@ def merging(factor):
 
 
 NAN = float("nan")
+NOISELESS, ONE_POINT = noisy_sine(noise=0), noisy_sine(train_size=1)
 OTHER_DATA = replace(other_method([0.1]), data=noisy_sine(seed=2))
 CONSTANT = USUAL["constant"].loss
 CASES = [
@@ -132,6 +138,9 @@ CASES = [
     ("two-units-improve", (first_units(losses=(0.37, 0.01, 0.0073)),), "refuted"),
     ("three-units-details", (first_units(),), "reproduced"),
     ("three-units-details", (first_units(losses=(0.37, 0.08, 0.0083)),), "refuted"),
+    ("two-units-improve", (on(NOISELESS, first_units()),), "not testable"),
+    ("three-units-details", (on(NOISELESS, first_units()),), "not testable"),
+    ("wide-fit-perfectly", (on(NOISELESS, USUAL),), "not testable"),
     ("no-overfitting-below-four", (first_units(),), "reproduced"),
     ("no-overfitting-below-four", (first_units(tests=(0.37, 0.09, 0.091)),), "refuted"),
     ("hanin-sellke", (), "not testable"),
@@ -144,6 +153,7 @@ CASES = [
     ("worst-optimum", (two_units([(0.1, range(3)), (0.3, range(2)), (0.44, [1])]),), "refuted"),
     ("worst-optimum", (two_units([(0.1, [0]), (0.3, [1])]),), "not testable"),
     ("worst-optimum", (two_units([], losses=[0.1]),), "not testable"),
+    ("worst-optimum", (on(ONE_POINT, two_units([(0.1, range(3))])),), "not testable"),
     ("global-optimum", (two_units([], losses=[float("nan")]),), "not testable"),
     ("global-optimum", (two_units([], losses=[0.0797, 0.3]),), "refuted"),
     ("global-optimum", (two_units([], losses=[0.0795, 0.3]),), "partly"),

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from mlpreport.claims.ledger import Verdict, claim, network
+from mlpreport.claims.ledger import NOISELESS, Verdict, claim, network
 from mlpreport.numerals import percent
 from mlpreport.results import Result
 
@@ -47,6 +47,8 @@ def _one_unit(result: Result) -> Verdict:
 )
 def _two_units_improve(result: Result) -> Verdict:
     one, two, floor = network(result, 1).loss, network(result, 2).loss, result["true sine"].loss
+    if not floor:
+        return NOISELESS
     because = (
         f"The training error falls by a factor of {one / two:.1f} and is still {two / floor:.0f} "
         "times the noise floor."
@@ -61,6 +63,8 @@ def _two_units_improve(result: Result) -> Verdict:
 @claim("three-units-details", "2.1", "Three units may capture the details.", "first-units")
 def _three_units_details(result: Result) -> Verdict:
     three, floor = network(result, 3), result["true sine"].loss
+    if not floor:
+        return NOISELESS
     because = (
         f"The best network is {'at' if three.loss <= floor else 'above'} the noise floor ({three.loss:.6f} against "
         f"{floor:.6f}); {percent(np.mean(three.losses < 2 * floor))} of the restarts come within twice the floor."

@@ -28,6 +28,9 @@ class Verdict:
     numbers: tuple[tuple[str, float, str], ...] = ()
 
 
+NOISELESS = Verdict("not testable", "The data have no noise, and so there is no noise floor to compare with.")
+
+
 @dataclass(frozen=True)
 class Claim:
     """One statement with its section in the report, the Experiments it needs, and its predicate."""

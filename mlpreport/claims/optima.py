@@ -34,6 +34,8 @@ def _worst_optimum(result: Result) -> Verdict:
     if not repeated:
         return Verdict("not testable", "No two restarts ended in the same function; it takes more restarts.")
     worst, constant = max(repeated, key=lambda optimum: optimum.loss), result["constant"].loss
+    if not constant:
+        return Verdict("not testable", "The best constant fits all points exactly; it takes more of them.")
     because = (
         f"The worst class that more than one restart reached has an error of {worst.loss:.4f}; "
         f"the constant has {constant:.4f}."

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from mlpreport.claims.ledger import Outcome, Verdict, claim, network
+from mlpreport.claims.ledger import NOISELESS, Outcome, Verdict, claim, network
 from mlpreport.experiments import largest_correlation, restart_of
 from mlpreport.numerals import number, percent
 from mlpreport.results import Result
@@ -80,6 +80,8 @@ def _wide_overfits(result: Result, study: Study) -> Verdict:
 def _wide_fit_perfectly(result: Result) -> Verdict:
     distances = [float(np.sqrt(network(result, n).loss)) for n in (50, 100)]
     floor = float(np.sqrt(result["true sine"].loss))
+    if not floor:
+        return NOISELESS
     shown, noise = (number(distance, digits=2) for distance in distances), number(floor, digits=2)
     because = (
         f"The best networks miss the training points by {' (fifty units) and '.join(shown)} (a hundred), as a root "

@@ -18,6 +18,7 @@ from typing import Any
 
 from mlpreport.checks import POSITIVE, checked_whole
 from mlpreport.errors import EnvironmentProblemError, PageError
+from mlpreport.literate.inline import VALUE
 from mlpreport.literate.page import Cell, Page
 from mlpreport.literate.recorder import Output
 
@@ -196,7 +197,7 @@ def _explain(page: Page, failure: Mapping[str, Any]) -> str:
         (page.name, cells[file] + line - 1, name)
         if file in cells
         else (page.name, step.line, name)
-        if file == "<string>"
+        if file == VALUE
         else (file, line, name)
         for file, line, name in failure["frames"]
     ]

@@ -17,6 +17,9 @@ SHOWN = re.compile(
 
 _MARK = "{python}"
 
+VALUE = "<value>"
+"""The name of the file that the code of an inline value comes from."""
+
 
 @dataclass(frozen=True)
 class Value:

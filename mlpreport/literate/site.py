@@ -46,16 +46,26 @@ def read_sources(nav: Navigation, files: Files, config: MkDocsConfig, options: L
     listed = [page.file for page in nav.pages]
     titles = {page.file.src_uri: str(page.title) for page in nav.pages if page.title}
     pages = {
-        file.src_uri: file.content_string
+        file.src_uri: _text(file.src_uri, file.content_bytes)
         for file in [*listed, *(file for file in files.documentation_pages() if file not in listed)]
         if file.src_uri.endswith(".md")
     }
     try:
-        bibtex = path.read_text(encoding="utf-8")
+        bibtex = _text(options.bibliography, path.read_bytes())
     except OSError as error:
         message = f"the bibliography {path} cannot be read ({error.strerror}); name it in mkdocs.yml"
         raise PageError(message) from error
     return Sources(pages, titles, bibtex, options.bibliography, options.references)
+
+
+def _text(name: str, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        byte = content[error.start]
+        message = f"{name}:{line}: the byte {byte:#04x} is not UTF-8 ({error.reason}); save the file as UTF-8"
+        raise PageError(message) from error
 
 
 def load_sources(config_file: Path) -> Sources:

@@ -24,6 +24,7 @@ from typing import Any
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from traitlets.config import Config
 
+from mlpreport.literate.inline import VALUE
 from mlpreport.literate.recorder import Output, Recorder, Stream, bundle, message
 
 Step = tuple[str, str]
@@ -203,7 +204,7 @@ def _run_cell(shell: InteractiveShell, source: str) -> BaseException | None:
 
 def _evaluate(shell: InteractiveShell, expression: str, values: list[str]) -> BaseException | None:
     try:
-        values.append(str(shell.ev(expression)))  # type: ignore[no-untyped-call]
+        values.append(str(shell.ev(compile(expression, VALUE, "eval"))))  # type: ignore[no-untyped-call]
     except BaseException as error:  # noqa: BLE001 - even SystemExit fails the page rather than the worker
         return error
     return None
@@ -212,9 +213,7 @@ def _evaluate(shell: InteractiveShell, expression: str, values: list[str]) -> Ba
 def failure(error: BaseException) -> Failure:
     """Describe an exception: name, message, and the frames below IPython's own."""
     frames = [(frame.filename, frame.lineno or 0, frame.name) for frame in extract_tb(error.__traceback__)]
-    first = next(
-        (i for i, frame in enumerate(frames) if frame[0].startswith(("<cell", "<string"))), len(frames)
-    )
+    first = next((i for i, frame in enumerate(frames) if frame[0].startswith(("<cell", VALUE))), len(frames))
     frames = frames[first:]
     if isinstance(error, SyntaxError) and (error.filename or "").startswith("<cell"):
         frames.append((str(error.filename), error.lineno or 1, "<module>"))

@@ -67,9 +67,14 @@ class Limit:
 
     @property
     def exponent(self) -> float:
-        """Power of the separation with which the loss approaches that of the limit, fitted to the smaller half."""
+        """Power of the separation with which the loss approaches that of the limit, fitted to the smaller half.
+
+        It is infinite where the losses of networks nearby are the limit's to the last digit, as beside steps.
+        """
         half = len(self.losses) // 2
         excess = self.losses[half:] - self.loss
+        if not (excess > 0).all():
+            return float("inf")
         return float(np.polyfit(np.log(self.separations[half:]), np.log(excess), 1)[0])
 
     def curve(self, x: Float64[np.ndarray, "n inputs"]) -> Float64[np.ndarray, " n"]:

@@ -282,6 +282,14 @@ def test_an_exception_names_page_line_and_frames():
             "a\n\n`{python} nothing`",
             r"^p\.md:3: the inline value 'nothing' raised NameError: name 'nothing' is",
         ),
+        (
+            fence("from dataclasses import make_dataclass as make", "A = make('A', 'x')\n\nA()"),
+            r"^p\.md:8: the cell at line 5 raised TypeError: .*\n  p\.md:8 in <module>$",
+        ),
+        (
+            fence("class A:\n    exec('def f(self): 1 / 0')", "x = 1\nA().f()"),
+            r"^p\.md:8: the cell at line 6 raised ZeroDivisionError: .*\n  p\.md:8 in <module>\n  <string>:1 in f$",
+        ),
         (fence("x = 1\nx = = 2"), r"^p\.md:3: the cell at line 1 raised SyntaxError: "),
         (fence("import sys\nsys.exit()"), r"^p\.md:3: the cell at line 1 raised SystemExit: "),
         (

@@ -117,6 +117,19 @@ def test_a_missing_bibliography_is_named(project: Path, caplog: pytest.LogCaptur
 
 
 @pytest.mark.parametrize(
+    ("name", "told"), [("latin.md", "latin.md:3:"), ("references.bib", "references.bib:3:")]
+)
+def test_a_file_that_is_not_utf_8_is_named(
+    project: Path, name: str, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (project / "docs" / name).write_bytes("# A\n\ncaf\u00e9\n".encode("latin-1"))
+    with pytest.raises(Abort):
+        build(_config(project))
+    assert f"{told} the byte 0xe9 is not UTF-8" in caplog.text
+    assert "save the file as UTF-8" in caplog.text
+
+
+@pytest.mark.parametrize(
     ("option", "told"),
     [
         ({"worker": 2}, "did you mean 'workers'"),

@@ -214,6 +214,7 @@ def test_merging_units_are_a_limit_at_infinity_approached_as_the_square():
     assert np.all(limit.losses > limit.loss)
     assert certificate.loss > limit.loss
     assert limit.exponent == pytest.approx(2, abs=0.01)
+    assert replace(limit, losses=np.full_like(limit.losses, limit.loss)).exponent == np.inf
     # The limit function by hand, and SciPy's minimum of its loss.
     p = {name: float(values[0, 0]) for name, values in limit.parameters.items()}
     x, y = DATA.train.x[:, 0], DATA.train.y[:, 0]
