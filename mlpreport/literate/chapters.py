@@ -16,7 +16,7 @@ from mlpreport.literate.bibliography import (
 )
 from mlpreport.literate.execution import Run
 from mlpreport.literate.filled import titled
-from mlpreport.literate.page import Page, parse
+from mlpreport.literate.page import Page, Verbatim, parse
 from mlpreport.literate.references import number
 from mlpreport.literate.reuse import execute_changed
 from mlpreport.literate.verdicts import MARKER as VERDICTS
@@ -41,11 +41,12 @@ class Sources:
 
 @dataclass(frozen=True)
 class Chapters:
-    """Pages ready to be rendered, Markdown and generated files by name, with the Runs behind them."""
+    """Pages ready to be rendered, Markdown and generated files by name, with the Runs behind them, and a warning."""
 
     markdown: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     runs: Mapping[str, Run] = field(default_factory=dict)
+    warning: str = ""
 
 
 def compose(
@@ -79,7 +80,22 @@ def compose(
         lists = {MARKER: listing, VERDICTS: _verdicts(name, runs, titles)}
         site = replace(surroundings(name, numbers, sources.references_page), lists=lists)
         woven[name] = weave(page, runs[name], numbering, site)
-    return _gathered(pages, woven, runs)
+    return replace(_gathered(pages, woven, runs), warning=_unlisted(pages, sources.references_page))
+
+
+def _unlisted(pages: Mapping[str, Page], references_page: str) -> str:
+    """Tell of the first citation if it links to a list of references that is nowhere."""
+    listed = references_page in pages and any(
+        isinstance(block, Verbatim) and block.text == MARKER for block in pages[references_page].blocks
+    )
+    cited = next(((name, found[0]) for name, page in pages.items() if (found := find_citations(page))), None)
+    if cited is None or listed:
+        return ""
+    page, citation = cited
+    return (
+        f"{page}:{citation.line}: @{citation.key} is cited, but no list of references can be shown: write the line "
+        f"{MARKER} in {references_page}, or name the page with the option 'references' in mkdocs.yml"
+    )
 
 
 def _gathered(pages: Mapping[str, Page], woven: Mapping[str, Woven], runs: Mapping[str, Run]) -> Chapters:

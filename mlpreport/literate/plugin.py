@@ -32,7 +32,7 @@ from mlpreport.literate.labs import check, explain, own_ipython, tidy
 from mlpreport.literate.mathematics import replace_arithmatex
 from mlpreport.literate.page import Page
 from mlpreport.literate.publishing import prepare, publish, stamp
-from mlpreport.literate.site import LiterateConfig, read_sources
+from mlpreport.literate.site import EXTENSIONS, LiterateConfig, read_sources
 
 Rendered = tuple[str | None, TableOfContents, str | None]
 """What mkdocs-jupyter makes of a notebook: HTML, contents, title."""
@@ -58,7 +58,8 @@ class LiteratePlugin(BasePlugin[LiterateConfig]):  # type: ignore[no-untyped-cal
         self._command, self._dirty, self._runs = command, dirty, {}
 
     def on_config(self, config: MkDocsConfig) -> None:
-        """Build beside the site that is there, and date the footer."""
+        """Build beside the site that is there, with the Markdown that woven pages need, and date the footer."""
+        config.markdown_extensions += [name for name in EXTENSIONS if name not in config.markdown_extensions]
         config.copyright = " · ".join(
             filter(None, [config.copyright, stamp(Path(config.config_file_path).parent)])
         )
@@ -80,6 +81,8 @@ class LiteratePlugin(BasePlugin[LiterateConfig]):  # type: ignore[no-untyped-cal
             self._chapters = compose(
                 sources, workers=self.config.workers, cwd=cwd, earlier=earlier, on_done=self._keep
             )
+        if self._chapters.warning:
+            _log.warning(self._chapters.warning)
         for name, content in self._chapters.files.items():
             files.append(File.generated(config, name, content=content, inclusion=InclusionLevel.INCLUDED))
         return nav

@@ -40,6 +40,10 @@ class LiterateConfig(Config):  # type: ignore[no-untyped-call] # of MkDocs
         return errors, []
 
 
+EXTENSIONS = ("attr_list", "md_in_html", "pymdownx.blocks.html")
+"""Extensions of Markdown that woven pages are written in: anchors, lists and figures."""
+
+
 def read_sources(nav: Navigation, files: Files, config: MkDocsConfig, options: LiterateConfig) -> Sources:
     """Read the Markdown pages, those of the navigation first, and the bibliography."""
     path = Path(config.docs_dir, options.bibliography)

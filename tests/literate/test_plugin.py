@@ -116,6 +116,26 @@ def test_a_missing_bibliography_is_named(project: Path, caplog: pytest.LogCaptur
     assert "missing.bib cannot be read (No such file or directory)" in caplog.text
 
 
+def test_a_list_of_references_that_is_nowhere_is_told(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (project / "docs" / "references.md").write_text("# References\n\nSee `<!-- bibliography -->`.\n")
+    build(_config(project))
+    assert "index.md:3: @curie1898 is cited, but no list of references can be shown" in caplog.text
+    assert "write the line <!-- bibliography --> in references.md" in caplog.text
+
+
+def test_a_site_need_not_list_the_extensions_that_woven_pages_are_written_in(project: Path) -> None:
+    config = _config(project)
+    for name in ("attr_list", "md_in_html", "pymdownx.blocks.html"):
+        config.markdown_extensions.remove(name)
+    (project / "docs" / "index.md").write_text(PAGE)
+    build(config)
+    html = (Path(config.site_dir) / "index.html").read_text()
+    assert 'id="cite-curie1898"' in html
+    assert "///" not in html
+
+
 @pytest.mark.parametrize(
     ("name", "told"), [("latin.md", "latin.md:3:"), ("references.bib", "references.bib:3:")]
 )
