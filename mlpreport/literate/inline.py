@@ -54,8 +54,15 @@ def values(template: Template) -> Iterator[Value]:
 
 
 def fill(template: Template, results: Iterator[str]) -> str:
-    """Put the next of `results` in the place of each inline value."""
-    return "".join(next(results) if isinstance(part, Value) else part for part in template)
+    """Put the next of `results` in the place of each inline value; in a row of a table its bars do not end the cell."""
+    text = ""
+    for part in template:
+        if isinstance(part, str):
+            text += part
+        else:
+            value, row = next(results), text.rpartition("\n")[2].lstrip().startswith("|")
+            text += value.replace("|", r"\vert{}" if "$" in value else r"\|") if row else value
+    return text
 
 
 def outside_code(text: str, change: Callable[[str], str]) -> str:

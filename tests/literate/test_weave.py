@@ -319,3 +319,10 @@ def test_a_page_is_woven_from_its_text_alike_in_every_build():
     assert "<text" not in light  # text is drawn as paths: no font is needed
     assert "<metadata" not in light
     assert "#ffffff" not in light.split('id="axes_1"')[0]  # the background is transparent
+
+
+def test_bars_in_values_do_not_end_the_cells_of_a_table():
+    table = "| a | b |\n|---|---|\n| `{python} a` | x `{python} f` |\n\n`{python} a`\n"
+    page = html(table, values=("p(a|b)", "$|x|$", "p(a|b)"))
+    assert [part.text for part in page.find_all("td")] == ["p(a|b)", r"x \(\vert{}x\vert{}\)"]
+    assert page.find_all("p")[-1].text == "p(a|b)"
