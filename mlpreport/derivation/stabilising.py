@@ -1,18 +1,16 @@
 """Terms in which nothing overflows: functions of exponentials, found as parts of terms, become stable functions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import reduce
-from operator import mul
+from operator import add
 
 import sympy as sp
 
+from mlpreport.derivation.cancelling import factored, product
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.indices import phi_formula
 from mlpreport.derivation.program import ELEMENTWISE, OPERATIONS, Term, build, nodes, num
 from mlpreport.derivation.stable import Sigmoid, Softplus, stable
-
-Factor = tuple[Term, int]
-"""A term and its power."""
 
 
 def stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term:
@@ -26,47 +24,8 @@ def stabilised(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr,
     mapped = _one_variable(term, definitions, named) or _one_factor(term, definitions, named)
     if mapped is not None:
         return mapped
+    term = _split_logarithm(term, definitions) or term
     return term.rewritten(lambda part: stabilised(part, definitions, named))
-
-
-def cancelled(term: Term, definitions: Mapping[str, Term]) -> Term:
-    """Carry out products with what an addend of a factor is divided by: p * (a / p + b) becomes a + p * b.
-
-    Variables are factors as they are defined. A probability may underflow to 0: a cotangent that is divided by it is
-    infinite then, but their product has a value.
-    """
-    if term.op in {"*", "/"}:
-        factors = _factored(term)
-        for n, (part, power) in enumerate(factors):
-            rest = [*factors[:n], *factors[n + 1 :]]
-            others = _powers(rest, definitions)
-            if power == 1 and any(_inverse(a, b) for a in _within(part, definitions) for b in others):
-                inner = definitions[part.name] if part.op == "var" else part
-                whole = reduce(_plus, (_carried_out([*rest, *more], definitions) for more in _addends(inner)))
-                return whole if whole.shape == term.shape else whole * build("ones", *term.shape)
-    return term.rewritten(lambda part: cancelled(part, definitions))
-
-
-def _plus(one: Term, other: Term) -> Term:
-    return one - other.operands[0] if other.op == "neg" else one + other
-
-
-def _carried_out(factors: Iterable[Factor], definitions: Mapping[str, Term]) -> Term:
-    """Multiply factors, without those that cancel; numbers come first, as one."""
-    kept: list[Factor] = []
-    number = sp.S.One
-    for part, power in factors:
-        other = next((other for other in kept if _inverse((part, power), other)), None)
-        if part.op == "num":
-            number *= part.parts[0] ** power
-        elif other is None:
-            kept.append((part, power))
-        else:
-            kept.remove(other)
-            kept += [(other[0], power + other[1])] if power + other[1] else []
-            number *= 1 if other[0] == part else (-1) ** power  # of a - b and b - a the sign is left
-    product = cancelled(_product(kept), definitions)
-    return product if number == 1 else -product if number == -1 else num(number) * product
 
 
 def affine(definitions: Mapping[str, Term]) -> dict[Term, Term]:
@@ -76,38 +35,6 @@ def affine(definitions: Mapping[str, Term]) -> dict[Term, Term]:
         if _affine(term)[2].op == "var":
             found[build("var", name, *term.shape)] = term.xreplace(found)
     return found
-
-
-def _powers(factors: Sequence[Factor], definitions: Mapping[str, Term], depth: int = 2) -> set[Factor]:
-    """Collect factors with their powers, and what is within them."""
-    found = {pair for pair in factors if pair[0].op not in {"num", "ones"}}
-    return found.union(*(_within(part, definitions, depth) for part, power in factors if power == 1))
-
-
-def _within(term: Term, definitions: Mapping[str, Term], depth: int = 2) -> set[Factor]:
-    """Collect what a sum, or a variable's definition, has in all addends, and what some of them are divided by."""
-    if term.op == "var" and term.name in definitions and depth:
-        term, depth = definitions[term.name], depth - 1
-    elif term.op not in {"+", "-"}:
-        return set()
-    addends = [_powers(factors, definitions, depth) for factors in _addends(term)]
-    return set.intersection(*addends) | {pair for pairs in addends for pair in pairs if pair[1] < 0}
-
-
-def _addends(term: Term) -> list[list[Factor]]:
-    """Split a sum into products, each a list of factors with powers."""
-    match term.op, term.operands:
-        case "+", (a, b):
-            return [*_addends(a), *_addends(b)]
-        case "-", (a, b):
-            return [*_addends(a), *([(num(-1), 1), *factors] for factors in _addends(b))]
-    return [_factored(term)]
-
-
-def _inverse(one: Factor, other: Factor) -> bool:
-    """Whether a power of one thing, up to its sign, multiplies another's inverse."""
-    negated = {build("-", *reversed(one[0].operands))} if one[0].op == "-" else set()
-    return one[1] * other[1] < 0 and other[0] in {one[0], *negated}
 
 
 def _scaled(term: Term, divisor: sp.Expr) -> Term | None:
@@ -138,38 +65,35 @@ def _one_variable(term: Term, definitions: Mapping[str, Term], named: dict[sp.Ex
 
 def _one_factor(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term | None:
     """Write the factors of a product that have exponentials, if they have one variable, as one stable function."""
-    factors = _factored(term)
+    factors = factored(term)
     growing = [(part, power) for part, power in factors if "exp" in {t.op for t in nodes(part)}]
     if not 0 < len(growing) < len(factors):
         return None
-    mapped = _one_variable(_product(growing), definitions, named)
+    mapped = _one_variable(product(growing), definitions, named)
     rest = [pair for pair in factors if pair not in growing]
-    return None if mapped is None else _product([*rest, (mapped, 1)])
+    return None if mapped is None else product([*rest, (mapped, 1)])
 
 
-def _factored(term: Term, power: int = 1) -> list[Factor]:
-    """Split products and quotients into factors with powers."""
-    match term.op, term.operands:
-        case "neg", (inner,):
-            return [(num((-1) ** power), 1), *_factored(inner, power)]
-        case "*" | "/", (a, b):
-            return [*_factored(a, power), *_factored(b, power if term.op == "*" else -power)]
-        case "**", (base, exponent) if exponent.op == "num" and exponent.parts[0].is_Integer:
-            return _factored(base, power * int(exponent.parts[0]))
-    return [(term, power)]
+def _split_logarithm(term: Term, definitions: Mapping[str, Term]) -> Term | None:
+    """Write the logarithm of a product as a sum, with an addend for each factor that may underflow."""
+    factors = factored(term.operands[0]) if term.op == "log" else []
+    tiny = [pair for pair in factors if _probability(pair[0], definitions)]
+    if not tiny or len(factors) == 1:
+        return None
+    numbers = [pair for pair in factors if pair[0].op == "num" and pair[0].parts[0].is_positive]
+    rest = [pair for pair in factors if pair not in tiny + numbers]
+    addends = [num(power) * build("log", part) for part, power in tiny]
+    addends += [num(power * sp.log(part.parts[0])) for part, power in numbers]
+    return reduce(add, [*addends, build("log", product(rest))] if rest else addends)
 
 
-def _product(factors: Iterable[Factor]) -> Term:
-    above, below = (
-        [
-            part if abs(power) == 1 else build("**", part, num(abs(power)))
-            for part, power in factors
-            if sign * power > 0
-        ]
-        for sign in (1, -1)
-    )
-    product = reduce(mul, above) if above else num(1)
-    return product / reduce(mul, below) if below else product
+def _probability(term: Term, definitions: Mapping[str, Term]) -> bool:
+    """Whether a variable is defined as a softmax, or as a positive function with an exponential."""
+    inner = definitions.get(term.name, term) if term.op == "var" else term
+    if inner.op == "softmax":
+        return True
+    found = _function(inner)
+    return found is not None and found[0].has(sp.exp) and bool(found[0].is_positive)
 
 
 def _function(term: Term) -> tuple[sp.Expr, Term] | None:
@@ -217,13 +141,13 @@ def _affine(term: Term) -> tuple[sp.Expr, sp.Expr, Term]:
 
 
 def _affine_product(term: Term) -> tuple[sp.Expr, sp.Expr, Term]:
-    factors = _factored(term)
+    factors = factored(term)
     number = sp.Mul(*(part.parts[0] ** power for part, power in factors if part.op == "num"))
     rest = sorted(((part, power) for part, power in factors if part.op != "num"), key=str)
     if len(rest) == 1 and rest[0][1] == 1:
         scale, shift, core = _affine(rest[0][0])
         return number * scale, number * shift, core
-    return number, sp.S.Zero, _product(rest)
+    return number, sp.S.Zero, product(rest)
 
 
 def _mapped(formula: sp.Expr, operand: Term, named: dict[sp.Expr, str]) -> Term:

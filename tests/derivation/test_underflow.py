@@ -71,6 +71,14 @@ LOSSES = {
         "p = sigmoid(s)\nq = 1 - p\nl = -sum(y*log(p) + (1 - y)*log(q)) + sum(p**2)",
         lambda s, y: binary(s, y) + (s.sigmoid() ** 2).sum(),
     ),
+    "ratio of two probabilities": (
+        "p = softmax(s)\nq = softmax(y)\nl = sum(p*log(2*p/q))",
+        lambda s, y: (soft(s).exp() * (np.log(2) + soft(s) - soft(y))).sum(),
+    ),
+    "fractional powers": (
+        "p = softmax(s)\nq = p**0.5\nl = sum(y*(1 - p**0.7)) + sum((q - y)**2)",
+        lambda s, y: (y * (1 - (0.7 * soft(s)).exp())).sum() + (((soft(s) / 2).exp() - y) ** 2).sum(),
+    ),
     "Poisson": (
         "r = exp(s/4)\nl = sum(r - y*log(r))",
         lambda s, y: ((s / 4).exp() - y * s / 4).sum(),
