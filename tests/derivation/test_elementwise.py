@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
+from cases import one_in
 
 from mlpreport.derivation import (
     elementwise,
@@ -328,7 +329,7 @@ POWERS = {
 }
 
 
-@pytest.mark.parametrize("name", POWERS)
+@pytest.mark.parametrize("name", one_in(3, POWERS))
 def test_a_power_with_a_variable_exponent_is_derived_and_proved(name):
     definition, reference = POWERS[name]
     register_elementwise(name, definition)
@@ -371,7 +372,7 @@ TIES = {
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
-@pytest.mark.parametrize("name", TIES)
+@pytest.mark.parametrize("name", one_in(3, TIES))
 def test_where_several_pieces_tie_the_slope_is_that_of_torch(name, backend):
     definition, reference = TIES[name]
     register_elementwise(name, definition)
@@ -400,7 +401,7 @@ PIECES = {
 }
 
 
-@pytest.mark.parametrize("name", PIECES)
+@pytest.mark.parametrize("name", one_in(2, PIECES))
 def test_pieces_that_are_not_taken_raise_no_warnings(name):
     definition, values, slopes = PIECES[name]
     register_elementwise(name, definition)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
+from cases import one_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -193,7 +194,7 @@ WORDS_OF_MATH = ("exp", "log1p", "erf", "tanh", "sqrt", "atan", "floor")
 """Some of the functions that are called number by number."""
 
 
-@pytest.mark.parametrize("name", WORDS_OF_MATH)
+@pytest.mark.parametrize("name", one_in(3, WORDS_OF_MATH))
 def test_a_function_of_lanes_is_the_one_of_numbers(name):
     word, values = getattr(WORDS, name), np.linspace(0.1, 5, 19)
     function = inner(lambda u: word(u))  # noqa: PLW0108 - numba knows the word, not its body
@@ -220,7 +221,7 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("name", EXPRESSIONS)
+@pytest.mark.parametrize("name", one_in(3, EXPRESSIONS))
 def test_cases_comparisons_and_powers_of_lanes_agree_with_numpy(name):
     function, values = inner(EXPRESSIONS[name]), np.concatenate([np.linspace(-3, 3, 20), [1.0, 2.0, -1.0]])
     np.testing.assert_allclose(on_lanes(function)(values), EXPECTED[name](values), rtol=1e-13)
@@ -235,7 +236,7 @@ def aligned(values):
     return result
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 8, 9, 13, 22])
+@pytest.mark.parametrize("size", one_in(3, [1, 2, 3, 4, 7, 8, 9, 13, 22]))
 def test_elimination_solves_positive_definite_systems(size):
     stream = np.random.default_rng(size)
     root, right = stream.normal(size=(size, size + 2)), stream.normal(size=size)
