@@ -52,11 +52,22 @@ def read_references(text: str, name: str = "references.bib") -> dict[str, str]:
         entries = parse_string(text, "bibtex").entries
         for entry in entries.values():
             _check_type(entry, name)
+            entry.fields.update({field: _plain(field, value) for field, value in entry.fields.items()})
         formatted = Style().format_entries(entries.values())
         return {entry.key: _as_it_is(entry.text.render(Backend())) for entry in formatted}
     except PybtexError as error:
         message = f"{name}: {error}; correct the BibTeX entry"
         raise PageError(message) from error
+
+
+def _plain(field: str, value: str) -> str:
+    """Replace the commands that BibTeX files have and pybtex prints as they are: TeX's own names, and addresses."""
+    value = re.sub(r"\\((?:La|Bib)?TeX)\b(?:\{\}|\\(?= ))?", r"{\1}", value)
+    percent = "%" if field.lower() == "url" else r"\%"
+    value = re.sub(
+        r"\\url\s*\{([^{}]*)\}", lambda url: url[1].replace("%", percent).replace("~", f"{percent}7E"), value
+    )
+    return value.replace("~", "%7E") if field.lower() == "url" else value
 
 
 def _as_it_is(html: str) -> str:

@@ -150,6 +150,12 @@ def test_references_are_listed_by_number_with_links_back() -> None:
     assert listing.count("Cited in") == 1
 
 
+def test_addresses_and_the_names_of_tex_are_shown_as_they_are_meant() -> None:
+    entry = r"@misc{one, title={\LaTeX{} for {\TeX}ies}, note={\url{http://a.org/~b/c%20d}}, url={http://x.org/~y}}"
+    shown = re.sub("<[^>]*>", "", read_references(entry)["one"])
+    assert shown.replace("\n", " ") == "LaTeX for TeXies. http://a.org/%7Eb/c%20d. URL: http://x.org/%7Ey."
+
+
 def test_entries_are_no_markdown() -> None:
     title = "Of *stars* and [links](x) in a_b_c `code`"
     entry = f"@misc{{a, title={{{title}}}, url={{https://example.org/a_b_c}}}}"
