@@ -5,20 +5,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
+from mlpreport.derivation.faults import AXES, KINDS, Change, Derivatives, Kind, derivatives, wrong_derivative
 from mlpreport.derivation.judging import NEARLY, Judge, judges, misfit
-from mlpreport.derivation.program import ALL, ONE, Shape, Term, build, num
+from mlpreport.derivation.program import ONE, Shape, Term, build, num
 from mlpreport.errors import ProgramError
 
-Change = tuple[str, Term]
-"""What was changed about a claim, and the changed claim."""
-
-_AXES = {sp.S.Zero: "the batch (axis 0)", ONE: "columns (axis 1)", ALL: "all entries"}
 _HALF = sp.S.Half
 _POWERS = (0.0, -1.0, 1.0, -0.5, 0.5, -2.0, 2.0)
 """Powers of sizes that wrong factors have."""
@@ -34,9 +31,10 @@ def diagnosis(
     What the claim has in it comes first, then what it presupposes; terms of the derived gradient mend any claim.
     """
     step = derivation[wrt]
-    changes = partial(_changes, shape=step.shape, sizes=[*map(num, found[0].sizes)], show=text)
+    sizes, known = [*map(num, found[0].sizes)], derivatives(derivation, wrt)
+    changes = partial(_changes, shape=step.shape, sizes=sizes, known=known, show=text)
     added = partial(_added, addends=_addends(step.cotangent), show=text)
-    own = [*changes(claim)]
+    own = [*changes(claim), *_changed(claim, [wrong_derivative], known, text)]
     once = [*own, *added(claim)]
 
     def mend(*tiers: Iterable[Change], by: list[Judge] = found) -> str:
@@ -132,7 +130,9 @@ def _added(claim: Term, addends: list[Term], show: Callable[[Term], str]) -> Ite
         yield f"the term {show(part)} is missing", added
 
 
-def _changes(claim: Term, shape: Shape, sizes: list[Term], show: Callable[[Term], str]) -> Iterator[Change]:
+def _changes(
+    claim: Term, shape: Shape, sizes: list[Term], known: Derivatives, show: Callable[[Term], str]
+) -> Iterator[Change]:
     """Yield changes of a whole claim and of its parts, likeliest first; `show` prints a part."""
     if claim.op == "num":
         ones = build("ones", *shape)
@@ -145,11 +145,18 @@ def _changes(claim: Term, shape: Shape, sizes: list[Term], show: Callable[[Term]
         yield f"a division by {show(size)} is missing", _times(claim, 1 / n) or claim / size
         yield f"there is a division by {show(size)} too many", _times(claim, n) or claim * size
     yield "the result must be transposed", claim.T
-    for axis, where in _AXES.items():
+    for axis, where in AXES.items():
         yield f"a sum over {where} is missing", build("sum", claim, axis)
-    for _, part, put in _places(claim):
-        for kind in (_sign_or_transpose, _sum, _product):
-            yield from ((what, put(new)) for what, new in kind(part, show))
+    yield from _changed(claim, KINDS, known, show)
+
+
+def _changed(
+    claim: Term, kinds: Iterable[Kind], known: Derivatives, show: Callable[[Term], str]
+) -> Iterator[Change]:
+    """Change each part of a claim in each way."""
+    for part, puts in _parts(claim).items():
+        for what, new in chain.from_iterable(kind(part, show, known) for kind in kinds):
+            yield from ((what, put(new)) for put in puts)
 
 
 def _times(term: Term, factor: sp.Expr) -> Term | None:
@@ -183,48 +190,21 @@ def _places(
             yield from _places(part, partial(_put, term, n, put), term.op)
 
 
+def _parts(claim: Term) -> dict[Term, list[Callable[[Term], Term]]]:
+    """Every part of a claim once: what puts another in each of its places, and in all of them if there are several."""
+    found: dict[Term, list[Callable[[Term], Term]]] = {}
+    for _, part, put in _places(claim):
+        found.setdefault(part, []).append(put)
+    for part, puts in found.items():
+        if len(puts) > 1:
+            puts.append(partial(_put_everywhere, claim, part))
+    return found
+
+
+def _put_everywhere(claim: Term, part: Term, new: Term) -> Term:
+    changed: Term = claim.xreplace({part: new})
+    return changed
+
+
 def _put(term: Term, n: int, put: Callable[[Term], Term], new: Term) -> Term:
     return put(Term(*term.args[:n], new, *term.args[n + 1 :]))
-
-
-def _sign_or_transpose(term: Term, show: Callable[[Term], str]) -> Iterator[Change]:
-    match term:
-        case Term("var" | "sum" | "mean"):
-            yield f"a transpose of {show(term)} is missing", term.T
-        case Term("T", (inner,)):
-            yield f"{show(inner)} must not be transposed", inner
-        case Term("neg", (inner,)):
-            yield "the sign is wrong", inner
-        case Term("num", (value,)) if value.could_extract_minus_sign():
-            yield "the sign is wrong", num(-value)
-
-
-def _sum(term: Term, show: Callable[[Term], str]) -> Iterator[Change]:
-    match term:
-        case Term("+" | "-", (a, b)):
-            yield f"the sign of {show(b)} is wrong", a - b if term.op == "+" else a + b
-            yield f"the term {show(b)} is too much", a
-            yield f"the term {show(a)} is too much", b if term.op == "+" else -b
-        case Term("sum" | "mean" | "softmax" | "logsumexp" as op, (inner, _)):
-            word = "sum" if op == "logsumexp" else op
-            for axis, where in _AXES.items():
-                yield f"the {word} must run over {where} only", build(op, inner, axis)
-
-
-def _product(term: Term, show: Callable[[Term], str]) -> Iterator[Change]:
-    match term:
-        case Term("@" | "*", (a, b)):
-            if term.op == "@":
-                yield "the factors stand in the wrong order", b @ a
-                yield "the product must be taken entry by entry", a * b
-            else:
-                yield "this must be a matrix product", a @ b
-            for one, other in ((a, b), (b, a)):
-                if one.op != "T":
-                    moved = f"the transpose {show(one.T)} must stand on the {{}} of a matrix product"
-                    yield moved.format("left"), one.T @ other
-                    yield moved.format("right"), other @ one.T
-                if one.op == "num" and one.free_symbols:
-                    yield f"{show(one)} must divide, not multiply", other / one
-        case Term("/", (a, Term("num") as b)) if b.free_symbols:
-            yield f"{show(b)} must multiply, not divide", a * b

@@ -63,7 +63,8 @@ def test_a_right_claim_agrees(network, wrt, claim):
         ("b1", "dz2", "a sum over the batch (axis 0) is missing"),
         ("b1", "sum(dz2)", "the sum must run over the batch (axis 0) only"),
         ("z2", "dz3 @ z3.T", "wrong shape"),
-        ("z2", "dz3 * z3", "the values are not"),
+        ("z2", "dz3 * z3", "the derivative of sigmoid beside dz3 is wrong: dz3 * sigmoid'(z2)"),
+        ("z2", "z2 * z3", "the values are not"),
         ("z1", "dz2 @ dz2", "wrong shape: @ needs"),
         ("z2", "dz3 @ (z3 * (1 - z3))", "taken entry by entry"),
         ("W1", "x @ dz1.T", "and "),
@@ -235,7 +236,9 @@ def test_a_claim_that_holds_in_one_piece_of_a_function_only_is_wrong(loss, wrong
 def test_a_change_that_mends_a_claim_in_one_piece_only_is_not_proposed():
     register_elementwise("hub", PIECES["hub"])
     program = trace("a = hub(r)\nl = mean(a)", r=("N", 1))
-    assert explain(program, "r", "2*da*r").diagnosis == "the shape is right, the values are not."
+    assert (
+        explain(program, "r", "2*da*r").diagnosis == "the derivative of hub beside da is wrong: da * hub'(r)."
+    )
 
 
 @pytest.mark.parametrize(
