@@ -6,6 +6,7 @@ from keyword import iskeyword
 from textwrap import dedent
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
 from mlpreport.checks import checked_text, listed
@@ -80,15 +81,21 @@ def _shape(name: str, shape: Any) -> Shape:
     """Turn a declared shape into sizes: positive whole numbers or symbols."""
     given = shape if isinstance(shape, tuple | list) else ()
     sizes = [
-        sp.Symbol(spelled(size), integer=True, positive=True) if isinstance(size, str) else sp.Integer(size)
+        sp.Symbol(spelled(size), integer=True, positive=True)
+        if isinstance(size, str)
+        else sp.Integer(int(size))
         for size in given
-        if (_named(size) if isinstance(size, str) else type(size) is int and size > 0)
+        if (_named(size) if isinstance(size, str) else _counts(size))
     ]
     if not len(given) == len(sizes) == 2:  # noqa: PLR2004
         remedy = 'write (rows, cols) of names or positive whole numbers, such as ("N", 1)'
         message = f"shape of {name} is {shape!r}: {remedy}"
         raise ShapeError(message)
     return sizes[0], sizes[1]
+
+
+def _counts(size: object) -> bool:
+    return isinstance(size, int | np.integer) and not isinstance(size, bool) and int(size) > 0
 
 
 def read_program(text: str) -> Program:

@@ -23,7 +23,9 @@ _INSTEAD = dict.fromkeys(("max", "min", "maximum", "minimum"), _MAXIMA)
 _INSTEAD |= dict.fromkeys(("dot", "matmul", "mm"), "write a @ b")
 _INSTEAD |= dict.fromkeys(("abs", "absolute"), "write relu(a) + relu(-a), or use register_elementwise")
 _INSTEAD |= dict.fromkeys(("len", "size", "shape"), "write the size itself, such as N")
-_INSTEAD |= {"sqrt": "write a**0.5", "square": "write a**2", "power": "write a**2", "transpose": "write a.T"}
+_INSTEAD |= {"sqrt": "write a**0.5", "square": "write a**2", "power": "write a**2"}
+_INSTEAD |= dict.fromkeys(("transpose", "t", "T"), "write a.T")
+_INSTEAD |= {"exp'": "exp is its own derivative, write exp(a)", "log'": "write 1/a"}
 """What to write for functions that are outside the language."""
 _DEEPEST = 150
 _AXES = {"None": ALL, "0": sp.S.Zero, "-2": sp.S.Zero, "1": ONE, "-1": ONE}
@@ -55,6 +57,10 @@ class Reader:
     def read_expression(self) -> Term:
         """Read one expression."""
         self.source = self.source.strip()
+        if not self.source:
+            self.fail(_place(1, 0), "there is no expression")
+        if assigned := re.match(r"\w+\s*=(?!=)", self.source):
+            self.fail(_place(1, 0, assigned.end()), "write the expression alone, without a name and =")
         return self._expression(self._parse("eval").body)
 
     def fail(self, node: Any, problem: str, kind: type[InvalidInputError] = ProgramError) -> NoReturn:
@@ -72,7 +78,9 @@ class Reader:
         try:
             tree = ast.parse(_primed(self.source), mode=mode)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            before = (getattr(error, "text", None) or "")[: (getattr(error, "offset", None) or 1) - 1]
+            # Of an expression that ends too early Python tells no place, but the place 0.
+            text, offset = getattr(error, "text", None) or "", getattr(error, "offset", None)
+            before = text[: (offset or 1) - 1] if offset != 0 else text.rstrip()
             place = _place(getattr(error, "lineno", None) or 1, len(before.encode()))
             self.fail(place, f"not Python syntax ({getattr(error, 'msg', error)})")
         level: list[ast.AST] = [tree]
@@ -120,7 +128,8 @@ class Reader:
                 return self._call(node)
         shown = isinstance(node, ast.BinOp | ast.Constant | ast.Attribute)
         kind = self._text(node) if shown else type(node).__name__
-        rule = _INSTEAD.get(getattr(node, "attr", ""), "@ + - * / ** .T, numbers, function calls")
+        named = node.value if isinstance(node, ast.Subscript) else node
+        rule = _INSTEAD.get(getattr(named, "attr", ""), "@ + - * / ** .T, numbers, function calls")
         return self.fail(node, f"{kind} is outside the language ({rule})")
 
     def _text(self, node: ast.expr) -> str:
@@ -148,7 +157,12 @@ class Reader:
             size = f" (no declared shape has a size {node.id})" * (len(node.id) == 1 and node.id.isupper())
             assigned = re.search(rf"(?m)(^|;)\s*{node.id}\s*=", self.source)
             remedy = "is it assigned further down? (no cycles)" if assigned else f"declare its shape{size}"
-            self.fail(node, f"unknown name {node.id!r}; {nearest(node.id, known) or remedy}")
+            longer = [name for name in known if len(name) > 1 < len(node.id)]
+            alike = [name for name in longer if name[0] == node.id[0] and not self.fitting]
+            remedy = (
+                f"with this first letter: {', '.join(alike)}" if alike else nearest(node.id, known) or remedy
+            )
+            self.fail(node, f"unknown name {node.id!r}; {nearest(node.id, longer) or remedy}")
         return known[node.id]
 
     def _operation(self, node: ast.expr, op: str, *parts: sp.Basic | str | int) -> Term:
@@ -173,9 +187,10 @@ class Reader:
         known = sorted({*_REDUCTIONS, "exp", "log", "ones", *elementwise_names()})
         name, order = name.rstrip(_PRIME), name.count(_PRIME)
         if name not in (elementwise_names() if order else known):
-            hint = _INSTEAD.get(name) or nearest(name, known)
+            written = name + order * "'"
+            hint = _INSTEAD.get(written) or nearest(name, known)
             hint = hint or f"known: {', '.join(known)}; or use register_elementwise"
-            self.fail(function, f"unknown function {name + order * chr(39)!r}; {hint}")
+            self.fail(function, f"unknown function {written!r}; {hint}")
         if name == "ones":
             return self._ones(node, arguments)
         axis = self._axis(node, name, arguments)
@@ -216,8 +231,8 @@ def _primed(source: str) -> str:
     return re.sub(r"(?<=\w)'+(?=\()", lambda found: _PRIME * len(found[0]), source)
 
 
-def _place(row: int, column: int) -> ast.AST:
-    return ast.Pass(lineno=row, col_offset=column, end_lineno=row, end_col_offset=column)
+def _place(row: int, column: int, end: int = 0) -> ast.AST:
+    return ast.Pass(lineno=row, col_offset=column, end_lineno=row, end_col_offset=max(column, end))
 
 
 def _recognised(term: Term) -> Term:

@@ -130,7 +130,8 @@ def test_an_assumption_makes_a_claim_right():
         ("W1", "foo(x)", "unknown function"),
         ("W1", "dw", "unknown name"),
         ("W1", "x +", "not Python syntax"),
-        ("W1", "a = x", "not Python syntax"),
+        ("W1", "a = x", "write the expression alone"),
+        ("W1", "a x", "not Python syntax"),
         ("W1", "2 * dW1", "dW1 is the gradient that the claim is to give"),
     ],
 )

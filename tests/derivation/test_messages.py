@@ -115,7 +115,14 @@ def network():
             "ones takes two sizes that variables have, such as ones((N, 1))",
             "ones((x, D))",
         ),
-        ("l = sum(exp'(x))", "unknown function \"exp'\"; did you mean 'exp'?", "exp'"),
+        ("l = sum(log'(x))", 'unknown function "log\'"; write 1/a', "log'"),
+        ("l = sum(x.t() @ x)", "unknown function 't'; write a.T", "x.t"),
+        (
+            "l = sum(x)/x.shape[0]",
+            "Subscript is outside the language (write the size itself, such as N)",
+            "x.shape[0]",
+        ),
+        ("l = sum(exp'(x))", 'unknown function "exp\'"; exp is its own derivative, write exp(a)', "exp'"),
         ("größe = ü + sum(x)", "unknown name 'ü'; declare its shape", "ü"),
         ("l = sum(tanh'(x) + tanh''(ü))", "unknown name 'ü'; declare its shape", "ü"),
         ("ä = 1 1", "not Python syntax (invalid syntax)", "1"),
@@ -250,7 +257,17 @@ def test_a_bad_declaration_is_said(request_, message):
             lambda d: explain(d, "W1", "2 * dW1"),
             "line 1: dW1 is the gradient that the claim is to give; write it with other cotangents\n    2 * dW1",
         ),
-        (lambda d: explain(d, "W1", "a = x"), "line 1: not Python syntax (invalid syntax)\n    a = x\n      ^"),
+        (
+            lambda d: explain(d, "W1", "a = x"),
+            "line 1: write the expression alone, without a name and =\n    a = x\n    ^^^",
+        ),
+        (lambda d: explain(d, "W1", " "), "line 1: there is no expression\n    \n    ^"),
+        (lambda d: explain(d, "W1", "x.T @"), "line 1: not Python syntax (invalid syntax)\n    x.T @\n         ^"),
+        (
+            lambda d: explain(d, "W1", "x.T @ dq"),
+            ("line 1: unknown name 'dq'; with this first letter: "
+            "dl, dy, dyhat, db2, dz4, dW2, dz3, dz2, db1, dz1, dW1, dx\n    x.T @ dq\n          ^^"),
+        ),
         (lambda d: explain(d, "W1", " dw "), "line 1: unknown name 'dw'; did you mean 'dW2'?\n    dw\n    ^^"),
     ],
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """Reading programs: the language, and what lies outside it."""
 
+import numpy as np
 import pytest
 import sympy as sp
 
@@ -152,6 +153,12 @@ def test_an_input_without_a_name_of_python_is_refused(name):
         trace("l = 1 * 2", **{name: ("N", 1)})
     with pytest.raises(ShapeError, match="shape of x is"):
         trace("l = sum(x)", x=(name, 1))
+
+
+def test_sizes_may_be_whole_numbers_of_numpy():
+    assert trace("l = sum(x)", x=(np.int64(3), 2)).shapes["x"] == (3, 2)
+    with pytest.raises(ShapeError, match="shape of x is"):
+        trace("l = sum(x)", x=(np.bool(1), True))
 
 
 def test_ones_stand_where_they_are_written():
