@@ -59,9 +59,13 @@ def diagnosis(
 
 
 def _pairs(once: list[Change], changes: Callable[[Term], Iterator[Change]]) -> Iterator[Change]:
-    """Change claims a second time, and otherwise."""
-    pairs = ((what, more, new) for what, old in once for more, new in changes(old))
-    return ((f"{what}, and {more}", new) for what, more, new in pairs if what != more)
+    """Change claims a second time, and otherwise; most pairs give the same in either order, which is tried once."""
+    met = {old for _, old in once}
+    for what, old in once:
+        for more, new in changes(old):
+            if what != more and new not in met:
+                met.add(new)
+                yield f"{what}, and {more}", new
 
 
 def _factors(claim: Term, found: list[Judge], show: Callable[[Term], str]) -> Iterator[Change]:

@@ -11,7 +11,7 @@ import sympy as sp
 
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.evaluation import FLOATS, Array, Frame, drawn, forward, plain
-from mlpreport.derivation.program import Program, Shape, Term, build, needed, num, show_shape, variables
+from mlpreport.derivation.program import Program, Shape, Term, build, needed, num, show_shape
 from mlpreport.derivation.proof import autograd
 from mlpreport.errors import ProgramError, ShapeError
 
@@ -50,20 +50,30 @@ class Judge:
     frame: Frame
     lenient: bool = False
     memo: dict[Term, Array] = field(default_factory=dict, init=False, repr=False)
+    numeric: dict[Term, Term] = field(default_factory=dict, init=False, repr=False)
 
     def value(self, claim: Term) -> tuple[Array | None, str]:
         """Value of a claim, or why it has none of the gradient's shape."""
-        at = claim.xreplace({size: sp.Integer(n) for size, n in self.sizes.items()})
+        at = self._at_sizes(claim)
         if problem := misfit(at, self.truth.shape):
             return None, problem
         with np.errstate(all="ignore"):
             return self._entries(at), ""
 
+    def _at_sizes(self, term: Term) -> Term:
+        """Write numbers for the sizes in a term, in its operands once for all claims that they are in."""
+        if term not in self.numeric:
+            sizes = {size: sp.Integer(n) for size, n in self.sizes.items()}
+            parts = (self._at_sizes(e) if isinstance(e, Term) else e.xreplace(sizes) for e in term.args)
+            self.numeric[term] = Term(*parts)
+        return self.numeric[term]
+
     def _entries(self, term: Term) -> Array:
         """All entries of a term, those of its operands computed once for all claims that they are in."""
         if term not in self.memo:
             # Names that no variable has, for all operands but numbers: those may be exponents.
-            names = {part: f"{n}" for n, part in enumerate(term.operands) if variables(part)}
+            operands = term.operands[: 1 if term.op == "**" else None]
+            names = {part: f"{n}" for n, part in enumerate(operands) if part.op != "num"}
             arrays = {name: self._entries(part) for part, name in names.items()}
             shallow = term.rewritten(lambda p: build("var", names[p], *p.shape) if p in names else p)
             self.memo[term] = replace(self.frame, arrays={**self.frame.arrays, **arrays}).entries(shallow)
