@@ -114,14 +114,15 @@ def read_program(text: str) -> Program:
         goes_on, found = kind and rest.endswith(","), _COMMENT.fullmatch(line)
         word, rest = found.groups() if found else ("", "")
         kind = word.lower() if word else kind if found and goes_on else ""
-        if kind == "assume":
-            assume += _ASSUMED.findall(rest) or [rest]
-        elif kind:
-            try:
+        try:
+            if kind == "assume":
+                example = next(iter(inputs), "y")
+                assume += [_assumption(given, example) for given in _ASSUMED.findall(rest) or [rest]]
+            elif kind:
                 _declare(rest, inputs)
-            except InvalidInputError as error:
-                message = f"line {row}: {error}\n    {line}\n    {'^' * len(line)}"
-                raise type(error)(message) from error
+        except InvalidInputError as error:
+            message = f"line {row}: {error}\n    {line}\n    {'^' * len(line)}"
+            raise type(error)(message) from error
     return _read(text, assume, inputs)
 
 

@@ -198,7 +198,7 @@ def test_a_bad_shape_names_its_variable(shape, text):
         ),
         (
             lambda: read_program("# shapes: x = (N, 1)\n# assume:\nl = sum(x)"),
-            "assumption '' is unknown; write 'rows_sum_to_one:x'",
+            "line 2: assumption '' is unknown; write 'rows_sum_to_one:x'\n    # assume:\n    ^^^^^^^^^",
         ),
         (
             lambda: read_program("# shapes: lambda = (N, 1)\nl = sum(x)"),
