@@ -19,6 +19,7 @@ from mlpreport.derivation.printing import code_names, show
 from mlpreport.derivation.program import Program, Term, needed, num, variables
 from mlpreport.derivation.reading import Reader
 from mlpreport.derivation.sizes import ascending
+from mlpreport.derivation.splitting import unnamed
 from mlpreport.errors import ProgramError
 
 _SMALL, _TRIED = range(1, 9), 3**5
@@ -166,8 +167,7 @@ def _read(claim: str, backward: Program, names: Mapping[str, str], key: str) -> 
 def _where(derivation: Derivation, names: Mapping[str, str], known: str, text: str) -> tuple[str, ...]:
     """Define parts t1, t2, … of equations and their cotangents, as far as a text needs them."""
     program, definitions = derivation.program, derivation.backward.definitions
-    written = re.findall(r"\w+", re.sub("#.*", "", program.source))
-    parts = [name for name in program.definitions if name.isidentifier() and name not in written]
+    parts = unnamed(program)
     keys = {*parts, *(cotangent(program.loss, name) for name in parts)} - {known}
     hidden = {key: term for key, term in definitions.items() if key in keys}
     mentioned = [key for key in hidden if re.search(rf"\b{names[key]}\b", text)]

@@ -12,8 +12,9 @@ from mlpreport.derivation.backward import Derivation, Step, derivation_of, in_wo
 from mlpreport.derivation.edges import INSERT, Line, chain_rule, line
 from mlpreport.derivation.indices import Partial, beside, fresh
 from mlpreport.derivation.matrices import recognise, whole
+from mlpreport.derivation.printing import show
 from mlpreport.derivation.program import ALL, Program, build, needed, variables
-from mlpreport.derivation.splitting import simple
+from mlpreport.derivation.splitting import simple, unnamed
 from mlpreport.errors import ProgramError
 
 
@@ -97,4 +98,7 @@ def jacobian(program: Program, u: str, v: str) -> Line:
             known[name] = value, formula
     value, formula = known[u]
     because = "the chain rule, summed over every path" if formula != 0 else f"no path leads from {v} to {u}"
+    parts, entries = unnamed(program), {str(e.base) for e in formula.atoms(sp.Indexed)}
+    mentioned = needed(parts, [name for name in parts if name in entries])
+    because += ", where " * bool(mentioned) + "; ".join(f"{n} = {show(t, {})}" for n, t in mentioned.items())
     return line(Partial(value, target), formula, "Jacobian", because)

@@ -1,9 +1,10 @@
 """Equations split until every part stands where it may stand: those that may not become equations of their own."""
 
+import re
 from collections.abc import Callable, Container, Iterator, Mapping
 from itertools import count
 
-from mlpreport.derivation.program import ELEMENTWISE, ONE, Term, build
+from mlpreport.derivation.program import ELEMENTWISE, ONE, Program, Term, build
 
 ROOT, LINEAR, PLAIN, ATOM = "root", "linear", "plain", "atom"
 """Places: a whole right-hand side, a term of a sum, part of an elementwise expression, a variable only."""
@@ -15,6 +16,16 @@ _CONTRACTIONS = frozenset({"@", "sum", "mean"})
 def unused(form: str, taken: Container[str]) -> Iterator[str]:
     """Yield names of a form with numbers from 1, but none that is taken."""
     return (name for n in count(1) if (name := form.format(n)) not in taken)
+
+
+def unnamed(program: Program) -> dict[str, Term]:
+    """Parts t1, t2, … of equations, which the program's source does not name."""
+    written = re.findall(r"\w+", re.sub("#.*", "", program.source))
+    return {
+        name: term
+        for name, term in program.definitions.items()
+        if name.isidentifier() and name not in written
+    }
 
 
 def _split(

@@ -156,6 +156,12 @@ def test_jacobians_are_index_formulas(u, v, formula):
     assert str(line.rhs).replace("_", "") == formula
 
 
+def test_a_jacobian_defines_the_parts_that_the_source_does_not_name():
+    program = trace("a = x * tanh(x @ W) + sum(x)\nl = sum(a)", x=("N", "D"), W=("D", "D"))
+    reason = program.jacobian("a", "x").because
+    assert reason == "the chain rule, summed over every path, where t1 = x @ W; t2 = tanh(t1)"
+
+
 def test_a_jacobian_goes_through_every_path():
     line = trace("a = tanh(x)\nb = a * x + a\nl = sum(b)", x=("N", 1)).jacobian("b", "x")
     a, x = (next(e for e in line.rhs.atoms(sp.Indexed) if str(e.base) == name) for name in "ax")
