@@ -9,7 +9,7 @@ def few_of(cases: Iterable[object], *always: object) -> list[object]:
     """Mark as thorough all cases but those that every run tries."""
     listed = list(cases)
     assert set(always) <= set(listed)
-    return [case if case in always else pytest.param(case, marks=pytest.mark.thorough) for case in listed]
+    return [case if case in always else _thorough(case) for case in listed]
 
 
 def one_in(n: int, cases: Iterable[object]) -> list[object]:

@@ -39,24 +39,26 @@ def trace(
         If the source leaves the language or shapes do not fit; the message marks the source line.
     """
     source = checked_text("source", source, example="l = sum(x**2)")
-    return _read(source, listed(assume), dict(_input(name, shape) for name, shape in shapes.items()))
+    inputs = dict(_input(name, shape) for name, shape in shapes.items())
+    return _read(source, [_assumption(given, inputs) for given in listed(assume)], inputs)
 
 
-def _read(source: str, assume: Iterable[object], inputs: Mapping[str, Shape]) -> Program:
-    assumptions = tuple(_assumption(given, next(iter(inputs), "y")) for given in assume)
+def _read(source: str, assumptions: Iterable[str], inputs: Mapping[str, Shape]) -> Program:
     scope = {name: build("var", name, *shape) for name, shape in inputs.items()}
     definitions = Reader(dedent(source), scope).read_assignments()
-    program = Program(inputs, definitions, assumptions, source)
-    for name in map(name_of, assumptions):
+    program = Program(inputs, definitions, tuple(assumptions), source)
+    for name in map(name_of, program.assumptions):
         program.input(name, "assumptions are about inputs")
     return program
 
 
-def _assumption(given: object, example: str) -> str:
+def _assumption(given: object, inputs: Mapping[str, Shape]) -> str:
     """Write an assumption without spaces, its variable as Python reads it."""
     kind, _, name = (part.strip() for part in str(given).partition(":"))
     if kind != "rows_sum_to_one" or not name:
-        message = f"assumption {given!r} is unknown; write 'rows_sum_to_one:{name or example}'"
+        message = (
+            f"assumption {given!r} is unknown; write 'rows_sum_to_one:{name or next(iter(inputs), 'y')}'"
+        )
         raise ProgramError(message)
     return f"{kind}:{spelled(name)}"
 
@@ -116,8 +118,7 @@ def read_program(text: str) -> Program:
         kind = word.lower() if word else kind if found and goes_on else ""
         try:
             if kind == "assume":
-                example = next(iter(inputs), "y")
-                assume += [_assumption(given, example) for given in _ASSUMED.findall(rest) or [rest]]
+                assume += [_assumption(given, inputs) for given in _ASSUMED.findall(rest) or [rest]]
             elif kind:
                 _declare(rest, inputs)
         except InvalidInputError as error:

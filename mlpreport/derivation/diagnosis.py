@@ -11,7 +11,16 @@ import numpy as np
 import sympy as sp
 
 from mlpreport.derivation.backward import Derivation
-from mlpreport.derivation.faults import AXES, KINDS, Change, Derivatives, Kind, derivatives, wrong_derivative
+from mlpreport.derivation.faults import (
+    AXES,
+    KINDS,
+    Change,
+    Derivatives,
+    Kind,
+    Show,
+    derivatives,
+    wrong_derivative,
+)
 from mlpreport.derivation.judging import NEARLY, Judge, judges, misfit
 from mlpreport.derivation.program import ONE, Shape, Term, build, num
 from mlpreport.errors import ProgramError
@@ -23,9 +32,7 @@ _ODD = 1000
 """Denominators up to which a factor is written as a fraction."""
 
 
-def diagnosis(
-    derivation: Derivation, wrt: str, claim: Term, *, found: list[Judge], text: Callable[[Term], str]
-) -> str:
+def diagnosis(derivation: Derivation, wrt: str, claim: Term, *, found: list[Judge], text: Show) -> str:
     """Say what is wrong with a claim that judges found wrong; `text` prints a term.
 
     What the claim has in it comes first, then what it presupposes; terms of the derived gradient mend any claim.
@@ -68,7 +75,7 @@ def _pairs(once: list[Change], changes: Callable[[Term], Iterator[Change]]) -> I
                 yield f"{what}, and {more}", new
 
 
-def _factors(claim: Term, found: list[Judge], show: Callable[[Term], str]) -> Iterator[Change]:
+def _factors(claim: Term, found: list[Judge], show: Show) -> Iterator[Change]:
     """Multiply a claim, or a term of a sum in it, by what may make it right."""
     for above, part, put in _places(claim):
         if above in {"", "+", "-"} and (factor := _factor(claim, put(num(2) * part), found)):
@@ -127,7 +134,7 @@ def _addends(term: Term) -> list[Term]:
     return [term]
 
 
-def _added(claim: Term, addends: list[Term], show: Callable[[Term], str]) -> Iterator[Change]:
+def _added(claim: Term, addends: list[Term], show: Show) -> Iterator[Change]:
     """Add a term of the derived gradient, if that has several."""
     for part in addends if len(addends) > 1 else ():
         added = claim - part.operands[0] if part.op == "neg" else claim + part
@@ -135,7 +142,7 @@ def _added(claim: Term, addends: list[Term], show: Callable[[Term], str]) -> Ite
 
 
 def _changes(
-    claim: Term, shape: Shape, sizes: list[Term], known: Derivatives, show: Callable[[Term], str]
+    claim: Term, shape: Shape, sizes: list[Term], known: Derivatives, show: Show
 ) -> Iterator[Change]:
     """Yield changes of a whole claim and of its parts, likeliest first; `show` prints a part."""
     if claim.op == "num":
@@ -154,9 +161,7 @@ def _changes(
     yield from _changed(claim, KINDS, known, show)
 
 
-def _changed(
-    claim: Term, kinds: Iterable[Kind], known: Derivatives, show: Callable[[Term], str]
-) -> Iterator[Change]:
+def _changed(claim: Term, kinds: Iterable[Kind], known: Derivatives, show: Show) -> Iterator[Change]:
     """Change each part of a claim in each way."""
     for part, puts in _parts(claim).items():
         for what, new in chain.from_iterable(kind(part, show, known) for kind in kinds):

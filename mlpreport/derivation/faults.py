@@ -57,8 +57,8 @@ def _sum(term: Term, show: Show, _known: Derivatives) -> Iterator[Change]:
     match term:
         case Term("+" | "-", (a, b)):
             yield f"the sign of {show(b)} is wrong", a - b if term.op == "+" else a + b
-            first = a.operands[0] if a.op == "neg" else a
-            yield f"the sign of {show(first)} is wrong", build(term.op, first if a.op == "neg" else -a, b)
+            first, turned = (a.operands[0], a.operands[0]) if a.op == "neg" else (a, -a)
+            yield f"the sign of {show(first)} is wrong", build(term.op, turned, b)
             yield f"the term {show(b)} is too much", a
             yield f"the term {show(a)} is too much", b if term.op == "+" else -b
         case Term("sum" | "mean" | "softmax" | "logsumexp" as op, (inner, _)):

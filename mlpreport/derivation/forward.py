@@ -98,7 +98,6 @@ def jacobian(program: Program, u: str, v: str) -> Line:
             known[name] = value, formula
     value, formula = known[u]
     because = "the chain rule, summed over every path" if formula != 0 else f"no path leads from {v} to {u}"
-    parts, entries = unnamed(program), {str(e.base) for e in formula.atoms(sp.Indexed)}
-    mentioned = needed(parts, [name for name in parts if name in entries])
+    mentioned = needed(unnamed(program), [str(entry.base) for entry in formula.atoms(sp.Indexed)])
     because += ", where " * bool(mentioned) + "; ".join(f"{n} = {show(t, {})}" for n, t in mentioned.items())
     return line(Partial(value, target), formula, "Jacobian", because)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain, islice, permutations
 
 import numpy as np
@@ -60,11 +60,16 @@ class Judge:
         with np.errstate(all="ignore"):
             return self._entries(at), ""
 
+    @cached_property
+    def _integers(self) -> dict[sp.Expr, sp.Integer]:
+        return {size: sp.Integer(n) for size, n in self.sizes.items()}
+
     def _at_sizes(self, term: Term) -> Term:
         """Write numbers for the sizes in a term, in its operands once for all claims that they are in."""
         if term not in self.numeric:
-            sizes = {size: sp.Integer(n) for size, n in self.sizes.items()}
-            parts = (self._at_sizes(e) if isinstance(e, Term) else e.xreplace(sizes) for e in term.args)
+            parts = (
+                self._at_sizes(e) if isinstance(e, Term) else e.xreplace(self._integers) for e in term.args
+            )
             self.numeric[term] = Term(*parts)
         return self.numeric[term]
 
