@@ -64,7 +64,7 @@ def test_gradients_agree_with_autograd(name):
     assert worst_error_of(derived(name), ("numpy",)) <= 1e-13
 
 
-@pytest.mark.parametrize("activation", few_of(ACTIVATIONS, "sigmoid", "relu"))
+@pytest.mark.parametrize("activation", few_of(ACTIVATIONS, "sigmoid"))
 def test_every_activation_agrees_with_autograd_for_every_loss_at_several_depths(activation):
     for n, loss in enumerate(LOSSES.values()):
         depth = (1, 2, 1, 3)[(n + ACTIVATIONS.index(activation)) % 4]
@@ -274,6 +274,7 @@ def _calls(inputs):
     return pstats.Stats(profile).total_calls
 
 
+@pytest.mark.thorough
 def test_many_inputs_of_one_equation_take_no_cubic_time():
     _calls(3)
     assert _calls(30) < 8.5 * _calls(10)

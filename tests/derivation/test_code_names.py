@@ -56,6 +56,7 @@ def test_an_input_may_be_called_like_what_makes_numbers(backend):
     assert np.asarray(gradients["float"]) == pytest.approx(np.full((2, 1), 3 / 32))
 
 
+@pytest.mark.thorough
 def test_variables_may_be_called_like_parts_of_the_code():
     program = trace(program_of(OWN), x=("N", "D"), W=("D", "D"))
     plain = program_of([f"v{n}" for n, _ in enumerate(OWN)]).replace("log(N)", repr(math.log(4)))

@@ -394,6 +394,7 @@ def test_a_fault_of_one_term_is_told_and_mended_in_its_place(source, wrt, claim,
     assert explain(derivation, wrt, found.removeprefix(f"{what}: ").removesuffix(".")).agrees
 
 
+@pytest.mark.thorough
 def test_a_counterexample_of_many_sizes_is_found_at_once():
     layers = [f"h{n} = tanh(h{n - 1} @ W{n})" for n in range(1, 12)]
     shapes = {"h0": ("N", "H0"), "V": ("H11", 1)} | {f"W{n}": (f"H{n - 1}", f"H{n}") for n in range(1, 12)}

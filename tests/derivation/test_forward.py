@@ -110,7 +110,7 @@ def test_a_second_derivation_keeps_the_program_that_it_is_of():
 
 @pytest.mark.parametrize(
     "source",
-    ["p = softmax(z)\nl = -sum(y*log(p))/N", "l = sum(y*log(sum(exp(z), axis=1))) - sum(y*z)"],
+    one_in(2, ["p = softmax(z)\nl = -sum(y*log(p))/N", "l = sum(y*log(sum(exp(z), axis=1))) - sum(y*z)"]),
 )
 def test_an_assumption_is_not_differentiated(source):
     shapes = {"z": ("N", "C"), "y": ("N", "C")}

@@ -34,6 +34,7 @@ def test_every_formula_converts_to_mathml(name):
     assert unconverted(derived(name)) == []
 
 
+@pytest.mark.thorough
 @settings(max_examples=6, deadline=None, derandomize=True)
 @given(programs())
 def test_formulas_of_drawn_programs_convert_to_mathml(drawn):
@@ -158,6 +159,7 @@ def test_a_step_is_written_for_terminals_pages_and_papers():
         written(derivation, "W", "html")
 
 
+@pytest.mark.thorough
 def test_indices_never_run_out():
     lines = "\n".join(f"h{n + 1} = h{n} @ W" for n in range(30))
     step = trace(f"h0 = x @ W\n{lines}\nl = sum(h30)", x=("N", "D"), W=("D", "D")).vjp()["W"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from cases import one_in
 
 import mlpreport
 from mlpreport.errors import InvalidInputError, PageError
@@ -335,6 +336,7 @@ runs = execute(pages, on_done=lambda page, run: print(run.outputs[0][0]["text"],
 """
 
 
+@pytest.mark.thorough
 def test_a_script_without_main_guard_is_not_run_again_in_the_workers(tmp_path):
     script = tmp_path / "mkdocs"
     script.write_text(SCRIPT % "pass")
@@ -344,7 +346,7 @@ def test_a_script_without_main_guard_is_not_run_again_in_the_workers(tmp_path):
     assert (done.stdout.count("started"), len(done.stdout.split()), done.stderr) == (1, 3, "")
 
 
-@pytest.mark.parametrize("signals", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("signals", one_in(2, [signal.SIGINT, signal.SIGKILL]))
 def test_interrupted_or_killed_it_leaves_no_process(tmp_path, signals):
     note = f"open({str(tmp_path)!r} + f'/{{os.getpid()}}', 'w').close()\\nwhile True: time.sleep(1)"
     command = [sys.executable, "-c", SCRIPT % note]
@@ -385,6 +387,7 @@ execute([parse("`{python} 1`", "p.md")])
 """
 
 
+@pytest.mark.thorough
 def test_interrupted_from_the_keyboard_while_libraries_are_loaded_only_the_main_process_says_so(tmp_path):
     (tmp_path / "slow.py").write_text(f"import time; open({str(tmp_path / 'begun')!r}, 'w'); time.sleep(1)")
     environment = ENVIRONMENT | {"PYTHONPATH": f"{ENVIRONMENT['PYTHONPATH']}:{tmp_path}"}

@@ -103,6 +103,7 @@ def test_the_notebook_runs_again_in_jupyter(notebook, jupyter):
     assert [output.output_type for output in again.cells[1].outputs] == ["display_data"]
 
 
+@pytest.mark.thorough
 def test_figures_of_the_package_are_drawn_in_jupyter_without_pyplot(jupyter):
     without_pyplot = (
         "from matplotlib.figure import Figure\n"
