@@ -47,8 +47,8 @@ def _scaled(term: Term, divisor: sp.Expr) -> Term | None:
 
 def _one_variable(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term | None:
     """Write an elementwise term in one variable as one stable function, looking through definitions for logarithms."""
-    found = _function(term)
-    if found is None or not {"exp", "log"} & {t.op for t in nodes(term)}:
+    found, operations = _function(term), {t.op for t in nodes(term)}
+    if found is None or not {"exp", "log"} & operations:
         return None
     formula, leaf = found
     composed, at = formula, leaf
@@ -58,9 +58,10 @@ def _one_variable(term: Term, definitions: Mapping[str, Term], named: dict[sp.Ex
             break
         composed, at = stable(composed.subs(U, inner[0]), U), inner[1]
         if composed.has(Softplus) or not composed.has(sp.log):
-            return at if composed == U else _mapped(composed, at, named)
+            return _mapped(composed, at, named)
     improved = stable(formula, U)
-    return _mapped(improved, leaf, named) if improved.has(Sigmoid, Softplus) else None
+    gone = "log" in operations and not improved.has(sp.log)
+    return _mapped(improved, leaf, named) if gone or improved.has(Sigmoid, Softplus) else None
 
 
 def _one_factor(term: Term, definitions: Mapping[str, Term], named: dict[sp.Expr, str]) -> Term | None:
@@ -78,7 +79,7 @@ def _split_logarithm(term: Term, definitions: Mapping[str, Term]) -> Term | None
     """Write the logarithm of a product as a sum, with an addend for each factor that may underflow."""
     factors = factored(term.operands[0]) if term.op == "log" else []
     tiny = [pair for pair in factors if _probability(pair[0], definitions)]
-    if not tiny or len(factors) == 1:
+    if not tiny or factors == [(term.operands[0], 1)]:
         return None
     numbers = [pair for pair in factors if pair[0].op == "num" and pair[0].parts[0].is_positive]
     rest = [pair for pair in factors if pair not in tiny + numbers]
@@ -151,4 +152,6 @@ def _affine_product(term: Term) -> tuple[sp.Expr, sp.Expr, Term]:
 
 
 def _mapped(formula: sp.Expr, operand: Term, named: dict[sp.Expr, str]) -> Term:
+    if formula == U:
+        return operand
     return build("map", named.setdefault(formula, f"stable{len(named) + 1}"), formula, operand)

@@ -25,6 +25,7 @@ SPELLED = {
     "sigmoid of a node": ("z = 2*x\nl = mean(1 / (1 + exp(z)))", 0.5, [0, 0]),
     "two exponentials": ("l = sum(log(2*exp(x) + exp(-x)/2)) - log(2) + log(2)", 2000, [1, -1]),
     "moved": ("l = sum(log(1 + exp(1 - x))) + sum(log(1 + exp(x - 1)))", 2000, [1, -1]),
+    "logarithm of an exponential": ("l = 1000 + sum(log(exp(2*x)**0.5))", 1000, [1, 1]),
     "log-sum-exp": ("l = log(sum(exp(x)))", 1000, [1, 0]),
     "softmax": ("l = sum((exp(x) / sum(exp(x), axis=1))**2)", 1, [0, 0]),
 }

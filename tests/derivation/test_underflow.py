@@ -79,6 +79,10 @@ LOSSES = {
         "p = softmax(s)\nq = p**0.5\nl = sum(y*(1 - p**0.7)) + sum((q - y)**2)",
         lambda s, y: (y * (1 - (0.7 * soft(s)).exp())).sum() + (((soft(s) / 2).exp() - y) ** 2).sum(),
     ),
+    "logarithm of a square": (
+        "p = softmax(s)\nl = -sum(y*log(p**2)) + sum(p)",
+        lambda s, y: -2 * (y * soft(s)).sum() + soft(s).exp().sum(),
+    ),
     "Poisson": (
         "r = exp(s/4)\nl = sum(r - y*log(r))",
         lambda s, y: ((s / 4).exp() - y * s / 4).sum(),
