@@ -211,7 +211,7 @@ def _derive(options: argparse.Namespace) -> None:
 def _shown(derivation: "Derivation", names: Sequence[str], form: str, backend: str) -> str:
     from mlpreport.derivation import value_and_grad  # noqa: PLC0415
     from mlpreport.derivation.backward import cotangent  # noqa: PLC0415
-    from mlpreport.derivation.latex import written  # noqa: PLC0415
+    from mlpreport.derivation.writing import written  # noqa: PLC0415
 
     if form != "python":
         return "\n\n".join(written(derivation, name, form) for name in names)

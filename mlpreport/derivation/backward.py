@@ -43,13 +43,19 @@ class Step:
     cotangent: Term
     assumptions: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """Write all lines in the forward language, with reasons."""
+        from mlpreport.derivation.writing import lines_text  # noqa: PLC0415 (writing knows Step)
+
+        return lines_text(self.lines)
+
     def _repr_markdown_(self) -> str:
         from mlpreport.derivation.latex import markdown  # noqa: PLC0415 (latex knows Step)
 
         return markdown(self.lines)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Derivation:
     """All steps; `backward` is the program that computes them, `results` the inputs' derivatives in it.
 
@@ -63,6 +69,21 @@ class Derivation:
     value: str
     functions: tuple[Elementwise, ...]
     of: Program | None = None
+
+    def __repr__(self) -> str:
+        """Name the loss and the steps."""
+        return f"<derivation of {self.program.loss}: steps for {', '.join(self.steps)}>"
+
+    def __str__(self) -> str:
+        """Write all steps for a terminal."""
+        from mlpreport.derivation.writing import derivation_text  # noqa: PLC0415 (writing knows Derivation)
+
+        return derivation_text(self)
+
+    def _repr_markdown_(self) -> str:
+        from mlpreport.derivation.writing import derivation_text  # noqa: PLC0415
+
+        return derivation_text(self, "markdown")
 
     @property
     def tangents(self) -> bool:

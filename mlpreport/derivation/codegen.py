@@ -17,8 +17,9 @@ from mlpreport.derivation.elementwise import MODULES, elementwise
 from mlpreport.derivation.lowering import exponentials, function_text, helpers, is_number, lowered
 from mlpreport.derivation.pointwise import compiled_loops
 from mlpreport.derivation.printing import code_names, show
-from mlpreport.derivation.program import Shape, Term, needed, nodes, show_shape, variables
+from mlpreport.derivation.program import Shape, Term, nodes, show_shape, variables
 from mlpreport.derivation.sizes import check_values, numbers
+from mlpreport.derivation.splitting import needed
 from mlpreport.errors import InvalidInputError, ShapeError
 
 _LIBRARIES = {"numpy": "np", "torch": "torch", "numba": "numba"}

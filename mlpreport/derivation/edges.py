@@ -43,6 +43,12 @@ class Line:
     rule: str
     because: str
 
+    def __str__(self) -> str:
+        """Write both sides in the forward language, and the reason."""
+        from mlpreport.derivation.writing import lines_text  # noqa: PLC0415 (writing knows Line)
+
+        return lines_text((self,)).strip()
+
     def _repr_markdown_(self) -> str:
         from mlpreport.derivation.latex import markdown  # noqa: PLC0415 (latex knows Line)
 

@@ -16,10 +16,10 @@ from mlpreport.derivation.diagnosis import diagnosis
 from mlpreport.derivation.evaluation import Array
 from mlpreport.derivation.judging import Judge, judge, judges
 from mlpreport.derivation.printing import code_names, show
-from mlpreport.derivation.program import Program, Term, needed, num, variables
+from mlpreport.derivation.program import Program, Term, num, variables
 from mlpreport.derivation.reading import Reader
 from mlpreport.derivation.sizes import ascending
-from mlpreport.derivation.splitting import unnamed
+from mlpreport.derivation.splitting import needed, unnamed
 from mlpreport.errors import ProgramError
 
 _SMALL, _TRIED = range(1, 9), 3**5

@@ -13,8 +13,8 @@ from mlpreport.derivation.edges import INSERT, Line, chain_rule, line
 from mlpreport.derivation.indices import Partial, beside, fresh
 from mlpreport.derivation.matrices import recognise, whole
 from mlpreport.derivation.printing import show
-from mlpreport.derivation.program import ALL, Program, build, needed, variables
-from mlpreport.derivation.splitting import simple, unnamed
+from mlpreport.derivation.program import ALL, Program, build, variables
+from mlpreport.derivation.splitting import needed, simple, unnamed
 from mlpreport.errors import ProgramError
 
 

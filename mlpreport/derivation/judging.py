@@ -11,8 +11,9 @@ import sympy as sp
 
 from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.evaluation import FLOATS, Array, Frame, drawn, forward, plain
-from mlpreport.derivation.program import Program, Shape, Term, build, needed, num, show_shape
+from mlpreport.derivation.program import Program, Shape, Term, build, num, show_shape
 from mlpreport.derivation.proof import autograd
+from mlpreport.derivation.splitting import needed
 from mlpreport.errors import ProgramError, ShapeError
 
 NEARLY = 1e-10

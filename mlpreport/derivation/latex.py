@@ -1,22 +1,19 @@
-"""Lines as they are read: aligned LaTeX with reasons in brackets, Markdown, or text for a terminal."""
+"""Lines as they are read: aligned LaTeX with reasons in brackets, or Markdown."""
 
 import re
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import count, starmap
+from itertools import count
 from keyword import iskeyword
 
 import sympy as sp
 from sympy.printing.latex import LatexPrinter
 
-from mlpreport.derivation.backward import Derivation, cotangent
 from mlpreport.derivation.edges import Line
-from mlpreport.derivation.forward import direction
-from mlpreport.derivation.printing import Dialect, Row, code_dialect, code_names, formula_text
-from mlpreport.derivation.program import Term, show_shape, variables
+from mlpreport.derivation.printing import Dialect, Row, formula_text
+from mlpreport.derivation.program import Term, variables
 from mlpreport.derivation.stable import is_decimal
-from mlpreport.errors import InvalidInputError
 
 _ROWS: dict[str, Row] = {
     "+": (0, (0, 0), "{} + {}"),
@@ -52,8 +49,6 @@ _ACCENTS = ("hat", "bar", "tilde", "dot")
 _FUNCTIONS = {"sigmoid": r"\sigma", "tanh": r"\tanh", "exp": r"\exp", "log": r"\log", "sum": r"\sum"}
 _LETTERS = "mnrstuvwabcdefghijkpq"
 """What an index is called whose own letter is a variable's name."""
-_WIDTH = 100
-"""Columns up to which a reason stands on the line that it is for."""
 _LONG = 2
 """Lines from which on a fold is worth it."""
 
@@ -131,7 +126,7 @@ def _number(value: sp.Expr) -> str:
     return str(printer.doprint(value))
 
 
-def _dialect(names: Iterable[str]) -> Dialect:
+def latex_dialect(names: Iterable[str]) -> Dialect:
     """Make the dialect in which those of the names that would look alike are written out."""
     words = {word for name in names for form in (r"\w+", r"dot\(\w+\)") for word in re.findall(form, name)}
     looks = Counter(map(latex_name, words))
@@ -140,7 +135,7 @@ def _dialect(names: Iterable[str]) -> Dialect:
     return Dialect(partial(latex_name, alike=alike), _number, _function, r"\left({}\right)", _ROWS)
 
 
-def _names(sides: Iterable[sp.Basic]) -> set[str]:
+def names_in(sides: Sequence[sp.Basic]) -> set[str]:
     """Names of the variables in matrix expressions and index formulas."""
     entries = {str(e.base) for side in sides for e in side.atoms(sp.Indexed)}
     return entries.union(*(variables(side) for side in sides if isinstance(side, Term)))
@@ -148,7 +143,7 @@ def _names(sides: Iterable[sp.Basic]) -> set[str]:
 
 def latex(*sides: sp.Basic) -> str:
     """Typeset a matrix expression or an index formula, or two joined by an aligned equals sign."""
-    letters, d = _assigned(_indices(sides), set(), {}), _dialect(_names(sides))
+    letters, d = _assigned(_indices(sides), set(), {}), latex_dialect(names_in(sides))
     return " &= ".join(formula_text(side, d, letters).text for side in sides)
 
 
@@ -156,7 +151,7 @@ def _indices(sides: Iterable[sp.Basic]) -> set[sp.Dummy]:
     return set().union(*(side.atoms(sp.Dummy) for side in sides))
 
 
-def _printed(lines: Sequence[Line], d: Dialect, taken: set[str]) -> Iterator[tuple[str, str, str]]:
+def printed(lines: Sequence[Line], d: Dialect, taken: set[str]) -> Iterator[tuple[str, str, str]]:
     """Print both sides of every line and its reason; an index has the same letter in all lines."""
     met = Counter(dummy for line in lines for dummy in _indices((line.lhs, line.rhs)))
     common = _assigned((dummy for dummy in met if met[dummy] > 1), taken, {})
@@ -181,13 +176,15 @@ def _assigned(
     return letters
 
 
-def _aligned(lines: Sequence[Line], taken: set[str], names: Iterable[str]) -> list[str]:
-    own = _names([side for line in lines for side in (line.lhs, line.rhs)])
-    printed = _printed(lines, _dialect({*own, *names}), taken)
-    return [rf"{left} &= {right} && \text{{[{_escaped(reason)}]}}" for left, right, reason in printed]
+def aligned(lines: Sequence[Line], taken: set[str], names: Iterable[str]) -> list[str]:
+    """Typeset lines as rows, aligned at their equals signs and reasons; no index has a name that is taken."""
+    own = names_in([side for line in lines for side in (line.lhs, line.rhs)])
+    rows = printed(lines, latex_dialect({*own, *names}), taken)
+    return [rf"{left} &= {right} && \text{{[{_escaped(reason)}]}}" for left, right, reason in rows]
 
 
-def _block(rows: Sequence[str]) -> str:
+def block(rows: Sequence[str]) -> str:
+    """Put aligned rows below each other."""
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
 
@@ -197,48 +194,17 @@ def markdown(lines: Sequence[Line], names: Iterable[str] = ()) -> str:
     `names` are those of further variables, from which the ones in the lines must look different.
     """
     symbols = set().union(*(side.free_symbols for line in lines for side in (line.lhs, line.rhs)))
-    rows = _aligned(lines, {str(s) for s in symbols if not isinstance(s, sp.Dummy | sp.Indexed)}, names)
+    rows = aligned(lines, {str(s) for s in symbols if not isinstance(s, sp.Dummy | sp.Indexed)}, names)
     opened = {n for n in range(len(lines)) if n in {0, len(lines) - 1} or _telling(lines, n)}
     shown, hidden = ([row for n, row in enumerate(rows) if (n in opened) is part] for part in (True, False))
     if len(hidden) < _LONG:
-        return f"$$\n{_block(rows)}\n$$\n"
+        return f"$$\n{block(rows)}\n$$\n"
     summary = f"<summary>The other {len(hidden)} lines, index by index</summary>"
-    folded = f'<details markdown="1">\n{summary}\n\n$$\n{_block(hidden)}\n$$\n\n</details>\n'
-    return f"$$\n{_block(shown)}\n$$\n\n{folded}"
+    folded = f'<details markdown="1">\n{summary}\n\n$$\n{block(hidden)}\n$$\n\n</details>\n'
+    return f"$$\n{block(shown)}\n$$\n\n{folded}"
 
 
 def _telling(lines: Sequence[Line], n: int) -> bool:
     """Whether a line differentiates an outer function, or at once what is inside it."""
     outer = {"power rule", "outer function"}
     return lines[n].rule in outer or (lines[n].rule == "inner derivative" and lines[n - 1].rule in outer)
-
-
-def written(derivation: Derivation, name: str, form: str) -> str:
-    """Write one step as "text" for a terminal, as "markdown" or as "latex".
-
-    In text, entries are z[i,j], cotangents d… and matrix forms in the forward language, as `explain` reads them.
-
-    Raises
-    ------
-    ProgramError, InvalidInputError
-        If the variable or the form is unknown.
-    """
-    step, names, shapes = derivation[name], code_names(derivation.backward), derivation.backward.shapes
-    key = direction(name) if derivation.tangents else cotangent(derivation.program.loss, name)
-    head = re.sub(r"dot\([^()]*\)", lambda found: names[found[0]], key)
-    taken, shape = set(names.values()), show_shape(step.shape)
-    if form == "text":
-        lines = "\n".join(starmap(_line, _printed(step.lines, code_dialect(names, ""), taken)))
-        return f"{head} = {names[key]}, shape {shape}\n{lines}"
-    if form == "markdown":
-        lines = markdown(step.lines, shapes).rstrip()
-        return f"## ${_dialect(shapes).cell(key, ())}$, shape {shape}\n\n{lines}"
-    if form == "latex":
-        return f"% {head}, shape {shape}\n\\[\n{_block(_aligned(step.lines, taken, shapes))}\n\\]"
-    message = f"form {form!r} is unknown; use 'text', 'markdown' or 'latex'"
-    raise InvalidInputError(message)
-
-
-def _line(left: str, right: str, reason: str) -> str:
-    equality, remark = f"  {left} = {right}", f"[{reason}]"
-    return equality + ("  " if len(equality) + len(remark) + 2 <= _WIDTH else "\n      ") + remark

@@ -11,8 +11,8 @@ from mlpreport.derivation.cancelling import cancelled
 from mlpreport.derivation.elementwise import U
 from mlpreport.derivation.indices import phi_formula
 from mlpreport.derivation.printing import helper_name
-from mlpreport.derivation.program import ALL, ELEMENTWISE, Program, Term, build, cost, needed, nodes, num
-from mlpreport.derivation.splitting import contracted, unused
+from mlpreport.derivation.program import ALL, ELEMENTWISE, Program, Term, build, cost, nodes, num
+from mlpreport.derivation.splitting import contracted, needed, unused
 from mlpreport.derivation.stabilising import affine, stabilised
 from mlpreport.derivation.stable import python_code, stable
 

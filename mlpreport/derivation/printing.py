@@ -223,7 +223,12 @@ def _product(e: sp.Expr, d: Dialect, again: Callable[[sp.Expr], Text], k: sp.Dum
 
 def code_names(program: Program, reserved: Iterable[str] = (), more: Iterable[str] = ()) -> dict[str, str]:
     """Give every variable and size an identifier: cotangents d…, directions v…; a taken name gets an underscore."""
-    taken = set(reserved)
+    return identifiers([*program.shapes, *more], program.sizes, reserved)
+
+
+def identifiers(keys: Sequence[str], sizes: Iterable[str] = (), taken: Iterable[str] = ()) -> dict[str, str]:
+    """Give identifiers to variables, of which those in the source come first, and to sizes."""
+    keys, taken = list(dict.fromkeys(keys)), set(taken)
 
     def free(name: str) -> str:
         while name in taken:
@@ -231,10 +236,9 @@ def code_names(program: Program, reserved: Iterable[str] = (), more: Iterable[st
         taken.add(name)
         return name
 
-    names = {key: free(key) for key in program.shapes if key.isidentifier()}
-    names |= {f"size {size}": free(size) for size in program.sizes}
-    derived = dict.fromkeys(key for key in [*program.shapes, *more] if not key.isidentifier())
-    return names | {key: free(_plain_name(key)) for key in derived}
+    names = {key: free(key) for key in keys if key.isidentifier()}
+    names |= {f"size {size}": free(size) for size in sizes}
+    return names | {key: free(_plain_name(key)) for key in keys if not key.isidentifier()}
 
 
 def _plain_name(key: str) -> str:

@@ -161,6 +161,12 @@ class Program:
     assumptions: tuple[str, ...] = ()
     source: str = ""
 
+    def __str__(self) -> str:
+        """Write it as `read_program` reads it."""
+        from mlpreport.derivation.writing import program_text  # noqa: PLC0415 (writing knows Program)
+
+        return program_text(self)
+
     @cached_property
     def shapes(self) -> dict[str, Shape]:
         """Shape of every input and of every equation's value."""
@@ -239,12 +245,3 @@ def spelled(name: object) -> str:
 def name_of(assumption: str) -> str:
     """Variable that an assumption is about."""
     return assumption.partition(":")[2]
-
-
-def needed(definitions: Mapping[str, Term], outputs: list[str]) -> dict[str, Term]:
-    """Keep the definitions that the outputs depend on, in order."""
-    wanted = set(outputs)
-    for name in reversed(list(definitions)):
-        if name in wanted:
-            wanted.update(variables(definitions[name]))
-    return {name: term for name, term in definitions.items() if name in wanted}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Container, Iterator, Mapping
 from itertools import count
 
-from mlpreport.derivation.program import ELEMENTWISE, ONE, Program, Term, build
+from mlpreport.derivation.program import ELEMENTWISE, ONE, Program, Term, build, variables
 
 ROOT, LINEAR, PLAIN, ATOM = "root", "linear", "plain", "atom"
 """Places: a whole right-hand side, a term of a sum, part of an elementwise expression, a variable only."""
@@ -26,6 +26,15 @@ def unnamed(program: Program) -> dict[str, Term]:
         for name, term in program.definitions.items()
         if name.isidentifier() and name not in written
     }
+
+
+def needed(definitions: Mapping[str, Term], outputs: list[str]) -> dict[str, Term]:
+    """Keep the definitions that the outputs depend on, in order."""
+    wanted = set(outputs)
+    for name in reversed(list(definitions)):
+        if name in wanted:
+            wanted.update(variables(definitions[name]))
+    return {name: term for name, term in definitions.items() if name in wanted}
 
 
 def _split(

@@ -19,7 +19,7 @@ from derivation.programs import (
 
 from mlpreport.derivation import prove, trace, value_and_grad
 from mlpreport.derivation.edges import Line
-from mlpreport.derivation.latex import written
+from mlpreport.derivation.writing import written
 from mlpreport.errors import ProgramError
 
 

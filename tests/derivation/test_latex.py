@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from strategies import programs
 
 from mlpreport.derivation import prove, register_elementwise, trace
-from mlpreport.derivation.latex import latex, latex_name, markdown, written
+from mlpreport.derivation.latex import latex, latex_name, markdown
 from mlpreport.derivation.program import build, num
+from mlpreport.derivation.writing import written
 from mlpreport.errors import InvalidInputError
 
 
@@ -196,6 +197,6 @@ def test_names_that_would_look_alike_are_written_out():
 
 def test_a_tangent_is_written_under_its_own_name():
     tangents = trace("z = x@w\nl = sum(z**2)", x=("N", "D"), w=("D", 1)).jvp()
-    assert written(tangents, "z", "text").startswith("vz = vz, shape (N, 1)\n  vz[i] = ")
+    assert written(tangents, "z", "text").startswith("vz, shape (N, 1)\n  vz[i] = ")
     assert written(tangents, "z", "markdown").startswith(r"## $\dot{z}$, shape (N, 1)")
     assert written(tangents, "z", "latex").startswith("% vz, shape (N, 1)")

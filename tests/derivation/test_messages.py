@@ -14,7 +14,7 @@ from mlpreport.derivation import (
     trace,
     value_and_grad,
 )
-from mlpreport.derivation.latex import written
+from mlpreport.derivation.writing import written
 from mlpreport.errors import InvalidInputError, ProgramError, ShapeError
 
 FUNCTIONS = "exp, gelu, identity, log, mean, ones, relu, sigmoid, softmax, softplus, sum, tanh"

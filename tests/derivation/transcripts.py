@@ -14,8 +14,8 @@ from mlpreport.derivation import (
     trace,
     value_and_grad,
 )
-from mlpreport.derivation.latex import written
 from mlpreport.derivation.pointwise import loops_of
+from mlpreport.derivation.writing import written
 
 FOLDER = Path(__file__).with_suffix("")
 PROGRAMS = {
