@@ -6,7 +6,7 @@ Moore, Kearfott and Cloud, Introduction to Interval Analysis, 2009; Johansson, A
 
 import ast
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from types import SimpleNamespace
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx
 
+from mlpreport.derivation import ValueAndGrad
 from mlpreport.training.objective import Objective, Vector
 
 PRECISION = 128
@@ -148,22 +149,23 @@ def on_balls(source: str) -> Callable[..., tuple[Any, dict[str, Any]]]:
     return function
 
 
+def enclosed(compiled: ValueAndGrad, given: Mapping[str, np.ndarray]) -> tuple[Any, dict[str, Any]]:
+    """Enclose what compiled NumPy code computes from balls; `given` may hold more than its inputs."""
+    return on_balls(compiled.source)(*(given[name] for name in compiled.inputs))
+
+
 def gradient_on(objective: Objective, box: np.ndarray) -> tuple[Any, np.ndarray]:
     """Enclose the loss and its gradient for every point of a box (a flat array of balls)."""
     arrays = {name: exact(values) for name, values in objective.arrays.items()} | objective.named(box)
-    run = on_balls(objective.gradient.source)
-    value, gradient = run(*(arrays[name] for name in objective.gradient.inputs))
+    value, gradient = enclosed(objective.gradient, arrays)
     return value, objective.flat(gradient)
 
 
 def hessian_on(objective: Objective, box: np.ndarray) -> np.ndarray:
     """Enclose the Hessian for every point of a box; both of two equal entries are known, so they are intersected."""
     arrays = {name: exact(values) for name, values in objective.arrays.items()} | objective.named(box)
-    run, rows = on_balls(objective.product.source), []
-    for unit in np.eye(objective.size):
-        given = arrays | objective.named(exact(unit), "v")
-        rows.append(objective.flat(run(*(given[name] for name in objective.product.inputs))[1]))
-    matrix = np.array(rows)
+    directions = (objective.named(exact(unit), "v") for unit in np.eye(objective.size))
+    matrix = np.array([objective.flat(enclosed(objective.product, arrays | v)[1]) for v in directions])
     return np.asarray(np.frompyfunc(lambda a, b: a.intersection(b), 2, 1)(matrix, matrix.T))
 
 

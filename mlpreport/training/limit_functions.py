@@ -6,7 +6,7 @@ through a point. A unit that is saturated at all points is a constant. Source fo
 Neural Networks 13, 2000.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -57,6 +57,11 @@ class Form:
         return [*lines, f"yhat = {' + '.join(terms)} + c"]
 
     @property
+    def functions(self) -> tuple[Elementwise, ...]:
+        """Definitions that the lines may call; a name can be registered anew."""
+        return (elementwise(self.activation), *(derivatives(self.activation) if self.pair else ()))
+
+    @property
     def shapes(self) -> dict[str, Any]:
         """Declared shapes of what the lines use."""
         names = ("x", "y", *("S",) * self.steps, *self.parameters)
@@ -87,41 +92,40 @@ def limit_objective(
     form: Form, sizes: Mapping[str, tuple[int, int]], arrays: Mapping[str, np.ndarray]
 ) -> Objective:
     """Make the mean squared error of a limit function, given the shapes of its parameters and its data."""
-    functions = (elementwise(form.activation), *derivatives(form.activation)[: int(form.pair)])
     source = "\n".join([*form.forward, "l = mean((y - yhat) ** 2)"])
-    traced = derived(source, form.parameters, tuple(form.shapes.items()), *functions)
+    traced = derived(source, form.parameters, tuple(form.shapes.items()), *form.functions)
     shapes = {name: sizes[name] for name in form.parameters}
     return Objective(shapes, {name: arrays[name] for name in traced[0].inputs if name in arrays}, *traced)
 
 
-def separation_slope(form: Form) -> tuple[str, tuple[str, ...]]:
-    """Generate the code of ∂loss/∂ε² where two units have merged, 2 mean((f − y) g), and name its inputs."""
-    _, second, third = derivatives(form.activation)
+def separation_slope(form: Form) -> ValueAndGrad:
+    """Compile ∂loss/∂ε² where two units have merged, 2 mean((f − y) g)."""
+    _, _, second, third = form.functions
     g = f"g = (d ** 2 * {second.name}(z)) @ a / 2 + d ** 3 * {third.name}(z) / 6"
-    return _code(form, (g, "k = 2 * mean((yhat - y) * g)"), ())
+    return _compiled(form, [g, "k = 2 * mean((yhat - y) * g)"], form.shapes, ())
 
 
-def value_slopes(form: Form) -> tuple[str, tuple[str, ...]]:
-    """Generate the code of ∂loss/∂y, which is −∂loss/∂f at each point, and name its inputs."""
-    return _code(form, ("l = mean((y - yhat) ** 2)",), ("y",))
-
-
-@cache
-def _code(form: Form, lines: tuple[str, ...], wrt: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    program = trace("\n".join([*form.forward, *lines]), **form.shapes)
-    compiled = value_and_grad(program.vjp(), wrt=wrt)
-    return compiled.source, tuple(compiled.inputs)
+def value_slopes(form: Form) -> ValueAndGrad:
+    """Compile ∂loss/∂y, which is −∂loss/∂f at each point."""
+    return _compiled(form, ["l = mean((y - yhat) ** 2)"], form.shapes, ("y",))
 
 
 def limit_values(form: Form, inputs: Mapping[str, np.ndarray]) -> Float64[np.ndarray, " n"]:
     """Compute a limit function at points x."""
-    found = _values(form)(**inputs, v=np.ones((len(inputs["x"]), 1)))[1]["v"]
-    return np.asarray(found)[:, 0]
+    # The derivative of sum(v * yhat) by v is yhat.
+    shapes = {name: shape for name, shape in form.shapes.items() if name != "y"} | {"v": ("N", 1)}
+    compiled = _compiled(form, ["l = sum(v * yhat)"], shapes, ("v",))
+    return np.asarray(compiled(**inputs, v=np.ones((len(inputs["x"]), 1)))[1]["v"])[:, 0]
+
+
+def _compiled(
+    form: Form, lines: Sequence[str], shapes: Mapping[str, Any], wrt: tuple[str, ...]
+) -> ValueAndGrad:
+    return _once("\n".join([*form.forward, *lines]), tuple(shapes.items()), wrt, *form.functions)
 
 
 @cache
-def _values(form: Form) -> ValueAndGrad:
-    # The derivative of sum(v * yhat) by v is yhat.
-    shapes = {name: shape for name, shape in form.shapes.items() if name != "y"} | {"v": ("N", 1)}
-    program = trace("\n".join([*form.forward, "l = sum(v * yhat)"]), **shapes)
-    return value_and_grad(program.vjp(), wrt=("v",))
+def _once(
+    source: str, shapes: tuple[tuple[str, Any], ...], wrt: tuple[str, ...], *_: Elementwise
+) -> ValueAndGrad:
+    return value_and_grad(trace(source, **dict(shapes)).vjp(), wrt=wrt)

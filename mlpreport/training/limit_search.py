@@ -7,7 +7,7 @@ import numpy as np
 from flint import arb
 
 from mlpreport.training.decompositions import Parts
-from mlpreport.training.intervals import box_around, exact, gradient_on, on_balls, precise
+from mlpreport.training.intervals import box_around, enclosed, exact, gradient_on, precise
 from mlpreport.training.limit_functions import (
     Form,
     limit_objective,
@@ -129,8 +129,7 @@ def _slopes(form: Form, objective: Objective, box: np.ndarray, steps: tuple[Step
         given = {name: exact(values) for name, values in objective.arrays.items()} | objective.named(box)
         slopes: list[Any] = []
         if form.pair:
-            run, names = separation_slope(form)
-            slopes.append(on_balls(run)(*(given[name] for name in names))[0])
+            slopes.append(enclosed(separation_slope(form), given)[0])
         if steps:
             slopes += _step_slopes(form, given, steps, objective.arrays["x"][:, 0])
         return tuple(float(slope.lower()) for slope in slopes)
@@ -138,8 +137,7 @@ def _slopes(form: Form, objective: Objective, box: np.ndarray, steps: tuple[Step
 
 def _step_slopes(form: Form, given: Named, steps: tuple[Step, ...], x: np.ndarray) -> list[Any]:
     """Slopes of the loss as the values beside each step leave those of the step; −1 where no unit has them."""
-    run, names = value_slopes(form)
-    pull = -on_balls(run)(*(given[name] for name in names))[1]["y"][:, 0]
+    pull = -enclosed(value_slopes(form), given)[1]["y"][:, 0]
     slopes = []
     for k, step in enumerate(steps):
         if step.at:

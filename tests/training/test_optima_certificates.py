@@ -619,6 +619,18 @@ def test_an_activation_may_be_called_like_what_code_on_balls_uses(name):
     assert losses[0] == losses[1]
 
 
+@pytest.mark.thorough
+def test_an_activation_that_is_registered_anew_has_limits_of_its_own():
+    parameters = load_atlas(2).entries[0].certificate.parameters
+    for steepness in (1, 3):
+        register_elementwise("steeper", lambda u, c=steepness: 1 / (1 + sp.exp(-c * u)))
+        scaled = parameters | {name: parameters[name] / steepness for name in ("W1", "b1")}
+        found = certify(Architecture((1, 2, 1), "steeper"), DATA, scaled)
+        assert found.verdict == "limit at infinity"
+        errors = found.limit.curve(DATA.train.x) - DATA.train.y[:, 0]
+        assert np.mean(errors**2) == pytest.approx(load_atlas(2).entries[0].certificate.limit.loss, rel=1e-12)
+
+
 def test_bad_input_is_refused():
     architecture = Architecture((1, 2, 1), "sigmoid")
     good = fit(architecture, DATA, restarts=1, seed=0, method="bfgs", max_iterations=5).best().parameters
