@@ -21,8 +21,8 @@ from mlpreport.training.comparison import (
     check_numbers,
     compared_limits,
     compared_radii,
+    compared_reasons,
     compared_spectra,
-    figures_of,
 )
 from mlpreport.training.freedom import as_network, free_coordinates
 from mlpreport.training.initialisation import flat_parameters
@@ -211,9 +211,7 @@ def _compared(stored: Certificate, again: Certificate) -> Iterator[Compared]:
         yield name, getattr(stored, name), getattr(again, name), tolerance
     yield compared_spectra(stored.spectrum, again.spectrum)
     yield from compared_radii("radius", stored.radius, again.radius)
-    words, figures = zip(*(figures_of(reason) for reason in (stored.because, again.because)), strict=True)
-    yield "because", *words, 0.0
-    yield "because", *figures, 0.2
+    yield from compared_reasons(stored.because, again.because)
     yield "limit", stored.limit and stored.limit.kind, again.limit and again.limit.kind, 0.0
     if stored.limit is not None and again.limit is not None:
         yield from compared_limits(stored.limit, again.limit)

@@ -77,10 +77,19 @@ def compared_limits(stored: Limit, again: Limit) -> Iterator[Compared]:
         yield f"limit.{name}", getattr(stored, name), getattr(again, name), tolerance
 
 
-def figures_of(reason: str) -> tuple[str, list[float]]:
-    """Separate the words of a reason from its numbers."""
-    number = r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
-    return re.sub(number, "#", reason), [float(found) for found in re.findall(number, reason)]
+def compared_reasons(stored: str, again: str) -> Iterator[Compared]:
+    """Pair the words of two reasons, counts among them, and their numbers by the digits that are written."""
+    words, figures = zip(*map(_figures, (stored, again)), strict=True)
+    yield "because", *words, 0.0
+    for one, other in zip(*figures, strict=True):
+        digits = len(re.sub(r"e.*|\D", "", one).lstrip("0"))
+        # One digit is that of a radius, for which see above; the last of several may be another after rounding.
+        yield "because", float(one), float(other), max(min(2 * 10.0 ** (1 - digits), 0.95), 1e-9)
+
+
+def _figures(reason: str) -> tuple[str, list[str]]:
+    number = r"(?<![\w.])(?!\d+ (?:of|units?|parameters?|eigenvalues)\b)-?\d+(?:\.\d+)?(?:e[-+]?\d+)?\b"
+    return re.sub(number, "#", reason), re.findall(number, reason)
 
 
 def _nearest_radius(radius: float) -> float:

@@ -1,6 +1,7 @@
 """A certificate proves what a point is, agrees with other ways to compute its numbers, and fails where it should."""
 
 import re
+from contextlib import nullcontext
 from dataclasses import fields, replace
 
 import mpmath
@@ -17,6 +18,7 @@ from mlpreport.errors import CertificateError, InvalidInputError, ShapeError
 from mlpreport.training import Architecture, Restart, fit
 from mlpreport.training.atlas import load_atlas
 from mlpreport.training.certificates import certify, verify
+from mlpreport.training.comparison import check_numbers, compared_reasons
 from mlpreport.training.intervals import (
     UndecidedError,
     exact,
@@ -418,6 +420,36 @@ def test_an_altered_number_is_named(name):
     )
     with pytest.raises(CertificateError, match=name):
         verify(replace(certificate, **{name: changed}), DATA)
+
+
+@pytest.mark.parametrize(
+    ("entry", "number", "altered"),
+    [(0, "0.0795708343625", "0.0795709343625"), (0, "2.86", "2.96"), (1, "1e-06 of", "1e-03 of")],
+)
+def test_an_altered_number_in_the_reason_is_found(entry, number, altered):
+    certificate = load_atlas(2).entries[entry].certificate
+    assert certificate.because.count(number) == 1
+    verify(certificate, DATA)
+    wrong = replace(certificate, because=certificate.because.replace(number, altered))
+    with pytest.raises(CertificateError, match="because is stored as"):
+        verify(wrong, DATA)
+
+
+@pytest.mark.parametrize(
+    ("stored", "again", "alike"),
+    [
+        ("6 of 7 eigenvalues are negative", "5 of 7 eigenvalues are negative", False),
+        ("a network with 2 units", "a network with 3 units", False),
+        ("exactly one zero within 1e-07 of each", "exactly one zero within 1e-08 of each", True),
+        ("whose loss 0.0795708343625 is", "whose loss 0.0795708343626 is", True),
+        ("whose loss 0.0795708343625 is", "whose loss 0.0795708353625 is", False),
+        ("eigenvalue is about 2.46e-06", "eigenvalue is about 2.45e-06", True),
+        ("eigenvalue is about 2.46e-06", "eigenvalue is about -2.46e-06", False),
+    ],
+)
+def test_numbers_in_a_reason_are_compared_by_their_digits(stored, again, alike):
+    with nullcontext() if alike else pytest.raises(CertificateError, match="because is stored as"):
+        check_numbers("the certificate", compared_reasons(stored, again), rounding=0.0)
 
 
 def test_an_altered_parameter_limit_or_data_set_is_found():
