@@ -464,6 +464,15 @@ def test_an_altered_parameter_limit_or_data_set_is_found():
         verify(certificate, noisy_sine(seed=2))
 
 
+@pytest.mark.parametrize("name", ["W1", "b1", "W2", "b2"])
+def test_an_altered_parameter_of_a_minimum_is_named(name):
+    certificate = load_atlas(2).entries[1].certificate
+    assert certificate.verdict == "minimum"
+    wrong = certificate.parameters | {name: certificate.parameters[name] * 1.0001}
+    with pytest.raises(CertificateError, match=re.escape(f"parameters['{name}'] is stored as")):
+        verify(replace(certificate, parameters=wrong), DATA)
+
+
 def altered(limit, name):
     """The limit with one of its parts changed as little as must be noticed."""
     value = getattr(limit, name)
