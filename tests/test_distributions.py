@@ -84,9 +84,24 @@ def test_errors_by_iterations_that_are_all_nan_leave_their_panels_empty():
     assert [axes.get_yscale() for axes in figure.axes] == ["log", "log"]
 
 
-def test_errors_of_no_result_are_refused():
-    with pytest.raises(InvalidInputError, match=r"results = \{\}: nothing is in it; give at least one"):
-        figures.errors_by_iterations({}, "1-2-1 sigmoid")
+@pytest.mark.parametrize(
+    ("draw", "name"),
+    [
+        (lambda: figures.errors_by_iterations({}, "1-2-1 sigmoid"), "results"),
+        (lambda: figures.similarities({}), "found"),
+        (lambda: figures.similarities({"a": np.array([])}), r"found\['a'\]"),
+        (lambda: figures.chances({}), "found"),
+        (lambda: figures.spikes(STUDY, []), "names"),
+        (lambda: figures.descent({}, [1.0]), "losses"),
+        (lambda: figures.descent({"a": np.ones(2)}, []), "dampings"),
+        (lambda: figures.slices([]), "found"),
+        (lambda: figures.best_seen(result("x", record("1-1-1 sigmoid", [1])), []), "certificates"),
+        (lambda: figures.activations([]), "curves"),
+    ],
+)
+def test_a_figure_of_nothing_is_refused(draw, name):
+    with pytest.raises(InvalidInputError, match=rf"{name} = .*: nothing is in it; give at least one"):
+        draw()
 
 
 def test_points_of_many_names_differ():

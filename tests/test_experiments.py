@@ -2,9 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import sympy as sp
 import torch
 from examples import TINY, trained
 
+from mlpreport import figures
+from mlpreport.derivation import register_elementwise
 from mlpreport.errors import InvalidInputError, MlpReportError
 from mlpreport.experiments import EXPERIMENTS, DataSource, experiment_named, function_curve, run
 from mlpreport.models import MLP
@@ -127,3 +130,14 @@ def test_drawn_activations_agree_with_torch_and_autograd(name):
     (slope,) = torch.autograd.grad(value.sum(), u)
     np.testing.assert_allclose(curve.value, value.detach().numpy(), atol=1e-14)
     np.testing.assert_allclose(curve.slope, slope.numpy(), atol=1e-14)
+
+
+def test_an_activation_is_not_drawn_where_it_has_no_value():
+    register_elementwise("logarithm", sp.log)
+    curve = function_curve("logarithm")
+    defined = curve.argument > 0
+    assert np.isnan([curve.value[~defined], curve.slope[~defined]]).all()
+    np.testing.assert_allclose(curve.value[defined], np.log(curve.argument[defined]), rtol=1e-15)
+    np.testing.assert_allclose(curve.slope[defined], 1 / curve.argument[defined], rtol=1e-15)
+    function, slope = figures.activations([curve]).axes[0].get_lines()[2:4]
+    assert np.isfinite(function.get_ydata()).sum() == np.isfinite(slope.get_ydata()).sum() == defined.sum()

@@ -213,7 +213,8 @@ def elementwise_names() -> tuple[str, ...]:
 def scalar_source(name: str) -> str:
     """Python source of the scalar functions `value(u)` and `slope(u, h)` with h = value(u), for numba to compile.
 
-    Only `math`, arithmetic and conditionals are used; no overflow gives NaN (exponentials saturate instead).
+    Only `math`, arithmetic and conditionals are used; exponentials saturate. Where a power overflows, or a function
+    has no real value, numba and NumPy's numbers give infinity or NaN, and Python's own raise errors.
     """
     function = elementwise(name)
     slope = function.derivative_by_value

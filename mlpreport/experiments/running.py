@@ -1,5 +1,6 @@
 """`run`, which turns an Experiment into a Result."""
 
+import math
 import platform
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -95,12 +96,23 @@ def baselines(data: Dataset, grid: Float64[np.ndarray, " grid"]) -> tuple[Baseli
 
 
 def function_curve(name: str) -> FunctionCurve:
-    """Return the registered elementwise function `name` and its derivative on an even grid of [-6, 6]."""
+    """Return the registered elementwise function `name` and its derivative on an even grid of [-6, 6].
+
+    Both are NaN where the function has no real value.
+    """
     value, slope = scalar_functions(name)
     argument = np.linspace(*FUNCTION_GRID)
-    values = np.array([value(u) for u in argument])
-    slopes = np.array([slope(u, h) for u, h in zip(argument, values, strict=True)])
-    return FunctionCurve(name, argument, values, slopes)
+    with np.errstate(all="ignore"):
+        values = np.array([_or_nan(value, u) for u in argument])
+        slopes = np.array([_or_nan(slope, u, h) for u, h in zip(argument, values, strict=True)])
+    return FunctionCurve(name, argument, values, np.where(np.isnan(values), np.nan, slopes))
+
+
+def _or_nan(function: "Callable[..., float]", *arguments: float) -> float:
+    try:
+        return function(*arguments)
+    except (ValueError, OverflowError):  # such as math.log(-1)
+        return math.nan
 
 
 def fit_ensemble(experiment: Experiment, architecture: Architecture, data: Dataset) -> Ensemble:

@@ -48,8 +48,10 @@ def error_distributions(result: Result) -> Figure:
 
 def similarities(found: Mapping[str, Float64[np.ndarray, " restart"]]) -> Figure:
     """Share of restarts whose two most alike units correlate at least so much, one line for each architecture."""
+    checked_some("found", found)
     figure, (axes,) = make_panels(1, 1, height=3.0)
     for place, (name, values) in enumerate(found.items()):
+        checked_some(f"found[{name!r}]", values)
         apart = np.maximum(1 - values, 1e-10)
         shares_below(axes, apart, label=name, **line_style(place))
     axes.set_xscale("log")
@@ -61,6 +63,7 @@ def similarities(found: Mapping[str, Float64[np.ndarray, " restart"]]) -> Figure
 
 def chances(found: Mapping[str, Mapping[str, Share]]) -> Figure:
     """Shares with their intervals: a group of rows for each name, one row for each question."""
+    checked_some("found", found)
     figure, (axes,) = make_panels(1, 1, height=0.55 + 0.5 * len(found))
     for row, shares in enumerate(found.values()):
         for place, (question, share) in enumerate(shares.items()):
@@ -77,6 +80,7 @@ def chances(found: Mapping[str, Mapping[str, Share]]) -> Figure:
 
 def spikes(study: Study, names: Sequence[str]) -> Figure:
     """Where the best of ten is furthest from the sine, and by how much, one panel for each arm."""
+    checked_some("names", names)
     figure, panels = make_panels(1, len(names), height=2.9, sharey=True)
     for axes, name in zip(panels, names, strict=True):
         arm = study[name]
@@ -137,6 +141,8 @@ def errors_by_iterations(results: Mapping[int, Result], label: str) -> Figure:
 
 def descent(losses: Mapping[str, Float64[np.ndarray, " iteration"]], dampings: Sequence[float]) -> Figure:
     """The loss of one restart against iterations for each method, and below it the damping of the first."""
+    checked_some("losses", losses)
+    checked_some("dampings", dampings)
     figure, (top, bottom) = make_panels(2, 1, height=2.3)
     for place, (name, values) in enumerate(losses.items()):
         top.plot(values, label=name, **line_style(place))
@@ -153,6 +159,7 @@ def descent(losses: Mapping[str, Float64[np.ndarray, " iteration"]], dampings: S
 
 def slices(found: Sequence[Slice]) -> Figure:
     """Training error on straight lines between networks, one panel for each slice; the lowest pass is bold."""
+    checked_some("found", found)
     figure, panels = make_panels(1, len(found), height=2.8)
     for axes, part in zip(panels, found, strict=True):
         easiest = int(np.argmin(part.losses.max(axis=1)))

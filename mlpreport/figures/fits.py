@@ -8,7 +8,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mlpreport.checks import POSITIVE, checked_whole
+from mlpreport.checks import POSITIVE, checked_some, checked_whole
 from mlpreport.errors import InvalidInputError
 from mlpreport.figures.style import (
     APART,
@@ -90,6 +90,7 @@ def _certified(axes: Axes, result: Result, certificate: Certificate) -> None:
 
 def best_seen(result: Result, certificates: Sequence[Certificate]) -> Figure:
     """The networks of certificates on the data of a Result, narrowest first; what leaves the frame is cut off."""
+    checked_some("certificates", certificates)
     figure, panels = make_panels(len(certificates), 1, height=1.9)
     for axes, certificate in zip(panels, certificates, strict=True):
         _data(axes, result, test=False)
@@ -221,6 +222,7 @@ def _error_distribution(axes: Axes, record: EnsembleRecord, constant: float) -> 
 def activations(curves: Iterable[FunctionCurve]) -> Figure:
     """Figure 7: activations (solid) with their derivatives (dashed; a dot is the value where one jumps)."""
     drawn = tuple(curves)
+    checked_some("curves", drawn)
     figure, panels = make_panels(1, len(drawn), height=2.8)
     for axes, curve in zip(panels, drawn, strict=True):
         axes.axhline(0, color=GREY, lw=0.6)
@@ -235,7 +237,7 @@ def activations(curves: Iterable[FunctionCurve]) -> Figure:
 
 def _slope(axes: Axes, curve: FunctionCurve) -> None:
     """Draw the derivative; where it jumps, with a gap, and a dot at its value there."""
-    jumps = np.flatnonzero(np.abs(np.diff(curve.slope)) > np.ptp(curve.slope) / 4)
+    jumps = np.flatnonzero(np.abs(np.diff(curve.slope)) > np.ptp(curve.slope[np.isfinite(curve.slope)]) / 4)
     argument, slope = (np.insert(values, jumps + 1, np.nan) for values in (curve.argument, curve.slope))
     axes.plot(argument, slope, color=VERMILION, ls="--", label="derivative")
     axes.plot(curve.argument[jumps], curve.slope[jumps], "o", ms=4, color=VERMILION)
