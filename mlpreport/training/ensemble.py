@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from mlpreport.checks import checked_whole
-from mlpreport.errors import MlpReportError
+from mlpreport.errors import InvalidInputError, MlpReportError
 from mlpreport.training.architecture import Architecture
 from mlpreport.training.initialisation import flat_parameters
 from mlpreport.training.problem import checked_points, outputs, unit_values
@@ -122,7 +122,10 @@ class Ensemble:
 
     def _indices(self, restarts: Any) -> Int64[np.ndarray, " restart"]:
         given = np.arange(len(self)) if restarts is None else np.asarray(restarts).reshape(-1)
-        if given.dtype == bool and given.size == len(self):
+        if given.dtype == bool:
+            if given.size != len(self):
+                message = f"restarts: a mask of {given.size}, but there are {len(self)} restarts; give one entry each"
+                raise InvalidInputError(message)
             given = np.flatnonzero(given)
         whole = np.issubdtype(given.dtype, np.integer)
         for index in given[~np.isin(given, np.arange(len(self))) | (not whole)]:

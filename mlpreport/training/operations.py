@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
+from mlpreport.checks import POSITIVE, checked_whole
 from mlpreport.derivation.elementwise import scalar_source
 from mlpreport.errors import InvalidInputError
 from mlpreport.training.architecture import Architecture
@@ -10,7 +11,7 @@ from mlpreport.training.architecture import Architecture
 
 @dataclass(frozen=True)
 class Operations:
-    """Exponentials, and additions and multiplications, of one iteration with one evaluation."""
+    """Exponentials and functions like them, and additions and multiplications, of one iteration and evaluation."""
 
     exponentials: int
     flops: int
@@ -35,7 +36,8 @@ def operations(architecture: Architecture, points: int, method: str) -> Operatio
         If the operations of the method are not counted here.
     """
     value = scalar_source(architecture.activation).partition("def slope")[0]
-    exponentials = points * sum(architecture.hidden) * (value.count("math.exp(") + value.count("math.tanh("))
+    calls = sum(value.count(f"math.{name}(") for name in ("exp", "tanh", "erf"))
+    exponentials = checked_whole("points", points, POSITIVE) * sum(architecture.hidden) * calls
     size, outputs = architecture.parameter_count, architecture.sizes[-1]
     if method == "levenberg-marquardt":
         jacobian = outputs * points * (_backward(architecture) + _weights(architecture))

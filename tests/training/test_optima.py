@@ -91,6 +91,13 @@ def test_a_restart_that_is_none_predicts_nothing(ensemble, wrong):
         ensemble.predict(DATA.test.x, restarts=np.array(wrong))
 
 
+def test_a_mask_of_other_restarts_is_refused(ensemble):
+    with pytest.raises(
+        InvalidInputError, match="a mask of 2, but there are 40 restarts; give one entry each"
+    ):
+        ensemble.predict(DATA.test.x, restarts=np.array([True, False]))
+
+
 def test_equal_losses_with_different_functions_are_two_optima(ensemble):
     same_loss = replace(ensemble, losses=np.full(40, 0.5))
     assert len(group_optima(same_loss, DATA.train.x, tolerance=1e-3)) > 1
