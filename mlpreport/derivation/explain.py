@@ -34,22 +34,26 @@ def _rounded(*arrays: Array) -> list[Any]:
 
 @dataclass(frozen=True)
 class Counterexample:
-    """Sizes and inputs at which a claim fails: its value (or why it has none) and the gradient."""
+    """Sizes and inputs at which a claim fails: its value (or why it has none) and the gradient.
+
+    `quantity` is what was asked for, which is a Hessian-vector product where the loss was differentiated twice.
+    """
 
     sizes: Mapping[str, int]
     inputs: Mapping[str, Array]
     correct: Array
     claimed: Array | None
     problem: str
+    quantity: str = "gradient"
 
     def __str__(self) -> str:
         """Write sizes, inputs and both values in one line."""
         sizes = ", ".join(f"{name} = {value}" for name, value in self.sizes.items()) or "the declared sizes"
         inputs = "; ".join(f"{name} = {array.tolist()}" for name, array in self.inputs.items())
         if self.claimed is None:
-            return f"at {sizes} with {inputs}: {self.problem}; the gradient is {_rounded(self.correct)[0]}"
+            return f"at {sizes} with {inputs}: {self.problem}; the {self.quantity} is {_rounded(self.correct)[0]}"
         claimed, correct = _rounded(self.claimed, self.correct)
-        return f"at {sizes} with {inputs}: the claim gives {claimed}, the gradient is {correct}"
+        return f"at {sizes} with {inputs}: the claim gives {claimed}, the {self.quantity} is {correct}"
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Explanation:
     diagnosis: str
     counterexample: Counterexample | None
     where: tuple[str, ...] = ()
+    quantity: str = "gradient"
 
     def __bool__(self) -> bool:
         """Whether the claim agrees with the gradient."""
@@ -74,12 +79,12 @@ class Explanation:
     def __str__(self) -> str:
         """Write verdict, diagnosis, derived gradient and counterexample."""
         if self.agrees:
-            return f"Right: the gradient with respect to {self.wrt} is {self.claim}."
+            return f"Right: the {self.quantity} with respect to {self.wrt} is {self.claim}."
         # Names keep their case: x must not become X.
         what = re.sub(
             r"^(an?|if|no|the|there|this|wrong)\b", lambda word: word[0].capitalize(), self.diagnosis
         )
-        verdict = f"Wrong: {self.claim} is not the gradient with respect to {self.wrt}. {what}"
+        verdict = f"Wrong: {self.claim} is not the {self.quantity} with respect to {self.wrt}. {what}"
         where = ", where " * bool(self.where) + "; ".join(self.where)
         return f"{verdict}\nDerived: {self.correct}{where}\nFor example {self.counterexample}."
 
@@ -93,8 +98,10 @@ class Explanation:
     def _repr_markdown_(self) -> str:
         mark = f'<span class="verdict {"reproduced" if self.agrees else "refuted"}">'
         if self.agrees:
-            return f"{mark}right</span> The gradient with respect to `{self.wrt}` is `{self.claim}`."
-        verdict = f"{mark}wrong</span> `{self.claim}` is not the gradient with respect to `{self.wrt}`:"
+            return f"{mark}right</span> The {self.quantity} with respect to `{self.wrt}` is `{self.claim}`."
+        verdict = (
+            f"{mark}wrong</span> `{self.claim}` is not the {self.quantity} with respect to `{self.wrt}`:"
+        )
         where = ", where " * bool(self.where) + "; ".join(f"`{definition}`" for definition in self.where)
         told = f"{verdict} {self.diagnosis_markdown} Derived: `{self.correct}`{where}."
         return f"{told} For example {self.counterexample}."
@@ -106,7 +113,7 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
     Parameters
     ----------
     program
-        The forward program, or its derivation from `vjp` (to judge many claims without deriving again).
+        The forward program, or its derivation from `vjp` (to judge many claims without deriving again) or `hvp`.
     wrt
         The variable with respect to which the loss is differentiated.
     claim
@@ -115,7 +122,8 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
     Returns
     -------
     Explanation
-        True or false, with `.diagnosis`, `.counterexample`, `.correct`, `.where`; `str()` reads well.
+        True if values agree to 1e-10 of the largest entry, which rounding may differ by, at several sizes and points;
+        with `.diagnosis`, `.counterexample`, `.correct`, `.where`; `str()` reads well.
 
     Raises
     ------
@@ -125,19 +133,20 @@ def explain(program: Program | Derivation, wrt: str, claim: str) -> Explanation:
         If `wrt` is unknown, or the claim is outside the language or uses the cotangent that it is to give.
     """
     derivation = _derived(program)
-    wrt = derivation.program.variable(wrt).name
+    names = code_names(derivation.backward)
+    wrt = _variable(derivation.program, wrt, names)
     # One line, as a reader may break a long one; the language has no text in which # would not begin a comment.
     claim = " ".join(re.sub("#.*", "", checked_text("claim", claim, example="x.T @ dz1")).split())
-    names, key = code_names(derivation.backward), cotangent(derivation.program.loss, wrt)
+    key = cotangent(derivation.program.loss, wrt)
     term = _read(claim, derivation.backward, names, key)
     found = judges(derivation, wrt)
     correct = f"{names[key]} = {show(derivation[wrt].cotangent, names)}"
-    what, example = "", None
+    quantity, what, example = _quantity(derivation, wrt), "", None
     if not all(each.accepts(term) for each in found):
         what = diagnosis(derivation, wrt, term, found=found, text=partial(show, names=names))
-        example = _smallest(derivation, wrt, term, found)
+        example = _shown(_smallest(derivation, wrt, term, found), term, names, quantity)
     where = _where(derivation, names, key, f"{correct} {what}")
-    return Explanation(wrt, claim, example is None, correct, what, example, where)
+    return Explanation(names[wrt], claim, example is None, correct, what, example, where, quantity)
 
 
 def _derived(program: Program | Derivation) -> Derivation:
@@ -149,6 +158,17 @@ def _derived(program: Program | Derivation) -> Derivation:
         message = "explain takes a program or its vjp; these steps are tangents"
         raise ProgramError(message)
     return program
+
+
+def _variable(program: Program, wrt: str, names: Mapping[str, str]) -> str:
+    """Name of a variable, which may be called as in claims: `vW` for the direction of W."""
+    called = {names[name]: name for name in program.shapes}
+    return program.variable(called.get(str(wrt), wrt)).name
+
+
+def _quantity(derivation: Derivation, wrt: str) -> str:
+    twice = derivation.of is not None and wrt in derivation.results
+    return "Hessian-vector product" if twice else "gradient"
 
 
 def _read(claim: str, backward: Program, names: Mapping[str, str], key: str) -> Term:
@@ -174,13 +194,17 @@ def _where(derivation: Derivation, names: Mapping[str, str], known: str, text: s
     return tuple(f"{names[key]} = {show(term, names)}" for key, term in needed(hidden, mentioned).items())
 
 
-def _smallest(derivation: Derivation, wrt: str, claim: Term, large: list[Judge]) -> Counterexample:
+def _smallest(derivation: Derivation, wrt: str, claim: Term, large: list[Judge]) -> Judge:
     """Find the smallest sizes at which the claim fails."""
     sizes = list(large[0].sizes)
     small = (
         judge(derivation, wrt, dict(zip(sizes, chosen, strict=True)), seed=1, unit=0.5, short=True)
         for chosen in islice(ascending(len(sizes), _SMALL, math.prod), _TRIED)
     )
-    failing = next(each for each in chain(small, large) if each and not each.accepts(claim))
-    named = {str(size): n for size, n in failing.sizes.items()}
-    return Counterexample(named, failing.inputs, failing.truth, *failing.value(claim))
+    return next(each for each in chain(small, large) if each and not each.accepts(claim))
+
+
+def _shown(failing: Judge, claim: Term, names: Mapping[str, str], quantity: str) -> Counterexample:
+    sizes = {str(size): n for size, n in failing.sizes.items()}
+    inputs = {names[name]: array for name, array in failing.inputs.items()}
+    return Counterexample(sizes, inputs, failing.truth, *failing.value(claim), quantity)

@@ -477,3 +477,14 @@ def test_what_the_source_does_not_name_is_defined(source, wrt, where):
     text = f"Derived: {wrong.correct}" + ", where " * bool(where) + "; ".join(wrong.where)
     assert f"\n{text}\nFor" in str(wrong)
     assert all(f"`{each}`" in wrong._repr_markdown_() for each in (wrong.correct, *wrong.where))
+
+
+def test_a_hessian_vector_product_is_judged_as_one():
+    program = trace("z = x @ W\nl = sum(z**2)/2", x=("N", "D"), W=("D", 1))
+    twice = program.hvp("W")
+    right, wrong = explain(twice, "W", "x.T @ x @ vW"), explain(twice, "W", "x.T @ z")
+    assert str(right) == "Right: the Hessian-vector product with respect to W is x.T @ x @ vW."
+    assert str(wrong).startswith("Wrong: x.T @ z is not the Hessian-vector product with respect to W.")
+    assert list(wrong.counterexample.inputs) == ["x", "W", "vW"]
+    assert ", the Hessian-vector product is [[" in str(wrong.counterexample)
+    assert str(explain(twice, "vW", "x.T @ z")) == "Right: the gradient with respect to vW is x.T @ z."
