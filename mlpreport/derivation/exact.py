@@ -6,7 +6,6 @@ piece of a function in pieces is met is left to random signs, so that these are 
 """
 
 import random
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -172,49 +171,62 @@ def _chained(program: Program, name: str, frame: Frame) -> Any:
 
 
 def entrywise(derivation: Derivation, sizes: Mapping[sp.Expr, int]) -> tuple[int, tuple[str, ...]]:
-    """Compare matrix forms with SymPy's derivative of the loss, written out in the symbols of all entries."""
+    """Compare matrix forms with SymPy's derivative of the loss, written out in the symbols of all entries.
+
+    SymPy differentiates once for each variable, along a direction of symbols; where one of these is 1 and the others
+    are 0, that is the derivative by one entry.
+    """
     program = derivation.program
-    frame = plain(program, SYMBOLS, sizes)
-    leaf = partial(_filled, lambda *at: sp.Symbol("{}[{},{}]".format(*at), real=True))
-    leaves = {name: leaf(name, frame.shape(shape)) for name, shape in program.shapes.items()}
+    frame, pairs, step = plain(program, SYMBOLS, sizes), [], sp.Dummy(real=True)
+    leaves, directions = (_symbols(program, frame, prefix) for prefix in ("", "along "))
     inputs = {name: leaves[name] for name in program.inputs}
-    frame, pairs = forward(program, frame, inputs), []
-    for name, step in derivation.steps.items():
+    frame = forward(program, frame, inputs)
+    for name, derived in derivation.steps.items():
         written = dict(zip(leaves[name].flat, frame.arrays[name].flat, strict=True))
-        addends = _by_symbol(_scalar(derivation, name, frame, leaves))
-        expected = [sp.diff(sp.Add(*addends[leaf]), leaf).xreplace(written) for leaf in leaves[name].flat]
-        found = frame.entries(step.cotangent)
+        moved = inputs | {name: leaves[name] + step * directions[name]}
+        expected = _slope(_scalar(derivation, name, frame, moved), step).xreplace(written)
+        found = frame.entries(derived.cotangent)
         frame = frame.with_array(cotangent(program.loss, name), found)
-        pairs += [(name, *pair) for pair in zip(found.flat, expected, strict=True)]
+        pairs.append((name, found.ravel(), expected))
+    units = {
+        s: v for array in directions.values() for s, v in zip(array.flat, _units(array.size), strict=True)
+    }
 
     def attempt(domain: Domain, draw: Draw) -> list[str]:
         values = drawn(program, plain(program, domain, sizes), partial(_filled, draw))
         point = {s: v for name in inputs for s, v in zip(leaves[name].flat, values[name].flat, strict=True)}
-        at = Frame(domain, point, {}, {}, {})
-        return [name for name, found, expected in pairs if at.value(found) != at.value(expected)]
+        at = Frame(domain, point | units, {}, {}, {})
+        return [
+            name for name, found, expected in pairs if np.any(each(at.value, found) != at.value(expected))
+        ]
 
-    return len(pairs), in_field(attempt, times=_times(derivation))
+    return sum(len(found) for _, found, _ in pairs), in_field(attempt, times=_times(derivation))
 
 
-def _by_symbol(e: sp.Expr) -> Mapping[sp.Symbol, list[sp.Expr]]:
-    """Give for every symbol the addends that it is in; the others, most of them, have no derivative by it."""
-    addends = defaultdict[sp.Symbol, list[sp.Expr]](list)
-    for addend in sp.Add.make_args(e):
-        for symbol in addend.free_symbols:
-            addends[symbol].append(addend)
-    return addends
+def _symbols(program: Program, frame: Frame, prefix: str) -> dict[str, Any]:
+    """Make arrays of symbols for all variables."""
+    leaf = partial(_filled, lambda *at: sp.Symbol("{}{}[{},{}]".format(prefix, *at), real=True))
+    return {name: leaf(name, frame.shape(shape)) for name, shape in program.shapes.items()}
+
+
+def _units(count: int) -> Any:
+    """Unit vectors of field elements."""
+    return each(element, np.eye(count, dtype=int))
 
 
 def _times(derivation: Derivation) -> int:
     return PIECES if derivation.pieces else 1
 
 
-def _scalar(derivation: Derivation, name: str, frame: Frame, leaves: Mapping[str, Any]) -> sp.Expr:
+def _scalar(derivation: Derivation, name: str, frame: Frame, start: Mapping[str, Any]) -> sp.Expr:
     """Write out what a step differentiates: the loss, or for an `hvp` the loss's slope along the directions."""
     program, of = derivation.program, derivation.of
-    start = {key: leaves[key] for key in (*program.inputs, name)}
     if of is None or name not in program.inputs:
         return forward(program, frame, start).arrays[program.loss][0, 0]
-    loss = forward(of, frame, start).arrays[of.loss][0, 0]
-    moving = ((leaves[key].flat, leaves[direction(key)].flat) for key in derivation.results)
-    return sp.Add(*(sp.diff(loss, leaf) * v for pair in moving for leaf, v in zip(*pair, strict=True)))
+    step = sp.Dummy(real=True)
+    moved = {key: start[key] + step * start[direction(key)] for key in derivation.results}
+    return _slope(forward(of, frame, {**start, **moved}).arrays[of.loss][0, 0], step)
+
+
+def _slope(e: sp.Expr, step: sp.Dummy) -> sp.Expr:
+    return sp.diff(e, step).xreplace({step: sp.S.Zero})
