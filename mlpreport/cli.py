@@ -138,7 +138,9 @@ def _rerun(options: argparse.Namespace) -> None:
         message = f"--{next(iter(changed))} goes with an experiment ({', '.join(EXPERIMENTS)}), not {options.what!r}"
         raise InvalidInputError(message)
     else:
-        _rerun_page(options.what, Path("mkdocs.yml"), options.out)
+        here = Path.cwd()
+        site = next((folder for folder in (here, *here.parents) if (folder / "mkdocs.yml").is_file()), here)
+        _rerun_page(options.what, site, options.out)
 
 
 def _rerun_experiment(name: str, changed: dict[str, Any], out: Path) -> None:
@@ -170,13 +172,13 @@ def _rerun_page(what: str, site: Path, out: Path) -> None:
     from mlpreport.literate.rerunning import places, rerun  # noqa: PLC0415
     from mlpreport.literate.site import load_sources  # noqa: PLC0415
 
-    sources = load_sources(site)
+    sources = load_sources(site / "mkdocs.yml")
     pages = places(sources)
     if what not in pages:
         hint = nearest(what, [*EXPERIMENTS, *pages]) or "run this in a copy of the repository"
         message = f"{what!r} is no experiment, and no page or label in docs/; {hint}"
         raise InvalidInputError(message)
-    for path, content in rerun(sources, pages[what], cwd=Path.cwd()).files.items():
+    for path, content in rerun(sources, pages[what], cwd=site).files.items():
         target = writable(out / Path(path).parent) / Path(path).name
         target.write_bytes(content)
         print(f"wrote {target}")

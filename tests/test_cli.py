@@ -166,6 +166,12 @@ def test_rerun_takes_a_page_as_one_would_spell_it(site, name):
     assert (site / "again" / "a.ipynb").is_file()
 
 
+def test_rerun_finds_the_site_from_a_folder_in_it(site, monkeypatch):
+    monkeypatch.chdir(site / "docs")
+    assert main(["rerun", "a", "--out", "../again"]) == 0
+    assert (site / "again" / "a.ipynb").is_file()
+
+
 @pytest.mark.parametrize(
     ("config", "reason"),
     [("site_name: other\n", "it has no plugin mlpreport"), ("site_name: [\n", "parsing")],

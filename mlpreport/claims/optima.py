@@ -126,7 +126,8 @@ def _approach_as_square(result: Result) -> Verdict:
     furthest = float(np.max(np.abs(ratios - 1)))
     above = int(np.sum(near.excesses > 0))
     because = (
-        f"Of {near.restarts:,} restarts {len(ratios)} end near the limit. "
+        f"Of {near.restarts:,} restart{'s' * (near.restarts != 1)} {len(ratios)} "
+        f"end{'s' * (len(ratios) == 1)} near the limit. "
         f"{'All' if above == len(ratios) else f'Only {above}'} lie above it, by what theory predicts to "
         f"within {number(100 * furthest, digits=2)}\N{NO-BREAK SPACE}%."
     )
