@@ -18,6 +18,7 @@ from mlpreport.derivation.faults import (
     Derivatives,
     Kind,
     Show,
+    another_variable,
     derivatives,
     wrong_derivative,
 )
@@ -43,6 +44,8 @@ def diagnosis(derivation: Derivation, wrt: str, claim: Term, *, found: list[Judg
     added = partial(_added, addends=_addends(step.cotangent), show=text)
     own = [*changes(claim), *_changed(claim, [wrong_derivative], known, text)]
     once = [*own, *added(claim)]
+    kinds = [another_variable(derivation, wrt)] * (claim.op != "var")
+    swapped = _changed(claim, kinds, known, text)
 
     def mend(*tiers: Iterable[Change], by: list[Judge] = found) -> str:
         for tried in tiers:
@@ -59,7 +62,7 @@ def diagnosis(derivation: Derivation, wrt: str, claim: Term, *, found: list[Judg
                 return f'if the rows of {name} sum to 1 (assume="rows_sum_to_one:{name}"), {change}'
         return ""
 
-    what = mend(once, _pairs(own, changes), _factors(claim, found, text))
+    what = mend(once, swapped, _pairs(own, changes), _factors(claim, found, text))
     what = what or assumed() or mend(_pairs(once, added))
     problems = (misfit(claim, step.shape) or each.value(claim)[1] for each in found)
     return f"{what or next(filter(None, problems), 'the shape is right, the values are not')}."

@@ -100,5 +100,17 @@ def wrong_derivative(term: Term, show: Show, known: Derivatives) -> Iterator[Cha
             yield from ((f"the derivative of {function} beside {show(part)} is wrong", new) for new in forms)
 
 
+def another_variable(derivation: Derivation, wrt: str) -> Kind:
+    """Make the kind of fault that is another variable; what is asked for is no answer."""
+    backward, asked = derivation.backward, cotangent(derivation.program.loss, wrt)
+    others = [backward.variable(name) for name in backward.shapes if name != asked]
+
+    def swapped(term: Term, show: Show, _known: Derivatives) -> Iterator[Change]:
+        if term.op == "var":
+            yield from ((f"{show(term)} must be {show(other)}", other) for other in others if other != term)
+
+    return swapped
+
+
 KINDS = (_sign_or_transpose, _sum, _product, _missing_derivative)
 """Functions that change a part; two such changes may come together."""

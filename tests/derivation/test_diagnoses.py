@@ -199,6 +199,9 @@ DIAGNOSES = [
     ("total", "y", "1/N", "a number is no array, and a factor 2 is missing: 2/N * ones((N, 1))"),
     ("square", "h", "3*h*h.T", "h must not be transposed: 3 * h * h"),
     ("square", "a", "dh @ b", f"{TRANSPOSE} b.T must stand on the right of a matrix product: dh @ b.T"),
+    ("scores", "q", "ds @ q / D**0.5", "q must be k: ds @ k / D**(1/2)"),
+    ("recurrent", "v", "dr * (1 - h**2)", "the derivative of tanh beside dr is wrong: dr * tanh'(v)"),
+    ("recurrent", "r", "2*(h - y)", "h must be r: 2 * (r - y)"),
     ("square", "h", "3*h @ h", "the product must be taken entry by entry: 3 * h * h"),
 ]  # fmt: skip
 
