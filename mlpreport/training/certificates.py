@@ -77,7 +77,7 @@ class Certificate:
     dimension
         Dimension of the flat manifold, else 0.
     radius
-        Half the side of the box of the proof, else NaN.
+        Half the side of the box of the proof, else NaN; the box is around the parameters, or as `because` says.
     limit
         The limit at infinity, else None.
     because

@@ -9,7 +9,7 @@ import numpy as np
 from mlpreport.errors import CertificateError
 from mlpreport.training.limits import Limit
 from mlpreport.training.objective import Vector
-from mlpreport.training.stationary import RADII
+from mlpreport.training.proofs import RADII, REFINED_RADII
 
 Compared = tuple[str, Any, Any, float]
 """A name, what is stored, what was computed again, and the relative tolerance (0: they must be equal)."""
@@ -93,4 +93,8 @@ def _figures(reason: str) -> tuple[str, list[str]]:
 
 
 def _nearest_radius(radius: float) -> float:
-    return radius if np.isnan(radius) else min(RADII, key=lambda tried: abs(np.log(tried / radius)))
+    return (
+        radius
+        if np.isnan(radius)
+        else min({*RADII, *REFINED_RADII}, key=lambda tried: abs(np.log(tried / radius)))
+    )

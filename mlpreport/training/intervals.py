@@ -174,17 +174,17 @@ def box_around(centre: Vector, radius: float) -> np.ndarray:
     return np.asarray(np.frompyfunc(lambda value: arb(float(value), radius), 1, 1)(centre))
 
 
-def has_one_zero(radius: float, gradient: np.ndarray, hessian: np.ndarray, inverse: np.ndarray) -> bool:
+def has_one_zero(radius: float, gradient: np.ndarray, hessian: np.ndarray, rates: np.ndarray) -> bool:
     """Test after Krawczyk whether the gradient has exactly one zero in the box of this radius.
 
     Parameters
     ----------
     gradient, hessian
         Balls: the gradient at the centre, and the Hessian on the whole box.
-    inverse
-        Any matrix, best an approximate inverse of the Hessian at the centre.
+    rates
+        Any matrix of balls, best an approximate inverse of the Hessian at the centre.
     """
-    rates, spread = exact(inverse), arb(0, radius)
+    spread = arb(0, radius)
     contraction = exact(np.eye(len(gradient))) - rates @ hessian
     image = -(rates @ gradient) + (contraction * spread).sum(axis=1)
     return all(bool(entry.abs_upper() < radius) for entry in image)

@@ -13,7 +13,8 @@ from mlpreport.training.limit_search import Found, limit_of, minimise_limit
 from mlpreport.training.limits import Limit
 from mlpreport.training.objective import Objective
 from mlpreport.training.problem import Problem
-from mlpreport.training.stationary import PROVABLE, Measured, Proof, descends, prove, rests
+from mlpreport.training.proofs import Proof, prove
+from mlpreport.training.stationary import PROVABLE, Measured, descends, rests
 
 REDUCIBLE = 20
 """Most parameters for which limits and flat manifolds are looked for."""
@@ -69,7 +70,10 @@ def numbers(measured: Measured) -> str:
 
 
 def _zero(proof: Proof) -> str:
-    return f"the gradient has exactly one zero within {proof.radius:.0e} of each parameter (Krawczyk)"
+    where = "each parameter"
+    if proof.away:
+        where = f"a point that Newton's method finds, in more digits, {proof.away:.0e} from the parameters"
+    return f"the gradient has exactly one zero within {proof.radius:.0e} of {where} (Krawczyk)"
 
 
 def _with_free(proof: Proof, free: Freedom) -> Finding:

@@ -18,7 +18,8 @@ from mlpreport.training.limit_functions import (
 from mlpreport.training.limits import Limit, Named, Step, form_of, network_near, step_columns
 from mlpreport.training.objective import Objective, network_objective
 from mlpreport.training.problem import Problem
-from mlpreport.training.stationary import Measured, Proof, descend, measure, newton, prove
+from mlpreport.training.proofs import Proof, prove
+from mlpreport.training.stationary import Measured, descend, measure, newton
 
 SEPARATIONS = np.geomspace(0.3, 0.003, 9)
 """Where on the way to a limit the losses are told."""
@@ -89,7 +90,7 @@ def minimise_limit(train: Problem, network: Named, parts: Parts) -> Found | None
         return None
     named = objective.named(point)
     values = limit_values(form, {**{k: v for k, v in arrays.items() if k != "y"}, **named})
-    slopes = _slopes(form, objective, box_around(point, proof.radius), parts.steps)
+    slopes = _slopes(form, objective, box_around(point, proof.reach), parts.steps)
     return Found(parts, named, measured, proof, slopes, values)
 
 

@@ -1,28 +1,21 @@
-"""Points where the gradient vanishes: polished by Newton's method, measured with balls, and proved."""
+"""Points where the gradient vanishes: polished by Newton's method, measured with balls, told from others."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from flint import arb_mat
 from jaxtyping import Float64, Int64
-from scipy.linalg import LinAlgError, cholesky, solve_triangular
+from scipy.linalg import LinAlgError
 from scipy.optimize import minimize
 
 from mlpreport.training.intervals import (
     UndecidedError,
-    box_around,
-    curvature_along,
     exact,
     gradient_on,
-    has_one_zero,
     hessian_on,
-    is_positive_definite,
     precise,
 )
 from mlpreport.training.objective import Objective, Vector
-
-RADII = tuple(10.0**-n for n in range(3, 15))
-"""Radii of the boxes that are tried, the largest first."""
 
 PROVABLE = 60
 """Most parameters for which balls are tried."""
@@ -60,15 +53,6 @@ class Measured:
         along = (vectors.T @ self.gradient) ** 2
         flat = np.abs(values) <= np.finfo(float).eps * np.abs(values).max(initial=0.0)
         return float(np.sum(along[~flat] / np.abs(values[~flat])) / 2)
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What was proved in the box of this radius: one zero of the gradient, and whether it is a minimum or a saddle."""
-
-    radius: float
-    minimum: bool
-    curvature: float
 
 
 def measure(objective: Objective, point: Vector) -> Measured:
@@ -144,62 +128,6 @@ def descend(objective: Objective, start: Vector, *, iterations: int) -> Vector:
     except ValueError:  # a step overflowed
         return start
     return np.asarray(result.x)
-
-
-def prove(objective: Objective, measured: Measured, free: Free = None) -> Proof | None:
-    """Prove that the gradient has one zero near a point, in the largest box that allows it, and what it is.
-
-    With `free` coordinates the others stay as they are, and the proof is one for the free ones.
-
-    Raises
-    ------
-    UndecidedError
-        If a kink of the activation cannot be kept out of even the smallest box.
-    """
-    moving = np.arange(objective.size) if free is None else free
-    curvatures = measured.hessian[np.ix_(moving, moving)]
-    undecided: UndecidedError | None = None
-    try:
-        reach = np.abs(np.linalg.solve(curvatures, measured.gradient[moving])).max()
-    except LinAlgError:
-        return None
-    with precise():
-        for radius in (radius for radius in RADII if radius > reach):
-            try:
-                proof = _prove_in(objective, measured.point, radius, moving, curvatures)
-            except UndecidedError as error:
-                undecided = error
-                continue
-            except LinAlgError:
-                return None
-            undecided = None
-            if proof is not None:
-                return proof
-    if undecided is not None:
-        raise undecided
-    return None
-
-
-def _prove_in(
-    objective: Objective, point: Vector, radius: float, moving: np.ndarray, curvatures: np.ndarray
-) -> Proof | None:
-    """Prove one zero of the gradient in the box of this radius, and a minimum or a direction of descent there."""
-    box = exact(point)
-    box[moving] = box_around(point[moving], radius)
-    hessian = hessian_on(objective, box)[np.ix_(moving, moving)]
-    gradient = gradient_on(objective, exact(point))[1][moving]
-    if not has_one_zero(radius, gradient, hessian, np.linalg.inv(curvatures)):
-        return None
-    values, vectors = np.linalg.eigh(curvatures)
-    if values[0] <= 0:
-        along = curvature_along(hessian, vectors[:, 0])
-        return Proof(radius, minimum=False, curvature=float(along.upper())) if along < 0 else None
-    root = solve_triangular(cholesky(curvatures, lower=True), np.eye(len(moving)), lower=True)
-    return (
-        Proof(radius, minimum=True, curvature=float(values[0]))
-        if is_positive_definite(hessian, root)
-        else None
-    )
 
 
 def is_stationary(measured: Measured) -> bool:

@@ -3,6 +3,7 @@
 import re
 from contextlib import nullcontext
 from dataclasses import fields, replace
+from fractions import Fraction
 
 import mpmath
 import numpy as np
@@ -31,7 +32,8 @@ from mlpreport.training.intervals import (
 from mlpreport.training.judging import _rounded_down
 from mlpreport.training.limits import Limit, Step
 from mlpreport.training.objective import Objective, derived, network_objective
-from mlpreport.training.stationary import measure, newton, prove
+from mlpreport.training.proofs import prove
+from mlpreport.training.stationary import measure, newton
 
 DATA = noisy_sine()
 LESS = {"max_iterations": 1000, "decrement_tolerance": 1e-13, "gradient_tolerance": 1e-10}
@@ -196,6 +198,36 @@ def test_an_isolated_saddle_and_a_minimum_are_told_apart():
         assert (proof.curvature < 0) != minimum
         np.testing.assert_allclose(objective.value_and_gradient(point)[1], 0, atol=1e-15)
         assert prove(objective, measure(objective, point + 0.1)) is None
+
+
+@pytest.mark.parametrize(("power", "sign"), [(42, 1), (42, -1), (43, 1)])
+def test_a_zero_that_float64_has_no_box_for_is_proved_in_more_digits(power, sign):
+    # e²/2^power ± e³ with e = 3p - 1000 is lowest at p = 1000/3 and highest so near that no wider box has one zero.
+    source = f"e = 3*p - a\nl = sum(e**2)/2**{power} {'+' if sign > 0 else '-'} sum(e**3)"
+    traced = derived(source, ("p",), (("p", (1, 1)), ("a", (1, 1))))
+    objective = Objective({"p": (1, 1)}, {"a": np.array([[1000.0]])}, *traced)
+    point = np.array([1000 / 3])
+    proof = prove(objective, measure(objective, point))
+    low, high = Fraction(1000, 3), Fraction(1000, 3) - Fraction(2 * sign, 9 * 2**power)
+    inside = [abs(zero - Fraction(point[0])) <= proof.reach for zero in (low, high)]
+    assert proof.minimum == inside[0]
+    assert inside == [proof.minimum, not proof.minimum]
+    assert proof.away > proof.radius / 2
+    assert prove(objective, measure(objective, point + 1e-9)) is None
+
+
+def test_a_minimum_of_five_units_with_a_nearly_singular_hessian_is_proved():
+    parameters = {
+        "W1": np.array([[0.24727, 0.74368, 0.81788, 1.66748, 4.63311]]),
+        "b1": np.array([-4.41951, -5.93166, -6.12099, -5.54468, -2.84694]),
+        "W2": np.array([[43.25434], [-48.01938], [40.81363], [-3.31423], [0.88413]]),
+        "b2": np.array([-0.41663]),
+    }
+    certificate = certify(Architecture((1, 5, 1), "sigmoid"), DATA, parameters)
+    assert certificate.verdict == "minimum"
+    assert certificate.spectrum[-1] > 1e15 * certificate.spectrum[0] > 0
+    assert "a point that Newton's method finds" in certificate.because
+    verify(certificate, DATA)
 
 
 def test_a_saddle_in_a_flat_place_is_proved_by_its_gradient_and_one_direction():
