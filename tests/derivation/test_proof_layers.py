@@ -149,6 +149,11 @@ def test_a_proof_of_a_program_with_numbers_for_sizes_uses_them():
     assert [check.comparisons for check in prove(derivation).checks[:3]] == [3, 13, 13]
 
 
+def test_odd_roots_are_those_whose_powers_give_back_the_number():
+    derivation = trace("r = (x**2 + 1)**(1/3)\nl = sum(r**4)", x=("N", 1)).vjp()
+    assert prove(derivation, N=1)
+
+
 def test_functions_with_a_kink_and_roots_are_proved_exactly():
     for source in (
         "l = sum(relu(x)**2)",

@@ -83,6 +83,14 @@ LOSSES = {
         "p = softmax(s)\nl = -sum(y*log(p**2)) + sum(p)",
         lambda s, y: -2 * (y * soft(s)).sum() + soft(s).exp().sum(),
     ),
+    "logarithm of a product": (
+        "p = softmax(s)\nl = -sum(y*log(p*(1 + s**2))) + sum(p)",
+        lambda s, y: -(y * (soft(s) + (1 + s**2).log())).sum() + soft(s).exp().sum(),
+    ),
+    "weights of rows": (
+        "p = softmax(s)\nw = sum(y, axis=1)\nl = -sum(w*log(p)) - sum(log(p))",
+        lambda s, y: -((1 + y.sum(1, keepdim=True)) * soft(s)).sum(),
+    ),
     "Poisson": (
         "r = exp(s/4)\nl = sum(r - y*log(r))",
         lambda s, y: ((s / 4).exp() - y * s / 4).sum(),

@@ -19,6 +19,12 @@ def test_a_printed_program_is_read_as_the_same(name):
     )
 
 
+def test_axes_are_printed_where_they_are_not_the_usual_ones():
+    for line in ("l = sum(softmax(z, axis=0)**2)", "l = sum(softmax(z)**2) + sum(sum(z, axis=0)**3)"):
+        program = trace(line, z=("N", "C"))
+        assert read_program(str(program)).definitions == program.definitions
+
+
 def test_a_printed_backward_program_computes_the_gradients():
     derivation = trace("z = x @ W\nl = sum(tanh(z)**2)/N", x=("N", "D"), W=("D", 1)).vjp()
     arrays = {"x": np.array([[1.0, 2.0], [0.5, -1.0]]), "W": np.array([[0.3], [-0.2]])}
