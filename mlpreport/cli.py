@@ -213,10 +213,10 @@ def _derive(options: argparse.Namespace) -> None:
 def _shown(derivation: "Derivation", names: Sequence[str], form: str, backend: str) -> str:
     from mlpreport.derivation import value_and_grad  # noqa: PLC0415
     from mlpreport.derivation.backward import cotangent  # noqa: PLC0415
-    from mlpreport.derivation.writing import written  # noqa: PLC0415
+    from mlpreport.derivation.writing import steps_written  # noqa: PLC0415
 
     if form != "python":
-        return "\n\n".join(written(derivation, name, form) for name in names)
+        return steps_written(derivation, names, form)
     results = {name: cotangent(derivation.program.loss, derivation[name].target) for name in names}
     return value_and_grad(replace(derivation, results=results), backend).source.rstrip()
 

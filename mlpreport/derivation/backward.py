@@ -76,14 +76,14 @@ class Derivation:
 
     def __str__(self) -> str:
         """Write all steps for a terminal."""
-        from mlpreport.derivation.writing import derivation_text  # noqa: PLC0415 (writing knows Derivation)
+        from mlpreport.derivation.writing import steps_written  # noqa: PLC0415 (writing knows Derivation)
 
-        return derivation_text(self)
+        return steps_written(self, self.steps, "text")
 
     def _repr_markdown_(self) -> str:
-        from mlpreport.derivation.writing import derivation_text  # noqa: PLC0415
+        from mlpreport.derivation.writing import steps_written  # noqa: PLC0415
 
-        return derivation_text(self, "markdown")
+        return steps_written(self, self.steps, "markdown")
 
     @property
     def tangents(self) -> bool:

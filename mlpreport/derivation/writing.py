@@ -1,7 +1,7 @@
 """What a terminal or a file shows of a program, its derivation and single lines."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import starmap
 
 from mlpreport.derivation.backward import Derivation, cotangent
@@ -38,9 +38,9 @@ def _line(left: str, right: str, reason: str) -> str:
     return equality + ("  " if len(equality) + len(remark) + 2 <= _WIDTH else "\n      ") + remark
 
 
-def derivation_text(derivation: Derivation, form: str = "text") -> str:
-    """Write all steps, in one of the forms of `written`."""
-    return "\n\n".join(written(derivation, name, form) for name in derivation.steps)
+def steps_written(derivation: Derivation, names: Iterable[str], form: str) -> str:
+    """Write several steps, in one of the forms of `written`."""
+    return "\n\n".join(written(derivation, name, form) for name in names)
 
 
 def written(derivation: Derivation, name: str, form: str) -> str:

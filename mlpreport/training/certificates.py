@@ -20,6 +20,7 @@ from mlpreport.training.comparison import (
     Compared,
     check_numbers,
     compared_limits,
+    compared_parameters,
     compared_radii,
     compared_reasons,
     compared_spectra,
@@ -203,14 +204,10 @@ def verify(certificate: Certificate, data: Any) -> None:
         where = f"the certificate of {architecture.label}"
         if certificate.verdict == "minimum":  # polished again, only an altered parameter moves
             settled = as_network(objective, polished(objective, point, train), train).parameters
-            check_numbers(where, _compared_parameters(certificate.parameters, settled), rounding=SETTLED)
+            numbers = compared_parameters("parameters", certificate.parameters, settled, SETTLED)
+            check_numbers(where, numbers, rounding=SETTLED)
         again = _certificate(objective, point, train, test)
         check_numbers(where, _compared(certificate, again), rounding=rounding)
-
-
-def _compared_parameters(stored: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[Compared]:
-    for name, values in again.items():
-        yield f"parameters[{name!r}]", stored[name], values, SETTLED
 
 
 def _compared(stored: Certificate, again: Certificate) -> Iterator[Compared]:

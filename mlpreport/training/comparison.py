@@ -1,7 +1,7 @@
 """Stored numbers against those computed again: which differences are none, and an error that names the first other."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,14 @@ def compared_radii(name: str, stored: float, again: float) -> Iterator[Compared]
     yield name, float(np.log10(stored)), float(np.log10(again)), 0.2
 
 
+def compared_parameters(
+    name: str, stored: Mapping[str, Any], again: Mapping[str, Any], tolerance: float
+) -> Iterator[Compared]:
+    """Pair the arrays of two sets of parameters."""
+    for key, values in again.items():
+        yield f"{name}[{key!r}]", stored[key], values, tolerance
+
+
 def compared_limits(stored: Limit, again: Limit) -> Iterator[Compared]:
     """Pair every part of a limit with the one computed again, and the tolerance for it."""
     tolerances = {"loss": 1e-11, "test_loss": 1e-9, "slope": 1e-2, "separations": 1e-12, "losses": 1e-9}
@@ -71,8 +79,7 @@ def compared_limits(stored: Limit, again: Limit) -> Iterator[Compared]:
     yield "limit.steps", [step.at for step in stored.steps], [step.at for step in again.steps], 0.0
     yield "limit.steps", [step.place for step in stored.steps], [step.place for step in again.steps], 1e-12
     yield from compared_radii("limit.radius", stored.radius, again.radius)
-    for name, values in again.parameters.items():
-        yield f"limit.parameters[{name!r}]", stored.parameters[name], values, 1e-7
+    yield from compared_parameters("limit.parameters", stored.parameters, again.parameters, 1e-7)
     for name, tolerance in tolerances.items():
         yield f"limit.{name}", getattr(stored, name), getattr(again, name), tolerance
 
@@ -93,8 +100,6 @@ def _figures(reason: str) -> tuple[str, list[str]]:
 
 
 def _nearest_radius(radius: float) -> float:
-    return (
-        radius
-        if np.isnan(radius)
-        else min({*RADII, *REFINED_RADII}, key=lambda tried: abs(np.log(tried / radius)))
-    )
+    if np.isnan(radius):
+        return radius
+    return min({*RADII, *REFINED_RADII}, key=lambda tried: abs(np.log(tried / radius)))
