@@ -5,7 +5,6 @@ smaller than the rounding of the parameters: around the zero to which Newton's m
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from flint import arb, arb_mat
@@ -132,18 +131,17 @@ def _prove_refined(objective: Objective, measured: Measured, moving: np.ndarray)
     for radius in REFINED_RADII:
         box = centre.copy()
         box[moving] += arb(0, radius)
-        if has_one_zero(radius, gradient, hessian_on(objective, box)[square], rates):
-            away = float(max(abs(a - b).upper() for a, b in zip(centre, point, strict=True)))
-            return _judged(hessian, np.linalg.eigh(measured.hessian[square]), radius, away)
-    return None
-
-
-def _judged(hessian: np.ndarray, eigen: Any, radius: float, away: float) -> Proof | None:
-    """Tell a minimum from a saddle: no Hessian in the box is singular, so that the one at its centre tells for all."""
-    (lowest, *_), vectors = eigen
+        on_box = hessian_on(objective, box)[square]
+        if has_one_zero(radius, gradient, on_box, rates):
+            break
+    else:
+        return None
+    away = float(max(abs(a - b).upper() for a, b in zip(centre, point, strict=True)))
+    values, vectors = np.linalg.eigh(measured.hessian[square])
+    # No Hessian in the box is singular, so that all are positive definite if the one at its centre is.
     if is_positive_definite(hessian, np.eye(len(hessian))):
-        return Proof(radius, minimum=True, curvature=float(lowest), away=away)
-    along = curvature_along(hessian, vectors[:, 0])
+        return Proof(radius, minimum=True, curvature=float(values[0]), away=away)
+    along = curvature_along(on_box, vectors[:, 0])
     return Proof(radius, minimum=False, curvature=float(along.upper()), away=away) if along < 0 else None
 
 
