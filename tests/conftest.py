@@ -9,6 +9,9 @@ import pytest
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
+# SymPy forgets all but its last 1,000 results, which tests ask for again.
+os.environ.setdefault("SYMPY_CACHE_SIZE", "None")
+
 # SymPy keeps a million objects. Looking for garbage among them every few seconds took a sixteenth of the time;
 # without it, a process ends a fifth larger.
 gc.disable()

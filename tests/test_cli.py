@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from cases import few_of, one_in
 
 from mlpreport.cli import guarded, main
 from mlpreport.errors import EnvironmentProblemError, InvalidInputError, PageError
@@ -153,6 +154,7 @@ def test_rerun_of_a_label_executes_its_page_and_writes_its_figures(site, capsys)
     assert "wrote" in capsys.readouterr().out
 
 
+@pytest.mark.thorough
 def test_rerun_writes_the_notebook_of_the_site(site):
     subprocess.run([sys.executable, "-m", "mkdocs", "build", "-q"], check=True)
     assert main(["rerun", "fig-first", "--out", "again"]) == 0
@@ -160,7 +162,7 @@ def test_rerun_writes_the_notebook_of_the_site(site):
     assert "Figure 2.** A line [1] as in Section “Page 6”" in (site / "again" / "a.ipynb").read_text()
 
 
-@pytest.mark.parametrize("name", ["a.md", "a", "docs/a.md"])
+@pytest.mark.parametrize("name", few_of(["a.md", "a", "docs/a.md"], "a"))
 def test_rerun_takes_a_page_as_one_would_spell_it(site, name):
     assert main(["rerun", name, "--out", "again"]) == 0
     assert (site / "again" / "a.ipynb").is_file()
@@ -222,6 +224,7 @@ def test_derive_prints_every_step_from_the_loss_back_with_rules_and_reasons(netw
     assert "Indexed" not in printed
 
 
+@pytest.mark.thorough
 def test_the_matrix_forms_that_derive_prints_are_what_explain_calls_right(network, capsys):
     main(["derive", network, "--wrt", "x", "W1", "b1", "W2", "z1", "z2"])
     forms = [line.partition("  [")[0].split(" = ") for line in capsys.readouterr().out.splitlines()]
@@ -278,7 +281,7 @@ def test_derive_writes_latex_with_all_lines_of_a_step_in_one_display(network, ca
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
-@pytest.mark.parametrize("wrt", [None, ["W1"], ["z1", "b1"]])
+@pytest.mark.parametrize("wrt", one_in(3, [["z1", "b1"], ["W1"], None]))
 def test_derive_writes_python_that_gives_the_gradients_of_autograd(network, backend, wrt, capsys):
     options = ["--wrt", *wrt] if wrt else []
     assert main(["derive", network, "--format", "python", "--backend", backend, *options]) == 0
@@ -303,16 +306,19 @@ def test_derive_writes_python_that_gives_the_gradients_of_autograd(network, back
 
 @pytest.mark.parametrize(
     ("claim", "status", "message"),
-    [
-        (["x.T @ dz1"], 0, "Right"),
-        (["x.T", "@", "dz1"], 0, "Right"),
-        (["-x.T @ (-dz1)"], 0, "Right"),
-        (["--", "x.T @ dz1"], 0, "Right"),
-        (["-x.T@dz1"], 1, "sign"),
-        (["x @ dz1"], 1, "transpose"),
-        (["x.T @ dz1 / N"], 1, "N"),
-        (["0"], 1, "shape"),
-    ],
+    one_in(
+        2,
+        [
+            (["x.T @ dz1"], 0, "Right"),
+            (["x.T", "@", "dz1"], 0, "Right"),
+            (["-x.T @ (-dz1)"], 0, "Right"),
+            (["--", "x.T @ dz1"], 0, "Right"),
+            (["-x.T@dz1"], 1, "sign"),
+            (["x @ dz1"], 1, "transpose"),
+            (["x.T @ dz1 / N"], 1, "N"),
+            (["0"], 1, "shape"),
+        ],
+    ),
 )
 def test_explain_judges_a_gradient_by_words_and_exit_status(network, claim, status, message, capsys):
     assert main(["explain", network, "W1", *claim]) == status
@@ -400,6 +406,7 @@ def test_help_is_shown_where_a_claim_is_expected(capsys):
     assert capsys.readouterr().out.startswith("usage: mlpreport explain ")
 
 
+@pytest.mark.thorough
 def test_a_terminal_without_greek_letters_gets_their_numbers():
     arguments = [sys.executable, "-c", "from mlpreport.cli import main; main(['derive', '-'])"]
     done = subprocess.run(
@@ -412,6 +419,7 @@ def test_a_terminal_without_greek_letters_gets_their_numbers():
     assert rb"\u2202l/\u2202x = dx, shape (N, D)" in done.stdout
 
 
+@pytest.mark.thorough
 def test_a_reader_that_has_seen_enough_ends_derive_quietly(network):
     code = "import sys; from mlpreport.cli import main; sys.exit(main(['derive', sys.argv[1]]))"
     with subprocess.Popen(

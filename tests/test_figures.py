@@ -3,6 +3,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from cases import one_in
 from examples import optimum, record, result, trained
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
@@ -189,7 +190,7 @@ def test_every_variable_of_a_graph_has_its_label_value_and_cotangent_in_one_box(
             np.testing.assert_allclose(numbers, first, rtol=0.06)
 
 
-@pytest.mark.parametrize("rows", [1, 7])
+@pytest.mark.parametrize("rows", one_in(2, [7, 1]))
 def test_boxes_of_a_graph_do_not_overlap_and_hold_their_text(rows):
     _, figure = residual(rows)
     found = boxes(figure)
@@ -200,6 +201,7 @@ def test_boxes_of_a_graph_do_not_overlap_and_hold_their_text(rows):
             assert any(box.contains(*extent.min) and box.contains(*extent.max) for box in found)
 
 
+@pytest.mark.thorough
 def test_an_edge_that_skips_equations_runs_beside_the_boxes_and_inside_the_figure():
     record, figure = residual()
     found, right = boxes(figure), figure.axes[0].get_window_extent().x1

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from cases import one_in
 from examples import report_gradients
 
 from mlpreport.derivation import explain, prove, trace
@@ -131,7 +132,7 @@ def _square():
     return trace(source, **shapes).vjp()
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", one_in(3, FAULTS))
 def test_a_tampered_derivation_is_not_proved(fault, square):
     name, wrong = FAULTS[fault]
     original = square if name == "z1" else derived()
@@ -140,11 +141,13 @@ def test_a_tampered_derivation_is_not_proved(fault, square):
     assert any(name in failure for check in proof.checks for failure in check.failures)
 
 
+@pytest.mark.thorough
 def test_what_was_tampered_with_is_proved_without_it(square):
     assert prove(derived(), N=2, D=1, H=2)
     assert prove(square, N=2, D=1, H=2)
 
 
+@pytest.mark.thorough
 def test_tampering_with_the_right_formula_changes_nothing():
     assert prove(tampered(derived(), "W1", "x.T @ dz1"), N=2, D=1, H=2)
 

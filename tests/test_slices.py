@@ -94,6 +94,7 @@ def test_basins_of_several_architectures_are_refused():
         basin_shares({"bfgs": trained()}, least=0.01, tolerance=0.03)
 
 
+@pytest.mark.thorough
 def test_frequent_classes_are_certified_drawn_and_tabulated_lowest_first():
     many = run(replace(EXPERIMENTS["two-units-many"], restarts=200))
     found = certificates(many, most=3)

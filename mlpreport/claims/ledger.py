@@ -76,7 +76,7 @@ CLAIMS: dict[str, Claim] = {}
 def judge(name: str, *results: Result | Study) -> Judgement:
     """Judge the claim of that name by Results (or Studies) of the Experiments it names, in their order."""
     found = CLAIMS[checked_name("claim", name, CLAIMS)]
-    given = tuple(getattr(result, "experiment", repr(result)) for result in results)
+    given = tuple(_experiment_of(result) for result in results)
     if given != found.experiments:
         message = (
             f"claim {name!r} is judged by results of {found.experiments}, not of {given}; run() "
@@ -86,6 +86,10 @@ def judge(name: str, *results: Result | Study) -> Judgement:
     if len(set(map(_data_of, results))) > 1:
         return Judgement(found, Verdict("not testable", "The Results are of different data."))
     return Judgement(found, found.predicate(*results))
+
+
+def _experiment_of(result: Result | Study) -> str:
+    return result.experiment if hasattr(result, "experiment") else repr(result)
 
 
 def _data_of(result: Result | Study) -> str:

@@ -68,6 +68,7 @@ def test_variables_may_be_called_like_parts_of_the_code():
         assert max(error(found[1][key], expected[key]) for key in inputs) <= 1e-11
 
 
+@pytest.mark.thorough
 def test_inputs_may_be_called_like_parts_of_the_code():
     names = ("np", "math", "value_and_grad", "total", "i", "softmax", "tanh_slope", "part1")
     parts = " + ".join(f"sum(softmax({name}) * tanh({name}))" for name in names)

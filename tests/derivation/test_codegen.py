@@ -137,7 +137,7 @@ def test_wrong_inputs_get_a_clear_error(arrays, kind, message, backend):
         f(**arrays)
 
 
-@pytest.mark.parametrize("backend", [*BACKENDS, "numba"])
+@pytest.mark.parametrize("backend", few_of([*BACKENDS, "numba"], *BACKENDS))
 @pytest.mark.parametrize(
     ("loss", "rows", "problem"),
     [
@@ -161,7 +161,7 @@ def test_sizes_at_which_a_number_has_no_value_are_refused(backend, loss, rows, p
 
 
 @pytest.mark.parametrize("backend", [*BACKENDS, "numba"])
-@pytest.mark.parametrize("power", few_of((3, -2, 4, -4, 40, -40, 500), 500))
+@pytest.mark.parametrize("power", few_of((3, -2, 4, -4, 40, -40, 500), 40))
 def test_high_powers_of_sizes_are_not_those_of_whole_numbers_of_64_bits(power, backend):
     value, grads = compiled(f"l = sum(x)*(N + D)**{power}", backend, x=("N", "D"))(x=[[1.0, 2.0]])
     expected = float(Fraction(3) ** power)

@@ -63,6 +63,7 @@ def test_loops_serve_forward_and_second_derivatives(kind):
     assert_agree(interpreted(derivation, inputs), f(**arrays))
 
 
+@pytest.mark.thorough
 def test_only_wanted_derivatives_are_computed():
     derivation = trace("l = sum((x @ W)**2)", x=("N", "D"), W=("D", "H")).vjp()
     f = value_and_grad(derivation, backend="numba", wrt=["W"])
@@ -80,6 +81,7 @@ def test_cross_entropy_is_exact_at_extreme_logits_and_silent():
     assert grads["z"].tolist() == [[1, -1]]
 
 
+@pytest.mark.thorough
 def test_functions_of_a_reader_are_compiled_and_stay_finite():
     register_elementwise("bump", lambda u: 1 / (1 + u**2))
     f = compiled("l = sum(bump(z) + sigmoid(z) + relu(z) + gelu(z))", z=("N", 1))
@@ -128,6 +130,7 @@ def test_arrays_of_any_order_and_protection_are_taken():
     assert f(x=[[1, 2]])[1]["x"].tolist() == [[2, 4]]
 
 
+@pytest.mark.thorough
 def test_compiled_functions_divide_by_zero_as_numpy_does():
     register_elementwise("inverse", lambda u: 1 / u)
     value, grads = compiled("l = sum(inverse(x))", x=("N", 1))(x=[[0.0], [2.0]])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import sympy as sp
-from cases import few_of
+from cases import few_of, one_in
 from derivation.programs import NETWORK, NETWORK_SHAPES, derived
 
 from mlpreport.derivation import elementwise, prove, register_elementwise, trace
@@ -40,7 +40,7 @@ PROVED = {
 }
 
 
-@pytest.mark.parametrize("name", few_of(PROVED, "layer norm", "cross-entropy"))
+@pytest.mark.parametrize("name", few_of(PROVED, "cross-entropy"))
 def test_derivations_are_proved(name):
     proof = prove(derived(name), **PROVED[name])
     assert proof, str(proof)
@@ -70,7 +70,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", few_of(FAULTS, "a flipped sign", "a wrong constant"))
 def test_prove_rejects(network, fault):
     name, mutate = FAULTS[fault]
     proof = prove(with_cotangent(network, name, mutate(network[name])), N=2, D=2, H=3)
@@ -109,6 +109,7 @@ def test_the_value_is_checked_too(network):
     assert proof.checks[2].failures == ("l",)
 
 
+@pytest.mark.thorough
 def test_an_assumption_is_kept_by_the_proof():
     program = trace(
         "l = -mean(sum(y*log(softmax(z)), axis=1))", assume="rows_sum_to_one:y", z=("N", "C"), y=("N", "C")
@@ -178,6 +179,7 @@ def test_a_hessian_vector_product_is_proved():
     assert prove(trace("h = tanh(x @ W)\nl = sum(h**2)", x=("N", "D"), W=("D", 1)).hvp("W"), N=2, D=2)
 
 
+@pytest.mark.thorough
 def test_a_wrong_gradient_under_a_hessian_vector_product_is_seen():
     program = trace("h = tanh(x @ W)\nl = sum(h**2)", x=("N", "D"), W=("D", 1))
     other = trace("h = tanh(x @ W)\nl = sum(h**2) * 2", x=("N", "D"), W=("D", 1))
@@ -186,7 +188,7 @@ def test_a_wrong_gradient_under_a_hessian_vector_product_is_seen():
     assert prove(trace("l = sum(W)", W=("D", 1)).hvp("W"))
 
 
-@pytest.mark.parametrize("scale", ["(N - D)", "(N - D)**0.5"])
+@pytest.mark.parametrize("scale", one_in(2, ["(N - D)", "(N - D)**0.5"]))
 def test_sizes_that_are_not_given_are_such_that_numbers_have_values(scale):
     program = trace(f"r = y - x@w\nl = sum(r**2)/{scale}", x=("N", "D"), w=("D", 1), y=("N", 1))
     derivation = program.vjp()
@@ -243,7 +245,7 @@ PARTIAL = {
 }
 
 
-@pytest.mark.parametrize("name", PARTIAL)
+@pytest.mark.parametrize("name", one_in(2, PARTIAL))
 def test_functions_that_are_not_defined_everywhere_are_proved(name):
     register_elementwise(name, PARTIAL[name])
     assert prove(trace(f"l = sum({name}(x) * x)", x=("N", "D")).vjp())

@@ -92,6 +92,7 @@ judge("hanin-sellke")
 """
 
 
+@pytest.mark.thorough
 def test_verdicts_of_all_pages_are_listed_by_section_with_links() -> None:
     first, second = JUDGES.replace("hanin-sellke", "softmax-amplifies"), JUDGES
     chapters = _compose(

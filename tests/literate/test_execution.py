@@ -181,6 +181,7 @@ def without_figure(output):
     return output | {"data": output["data"]["text/plain"], "metadata": {}}
 
 
+@pytest.mark.thorough
 def test_outputs_are_those_of_jupyter(jupyter):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
     ours = outputs(*CELLS)

@@ -97,6 +97,7 @@ def test_prose_in_a_fold_can_be_folded_in_jupyter_too():
     assert prose.source == f"# Q\n\n<details><summary>Hints</summary>\n\n{hints}\n\n</details>\n\nNext."
 
 
+@pytest.mark.thorough
 def test_the_notebook_runs_again_in_jupyter(notebook, jupyter):
     again = jupyter(copy.deepcopy(notebook))
     assert again.cells[3].outputs == notebook.cells[3].outputs

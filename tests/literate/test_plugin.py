@@ -171,6 +171,7 @@ def test_an_unknown_option_stops_mkdocs(project: Path) -> None:
         _config(project, worker=2)
 
 
+@pytest.mark.thorough
 def test_serving_runs_only_what_changed_and_builds_where_mkdocs_says(
     project: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -146,6 +146,7 @@ def test_networks_of_one_depth_and_activation_share_kernels_and_a_new_definition
     assert kernel(2) is not first
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("fresh")
 def test_a_printed_network_is_kept_on_disk_and_damage_to_it_does_no_harm(fresh):
     architecture = Architecture((1, 1, 1), "identity")
@@ -187,6 +188,7 @@ def test_printed_text_that_is_missing_or_damaged_is_printed_again_silently(fresh
     assert {path: path.read_bytes() for path in kept} == kept
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("fresh")
 def test_a_new_definition_of_a_name_is_printed_anew():
     found = set()

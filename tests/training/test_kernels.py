@@ -236,6 +236,7 @@ def aligned(values):
     return result
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", one_in(3, [1, 2, 3, 4, 7, 8, 9, 13, 22]))
 def test_elimination_solves_positive_definite_systems(size):
     stream = np.random.default_rng(size)
