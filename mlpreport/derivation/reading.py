@@ -25,6 +25,7 @@ _INSTEAD |= dict.fromkeys(("abs", "absolute"), "write relu(a) + relu(-a), or use
 _INSTEAD |= dict.fromkeys(("len", "size", "shape"), "write the size itself, such as N")
 _INSTEAD |= {"sqrt": "write a**0.5", "square": "write a**2", "power": "write a**2"}
 _INSTEAD |= dict.fromkeys(("transpose", "t", "T"), "write a.T")
+_INSTEAD |= dict.fromkeys(("zeros", "zeros_like"), "write 0 * ones((N, 1))")
 _INSTEAD |= {"exp'": "exp is its own derivative, write exp(a)", "log'": "write 1/a"}
 """What to write for functions that are outside the language."""
 _DEEPEST = 150
@@ -33,6 +34,11 @@ _REDUCTIONS = frozenset({"sum", "mean", "softmax"})
 _TORCH = {"dim": "axis", "keepdim": "keepdims"}
 _PRIME = "ʹ"
 """Stands for the ' of a derivative such as tanh'(z): a letter to Python, which would begin a text at the '."""
+
+
+def _functions() -> list[str]:
+    """Names that may be called, sorted."""
+    return sorted({*_REDUCTIONS, "exp", "log", "ones", *elementwise_names()})
 
 
 @dataclass
@@ -159,10 +165,10 @@ class Reader:
             remedy = "is it assigned further down? (no cycles)" if assigned else f"declare its shape{size}"
             longer = [name for name in known if len(name) > 1 < len(node.id)]
             alike = [name for name in longer if name[0] == node.id[0] and not self.fitting]
-            remedy = (
-                f"with this first letter: {', '.join(alike)}" if alike else nearest(node.id, known) or remedy
-            )
-            self.fail(node, f"unknown name {node.id!r}; {nearest(node.id, longer) or remedy}")
+            remedy = nearest(node.id, known) or remedy
+            remedy = f"with this first letter: {', '.join(alike)}" if alike else remedy
+            called = f"write {node.id}(…), as it is a function" * (node.id in _functions())
+            self.fail(node, f"unknown name {node.id!r}; {called or nearest(node.id, longer) or remedy}")
         return known[node.id]
 
     def _operation(self, node: ast.expr, op: str, *parts: sp.Basic | str | int) -> Term:
@@ -184,8 +190,7 @@ class Reader:
         if owner and ast.unparse(owner) not in _LIBRARIES - self.scope.keys():
             arguments.insert(0, owner)
         name = str(getattr(function, "attr", getattr(function, "id", self._text(function))))
-        known = sorted({*_REDUCTIONS, "exp", "log", "ones", *elementwise_names()})
-        name, order = name.rstrip(_PRIME), name.count(_PRIME)
+        name, order, known = name.rstrip(_PRIME), name.count(_PRIME), _functions()
         if name not in (elementwise_names() if order else known):
             written = name + order * "'"
             hint = _INSTEAD.get(written) or nearest(name, known)

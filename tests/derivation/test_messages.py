@@ -74,6 +74,8 @@ def network():
         ("l = sum(xx)\nv = xx", "unknown name 'xx'; did you mean 'x'?", "xx"),
         ("l = sum(q); q = x", "unknown name 'q'; is it assigned further down? (no cycles)", "q"),
         ("l = sum(x)/M", "unknown name 'M'; declare its shape (no declared shape has a size M)", "M"),
+        ("l = sum(x * ones)", "unknown name 'ones'; write ones(…), as it is a function", "ones"),
+        ("l = sum(x + zeros((N, D)))", "unknown function 'zeros'; write 0 * ones((N, 1))", "zeros"),
         ("l = sum(max(x))", f"unknown function 'max'; {MAXIMA}", "max"),
         ("l = sum(np.minimum(x, 0))", f"unknown function 'minimum'; {MAXIMA}", "np.minimum"),
         ("l = sum(np.dot(x, W))", "unknown function 'dot'; write a @ b", "np.dot"),
