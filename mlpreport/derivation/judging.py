@@ -20,7 +20,10 @@ NEARLY = 1e-10
 """Relative error allowed a claim: less than that of any formula that is wrong, more than rounding in most programs."""
 
 FAINT = 1e-4
-"""Gradients below this count as so large: they may be what is left when large numbers cancel."""
+"""Gradients below this share of the largest cotangent, or of the loss, and below it, count as so large.
+
+They may be what is left when large numbers cancel.
+"""
 
 ROUGHLY = 1e-6
 """The same far from 0, where functions saturate, and rounding is larger."""
@@ -49,6 +52,7 @@ class Judge:
     inputs: Mapping[str, Array]
     truth: Array
     frame: Frame
+    faint: float = FAINT
     lenient: bool = False
     memo: dict[Term, Array] = field(default_factory=dict, init=False, repr=False)
     numeric: dict[Term, Term] = field(default_factory=dict, init=False, repr=False)
@@ -91,7 +95,7 @@ class Judge:
         if value is None:
             return False
         error = ROUGHLY if self.lenient else NEARLY
-        near = np.abs(value - self.truth) <= error * max(np.abs(self.truth).max(), FAINT)
+        near = np.abs(value - self.truth) <= error * max(np.abs(self.truth).max(), self.faint)
         return bool(np.all(near | self.lenient & ~np.isfinite(value)))
 
 
@@ -150,7 +154,7 @@ def _is_exact(derivation: Derivation, wrt: str, found: Judge) -> bool:
     with np.errstate(all="ignore"):
         derived = forward(program, plain(program, FLOATS, found.sizes), found.inputs).arrays[asked]
     error = np.abs(derived - found.truth)
-    return bool(np.all(error <= ROUGHLY / 10 * max(np.abs(found.truth).max(), FAINT)))
+    return bool(np.all(error <= ROUGHLY / 10 * max(np.abs(found.truth).max(), found.faint)))
 
 
 def judge(  # noqa: PLR0913 - what is drawn, and how
@@ -177,9 +181,12 @@ def judge(  # noqa: PLR0913 - what is drawn, and how
         )
         arrays, gradients = autograd(program, inputs, {})
         if all(np.isfinite(array).all() for array in chain(arrays.values(), gradients.values())):
+            parts = {**gradients, program.loss: arrays[program.loss]}  # the loss's own cotangent is 1
+            faint = FAINT * min(1.0, max(float(np.abs(part).max()) for part in parts.values()))
             arrays |= {cotangent(program.loss, name): array for name, array in gradients.items()}
             weights = {sp.Integer(len(each)): each for each in frame.weights.values()}
-            return Judge(sizes, inputs, gradients[wrt], replace(frame, arrays=arrays, weights=weights))
+            frame = replace(frame, arrays=arrays, weights=weights)
+            return Judge(sizes, inputs, gradients[wrt], frame, faint or FAINT)
     return None
 
 

@@ -322,6 +322,14 @@ BY_HAND = {
 }
 
 
+@pytest.mark.parametrize("scale", ["1e-15", "1e-30"])
+def test_a_small_gradient_is_judged_like_a_large_one(scale):
+    program = trace(f"l = {scale}*sum(x**2)", x=("N", 1))
+    assert explain(program, "x", f"2*{scale}*x").agrees
+    assert explain(program, "x", f"-2*{scale}*x").diagnosis.startswith("the sign is wrong")
+    assert not explain(program, "x", "0").agrees
+
+
 @pytest.mark.parametrize("name", few_of(BY_HAND, "classifier"))
 def test_rounding_far_from_zero_is_no_fault_of_a_claim(name):
     source, shapes, (wrt, claim) = BY_HAND[name]
