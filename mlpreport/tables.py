@@ -130,15 +130,16 @@ def approaches(found: Mapping[str, Approach]) -> Table:
 def _nearness(part: Approach) -> tuple[object, ...]:
     values = (part.separations, part.norms, part.excesses)
     medians = [number(np.median(value), digits=2) if len(value) else "" for value in values]
-    return (f"{len(part.norms)} of {part.restarts}", *medians, _stops(part.stop_reasons))
+    near = f"{len(part.norms)} of {part.restarts}".replace(" ", "\N{NO-BREAK SPACE}")
+    return (near, *medians, _stops(part.stop_reasons))
 
 
 def arms(study: Study, names: Mapping[str, str], *, than: str) -> Table:
     """Tabulate arms of a study: median errors of the best of ten, and how often it tests worse than another arm's."""
     header = (
         "trained by",
-        "median training MSE",
-        "median test MSE",
+        "best of ten: median training MSE",
+        "best of ten: median test MSE",
         "worse than three units",
         "ten times worse",
     )

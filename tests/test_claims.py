@@ -309,7 +309,7 @@ def test_the_verdict_follows_the_numbers(name, results, outcome):
             "99.4 % at fifty units and 99.7 % at a hundred comes from",
         ),
         ("wide-fit-perfectly", [USUAL], "by 0.055 (fifty units) and 0.045 (a hundred)"),
-        ("starts-like-xavier", [], "7.0 times theirs in one from 1 to 100 units"),
+        ("starts-like-xavier", [], "7.0 times as far in one from 1 to 100 units"),
     ],
 )
 def test_the_sentence_follows_the_numbers(name, results, sentence):

@@ -61,7 +61,7 @@ def test_arms_have_one_row_each_under_their_titles():
 
 def test_a_table_of_arms_compares_the_best_of_ten():
     found = tables.arms(STUDY, {"50": "fifty"}, than="3")
-    assert found.header[1:3] == ("median training MSE", "median test MSE")
+    assert found.header[1:3] == ("best of ten: median training MSE", "best of ten: median test MSE")
     shown = found.rows[0]
     best = STUDY["50"].best_of(10)
     assert shown[0] == "fifty"

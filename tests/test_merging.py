@@ -186,6 +186,6 @@ def test_a_table_of_approaches_counts_restarts_and_reasons():
     near = approach("BFGS", trained(), limit, within=1.5)
     nothing = approach("none", trained(), limit, within=0.5)
     row, empty = tables.approaches({"BFGS": near, "none": nothing}).rows
-    assert row[1] == f"{len(near.norms)} of 40"
+    assert row[1] == f"{len(near.norms)}\N{NO-BREAK SPACE}of\N{NO-BREAK SPACE}40"
     assert sum(int(part.split()[0]) for part in row[-1].split(", ")) == len(near.norms)
-    assert empty == ("none", "0 of 40", "", "", "", "")
+    assert empty == ("none", "0\N{NO-BREAK SPACE}of\N{NO-BREAK SPACE}40", "", "", "", "")

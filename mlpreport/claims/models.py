@@ -17,8 +17,8 @@ def _starts_like_xavier() -> Verdict:
     ratios = [_deviation(*layer) / math.sqrt(2 / sum(layer)) for layer in LAYERS]
     hidden, first = (f"from {inputs} to {outputs} units" for inputs, outputs in LAYERS)
     because = (
-        f"The deviation of a weight is {ratios[0]:.2f} times Glorot and Bengio's in a layer {hidden}, but "
-        f"{ratios[1]:.1f} times theirs in one {first}, the report's widest first layer. Both rules scale by the size "
+        f"Drawn weights deviate {ratios[0]:.2f} times as far as Glorot and Bengio's rule says in a layer {hidden}, and "
+        f"{ratios[1]:.1f} times as far in one {first}, the report's widest first layer. Both rules scale by the size "
         "of the layer; only theirs counts its outputs."
     )
     bound = "between 0.5 and 2 resembles"
@@ -66,7 +66,7 @@ def _confidence_speeds_learning() -> Verdict:
         "With cross-entropy the gradient with respect to the logits is p − y. As the temperature of the logits "
         f"{APART} falls from {HOT:g} to {COLD:g}, the length of p − y falls from {right[0]:.2f} to {right[1]:.3f} "
         f"where the largest is right, and rises from {wrong[0]:.2f} to {wrong[1]:.2f} where the smallest is: what is "
-        "learnt faster is mistakes."
+        "corrected faster is mistakes."
     )
     numbers = (
         ("largest right: length when confident / when not", right[1] / right[0], "above 1 learns faster"),

@@ -179,7 +179,7 @@ def hidden_units(result: Result, label: str) -> Figure:
         axes.set_ylabel(name)
     weighted.axhline(record.output_bias, color=GREY, lw=1.2, ls=(0, (1, 2)))
     weighted.annotate(
-        "bias", (1, record.output_bias), xycoords=("axes fraction", "data"), va="bottom", ha="right"
+        "bias", (1.01, record.output_bias), xycoords=("axes fraction", "data"), va="center", ha="left"
     )
     weighted.set_xlabel("x")
     legend(figure, fit, columns=4)
@@ -216,7 +216,7 @@ def _error_distribution(axes: Axes, record: EnsembleRecord, constant: float) -> 
     axes.set_xlabel("mean squared error of a restart")
     axes.set_ylabel("share of restarts below")
     with rc_context(STYLE):
-        axes.legend(fontsize=8, loc="lower right")
+        axes.legend(fontsize=8, loc="upper left")
 
 
 def activations(curves: Iterable[FunctionCurve]) -> Figure:
