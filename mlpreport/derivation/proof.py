@@ -24,7 +24,7 @@ from mlpreport.derivation.exact import entrywise, symbolic_sizes
 from mlpreport.derivation.forward import direction
 from mlpreport.derivation.indices import Phi, entry, phi_formula
 from mlpreport.derivation.program import Program, Term, looked_up
-from mlpreport.derivation.sizes import fitting, numbers
+from mlpreport.derivation.sizes import check_few, fitting, numbers
 from mlpreport.errors import InvalidInputError
 
 Sizes = Mapping[sp.Expr, int]
@@ -232,7 +232,7 @@ def prove(derivation: Derivation, /, **sizes: int) -> Proof:
     Raises
     ------
     InvalidInputError
-        If a size is unknown or not positive, numbers made of sizes have no value, or the derivation is one of tangents.
+        If a size is unknown, not positive or too large, numbers made of sizes have no value, or the steps are tangents.
     """
     check_current(derivation)
     program = derivation.program
@@ -245,5 +245,6 @@ def prove(derivation: Derivation, /, **sizes: int) -> Proof:
     }
     made = numbers(derivation.backward.definitions.values())
     values = fitting(made, dict.fromkeys(program.sizes.values(), 2), given)
+    check_few(program.shapes.values(), values)
     checks = (Check(layer, what, *check(derivation, values)) for layer, (what, check) in _LAYERS.items())
     return Proof(tuple(checks))

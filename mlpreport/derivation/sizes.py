@@ -5,13 +5,16 @@ from heapq import heappop, heappush
 
 import sympy as sp
 
-from mlpreport.derivation.program import Term, nodes
+from mlpreport.derivation.program import Shape, Term, nodes
 from mlpreport.errors import InvalidInputError
 
 Sizes = Mapping[sp.Expr, int]
 
 LARGEST = 709.78
 """Logarithm of the largest number in double precision."""
+
+MOST = 5000
+"""Most entries of all variables together that are written out, which takes minutes."""
 
 TRIED = range(2, 9)
 """Sizes that are tried where none are given."""
@@ -41,6 +44,18 @@ def check_values(made: Iterable[sp.Expr], sizes: Sizes) -> None:
     for number in valueless(made, sizes):
         at = ", ".join(f"{size} = {sizes[size]}" for size in sorted(number.free_symbols, key=str))
         message = f"{number} is no finite number at {at}; give other sizes"
+        raise InvalidInputError(message)
+
+
+def check_few(shapes: Iterable[Shape], sizes: Sizes) -> None:
+    """Refuse sizes at which variables have more entries than can be written out."""
+    count = int(sum((rows * columns).subs(sizes) for rows, columns in shapes))
+    if count > MOST:
+        at = ", ".join(f"{size} = {value}" for size, value in sizes.items()) or "the declared sizes"
+        message = (
+            f"at {at} the variables have {count:,} entries, but only {MOST:,} can be written out; declare large sizes "
+            "as letters and give small values for them, such as 2: they are checked as symbols, too"
+        )
         raise InvalidInputError(message)
 
 

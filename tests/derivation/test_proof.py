@@ -214,6 +214,10 @@ def test_bad_requests_are_refused(network):
         prove(network, Q=2)
     with pytest.raises(InvalidInputError, match="N = 0"):
         prove(network, N=0)
+    with pytest.raises(InvalidInputError, match=r"H = 1000000, N = 2 .* 8,000,009 entries, but only 5,000 "):
+        prove(network, H=10**6)
+    with pytest.raises(InvalidInputError, match=r"the declared sizes .* letters"):
+        prove(trace("l = sum(x**2)", x=(100, 100)).vjp())
     with pytest.raises(InvalidInputError, match="tangents"):
         prove(trace(NETWORK, **NETWORK_SHAPES).jvp())
 
