@@ -52,7 +52,7 @@ class ValueAndGrad:
         for name in self.inputs:
             try:
                 values.append(self.as_array(arrays[name]))
-            except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            except (KeyError, OverflowError, TypeError, ValueError, RuntimeError) as error:
                 message = f"{name} is no array of real numbers ({error})"
                 raise InvalidInputError(message) from error
         shapes = tuple([array.shape for array in values])

@@ -128,6 +128,7 @@ def test_an_array_may_run_backwards(backend):
         ({"x": None, "b": np.ones((1, 3))}, InvalidInputError, "NoneType is not real"),
         ({"x": 1j * np.ones((2, 3)), "b": np.ones((1, 3))}, InvalidInputError, "complex128 is not real"),
         ({"x": "text", "b": np.ones((1, 3))}, InvalidInputError, "no array of real numbers"),
+        ({"x": [[10**400, 1, 1]], "b": np.ones((1, 3))}, InvalidInputError, "no array of real numbers"),
     ],
 )
 @pytest.mark.parametrize("backend", BACKENDS)
