@@ -5,7 +5,7 @@ derivative of the fully expanded loss. Numeric: the compiled code against torch.
 every line of every step at every index.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -24,10 +24,8 @@ from mlpreport.derivation.exact import entrywise, symbolic_sizes
 from mlpreport.derivation.forward import direction
 from mlpreport.derivation.indices import Phi, entry, phi_formula
 from mlpreport.derivation.program import Program, Term, looked_up
-from mlpreport.derivation.sizes import check_few, fitting, numbers
+from mlpreport.derivation.sizes import Sizes, check_few, fitting, numbers
 from mlpreport.errors import InvalidInputError
-
-Sizes = Mapping[sp.Expr, int]
 
 TOLERANCE = 1e-11
 """Relative error allowed where both sides are computed in double precision."""
@@ -118,7 +116,8 @@ def _numeric(derivation: Derivation, sizes: Sizes) -> tuple[int, tuple[str, ...]
 
 def _both(derivation: Derivation, code: ValueAndGrad, inputs: Arrays) -> tuple[float, Arrays, Arrays]:
     """Value and derivatives by the compiled code, and derivatives by torch.autograd."""
-    value, found = code(**dict(zip(code.inputs, inputs.values(), strict=True)))
+    with np.errstate(all="ignore"):  # a logarithm may have no value there
+        value, found = code(**dict(zip(code.inputs, inputs.values(), strict=True)))
     along = {name: inputs[direction(name)] for name in found if derivation.of}
     return value, found, autograd(derivation.of or derivation.program, inputs, along)[1]
 

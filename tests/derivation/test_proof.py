@@ -209,6 +209,10 @@ def test_prove_says_what_it_checked(network):
     assert "complex step" in text
 
 
+def test_a_logarithm_without_a_value_at_some_inputs_is_no_warning():
+    assert prove(trace("l = sum(relu(x)) + sum(log(1 + 3*y))", x=("N", 1), y=("N", 1)).vjp())
+
+
 def test_bad_requests_are_refused(network):
     with pytest.raises(InvalidInputError, match="no size 'Q'"):
         prove(network, Q=2)
