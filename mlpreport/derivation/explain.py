@@ -18,7 +18,7 @@ from mlpreport.derivation.judging import Judge, judge, judges
 from mlpreport.derivation.printing import code_names, show
 from mlpreport.derivation.program import Program, Term, num, variables
 from mlpreport.derivation.reading import Reader
-from mlpreport.derivation.sizes import ascending
+from mlpreport.derivation.sizes import ascending, show_sizes
 from mlpreport.derivation.splitting import needed, unnamed
 from mlpreport.errors import ProgramError
 
@@ -48,7 +48,7 @@ class Counterexample:
 
     def __str__(self) -> str:
         """Write sizes, inputs and both values in one line."""
-        sizes = ", ".join(f"{name} = {value}" for name, value in self.sizes.items()) or "the declared sizes"
+        sizes = show_sizes(self.sizes)
         inputs = "; ".join(f"{name} = {array.tolist()}" for name, array in self.inputs.items())
         if self.claimed is None:
             return f"at {sizes} with {inputs}: {self.problem}; the {self.quantity} is {_rounded(self.correct)[0]}"

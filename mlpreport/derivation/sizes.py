@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
+from typing import Any
 
 import sympy as sp
 
@@ -18,6 +19,11 @@ MOST = 5000
 
 TRIED = range(2, 9)
 """Sizes that are tried where none are given."""
+
+
+def show_sizes(sizes: Mapping[Any, int]) -> str:
+    """Write sizes by their names, as in N = 2, D = 3."""
+    return ", ".join(f"{name} = {value}" for name, value in sizes.items()) or "the declared sizes"
 
 
 def is_finite(number: sp.Expr) -> bool:
@@ -42,8 +48,8 @@ def valueless(made: Iterable[sp.Expr], sizes: Sizes) -> list[sp.Expr]:
 def check_values(made: Iterable[sp.Expr], sizes: Sizes) -> None:
     """Refuse sizes at which a number made of them has no value."""
     for number in valueless(made, sizes):
-        at = ", ".join(f"{size} = {sizes[size]}" for size in sorted(number.free_symbols, key=str))
-        message = f"{number} is no finite number at {at}; give other sizes"
+        at = {size: sizes[size] for size in sorted(number.free_symbols, key=str)}
+        message = f"{number} is no finite number at {show_sizes(at)}; give other sizes"
         raise InvalidInputError(message)
 
 
@@ -51,10 +57,9 @@ def check_few(shapes: Iterable[Shape], sizes: Sizes) -> None:
     """Refuse sizes at which variables have more entries than can be written out."""
     count = int(sum((rows * columns).subs(sizes) for rows, columns in shapes))
     if count > MOST:
-        at = ", ".join(f"{size} = {value}" for size, value in sizes.items()) or "the declared sizes"
         message = (
-            f"at {at} the variables have {count:,} entries, but only {MOST:,} can be written out; declare large sizes "
-            "as letters and give small values for them, such as 2: they are checked as symbols, too"
+            f"at {show_sizes(sizes)} the variables have {count:,} entries, but only {MOST:,} can be written out; "
+            "declare large sizes as letters and give small values for them, such as 2: they are checked as symbols, too"
         )
         raise InvalidInputError(message)
 

@@ -494,6 +494,9 @@ def test_an_altered_parameter_limit_or_data_set_is_found():
     limit = replace(certificate.limit, loss=certificate.limit.loss * (1 + 1e-8))
     with pytest.raises(CertificateError, match=r"limit\.loss"):
         verify(replace(certificate, limit=limit), DATA)
+    wrong = certificate.parameters | {"b2": certificate.parameters["b2"] + 1e-6}
+    with pytest.raises(CertificateError):
+        verify(replace(certificate, parameters=wrong), DATA)
     for name, values in certificate.parameters.items():
         wrong = certificate.parameters | {name: values * 1.0001}
         with pytest.raises(CertificateError, match="parameters or parameter_norm is stored as"):
